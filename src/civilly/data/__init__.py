@@ -1,0 +1,1 @@
+"""read: files of rewrites, pairs and labelled texts; splits, duplicates, leaks."""

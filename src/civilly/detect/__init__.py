@@ -1,0 +1,1 @@
+"""find: language, toxicity, spans."""

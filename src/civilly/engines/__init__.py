@@ -1,0 +1,1 @@
+"""Who generates: one file per runtime."""

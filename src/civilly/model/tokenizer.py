@@ -1,0 +1,116 @@
+"""The tokenizer of a (trimmed) SentencePiece BPE vocabulary, on the `tokenizers` library.
+
+Special tokens are deliberately *not* known to the tokenizer: no spelling inside a user's text can
+become one. Whoever builds a prompt adds them by id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from tokenizers import Regex, Tokenizer, decoders, normalizers, pre_tokenizers
+from tokenizers.models import BPE
+
+SPACE = "\u2581"
+"""SentencePiece's visible space; its literal occurrence in a text must go through bytes."""
+
+
+def byte_piece(value: int) -> str:
+    """The spelling of a byte-fallback piece, for example ``<0x0A>``."""
+    return f"<0x{value:02X}>"
+
+
+def merges_of(pieces: Sequence[str], scores: Sequence[float], atomic: set[int]) -> list[tuple[str, str]]:
+    """All BPE merges that a SentencePiece vocabulary implies, in the order they are applied.
+
+    Args:
+        pieces: The vocabulary, by id.
+        scores: SentencePiece scores, by id; a higher score merges earlier.
+        atomic: Ids that no merge may produce or consume (special and byte pieces).
+
+    Returns:
+        Pairs ``(left, right)``, best first. Follows the conversion that `transformers` uses for
+        Gemma: every split of a piece into two pieces is a merge, ranked by the score of the whole.
+    """
+    ids = {piece: index for index, piece in enumerate(pieces) if index not in atomic}
+    ranked: list[tuple[float, int, int, int, str, str]] = []
+    for piece, index in ids.items():
+        for cut in range(1, len(piece)):
+            left, right = piece[:cut], piece[cut:]
+            if left in ids and right in ids:
+                ranked.append((-scores[index], len(left), len(right), index, left, right))
+    ranked.sort()
+    return [(left, right) for *_, left, right in ranked]
+
+
+def build_tokenizer(pieces: Sequence[str], merges: Sequence[tuple[str, str]]) -> Tokenizer:
+    """A byte-fallback BPE tokenizer over ``pieces``; ids are positions in ``pieces``."""
+    tokenizer = Tokenizer(
+        BPE(
+            vocab={piece: index for index, piece in enumerate(pieces)},
+            merges=list(merges),
+            unk_token=None,
+            fuse_unk=False,
+            byte_fallback=True,
+            ignore_merges=False,
+        )
+    )
+    tokenizer.normalizer = normalizers.Replace(" ", SPACE)
+    # Without a pre-tokenizer the merge queue would run over the whole text; a cut before each run
+    # of spaces is where SentencePiece cuts too ("split_by_whitespace").
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(f"{SPACE}+[^{SPACE}]*"), "isolated")
+    tokenizer.decoder = decoders.Sequence(
+        [decoders.Replace(SPACE, " "), decoders.ByteFallback(), decoders.Fuse()]
+    )
+    return tokenizer
+
+
+class TextTokenizer:
+    """Encodes any Unicode text to ids and back without loss.
+
+    Args:
+        tokenizer: A tokenizer made by `build_tokenizer`.
+        special: Ids of special tokens by their spelling, for example ``{"<bos>": 2}``.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, special: Mapping[str, int]) -> None:
+        self._tokenizer = tokenizer
+        self.special = dict(special)
+        self._special_ids = frozenset(self.special.values())
+        self._literal_space = [tokenizer.token_to_id(byte_piece(b)) for b in SPACE.encode()]
+
+    @classmethod
+    def load(cls, path: Path, special: Mapping[str, int]) -> TextTokenizer:
+        """Reads a ``tokenizer.json``."""
+        return cls(Tokenizer.from_file(str(path)), special)
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids of ``text``; special tokens are never produced."""
+        return self.encode_batch([text])[0]
+
+    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of each text, in order."""
+        encoded = self._tokenizer.encode_batch_fast(
+            [part for text in texts for part in text.split(SPACE)], add_special_tokens=False
+        )
+        rows: list[list[int]] = []
+        position = 0
+        for text in texts:
+            row: list[int] = []
+            for part in range(text.count(SPACE) + 1):
+                if part:
+                    row += self._literal_space
+                row += encoded[position].ids
+                position += 1
+            rows.append(row)
+        return rows
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text of ``ids``; special tokens are left out."""
+        kept = [index for index in ids if index not in self._special_ids]
+        return str(self._tokenizer.decode(kept, skip_special_tokens=False))
+
+    def piece(self, index: int) -> str:
+        """The spelling of one id."""
+        return str(self._tokenizer.id_to_token(index))

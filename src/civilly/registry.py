@@ -1,0 +1,109 @@
+"""Finds the methods of a room: a file's name is the method's name.
+
+A room is a sub-package (``civilly.rewrite``, ``civilly.engines``, …). Every public module in it that
+defines ``create(tools)`` is a method; other packages add theirs by entry points in the group named
+like the room. Nothing is imported before it is used.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import pkgutil
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from civilly.errors import CivillyError, UnknownNameError
+
+ROOMS = {
+    "rewrite": "rewriting method",
+    "engines": "engine",
+    "detect": "detector",
+    "select": "selector",
+    "score": "metric",
+}
+"""Rooms that hold methods, with what one is called in messages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One registered method.
+
+    Attributes:
+        name: What the user types.
+        module: Where it lives.
+        summary: First line of the module's docstring.
+        provider: The distribution that brings it.
+    """
+
+    name: str
+    module: str
+    summary: str
+    provider: str
+
+
+def _source(module: str) -> str:
+    spec = find_spec(module)
+    if spec is None or spec.origin is None:
+        return ""
+    return Path(spec.origin).read_text(encoding="utf-8")
+
+
+def _read_without_import(module: str) -> tuple[bool, str]:
+    """Whether a module defines ``create``, and its summary, without running it."""
+    tree = ast.parse(_source(module) or "")
+    defines = any(isinstance(node, ast.FunctionDef) and node.name == "create" for node in tree.body)
+    return defines, (ast.get_docstring(tree) or "").split("\n")[0]
+
+
+def entries(room: str) -> list[Entry]:
+    """Every method of a room, sorted by name.
+
+    Raises:
+        UnknownNameError: If there is no such room.
+        CivillyError: If another package registers a name that is taken.
+    """
+    if room not in ROOMS:
+        raise UnknownNameError("room", room, ROOMS)
+    package = importlib.import_module(f"civilly.{room}")
+    found: dict[str, Entry] = {}
+    for info in pkgutil.iter_modules(package.__path__):
+        module = f"civilly.{room}.{info.name}"
+        if info.name.startswith("_") or info.ispkg:
+            continue
+        defines, summary = _read_without_import(module)
+        if defines:
+            found[info.name] = Entry(info.name, module, summary, "civilly")
+    for point in entry_points(group=f"civilly.{room}"):
+        provider = point.dist.name if point.dist else "unknown"
+        if point.name in found:
+            raise CivillyError(
+                f"The {ROOMS[room]} {point.name!r} of {provider!r} has the name of one that "
+                f"{found[point.name].provider!r} brings.",
+                mend=f"uninstall {provider!r} or ask its authors for another name",
+            )
+        found[point.name] = Entry(
+            point.name, point.module, _read_without_import(point.module)[1], provider
+        )
+    return sorted(found.values(), key=lambda entry: entry.name)
+
+
+def load(room: str, name: str) -> ModuleType:
+    """Imports the module of one method.
+
+    Raises:
+        UnknownNameError: If the room has no method of that name.
+    """
+    known = {entry.name: entry for entry in entries(room)}
+    if name not in known:
+        raise UnknownNameError(ROOMS[room], name, known)
+    return importlib.import_module(known[name].module)
+
+
+def create(room: str, name: str, *arguments: Any) -> Any:
+    """Creates one method: calls ``create(*arguments)`` of its module."""
+    return load(room, name).create(*arguments)

@@ -1,0 +1,1 @@
+"""write: one file per rewriting method."""

@@ -1,0 +1,1 @@
+"""judge: one file per metric."""

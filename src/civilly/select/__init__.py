@@ -1,0 +1,1 @@
+"""choose: among candidates, or keep the text."""

@@ -1,0 +1,1 @@
+"""Side room: trains adapters and detectors; hands over files."""

@@ -1,0 +1,285 @@
+"""What travels through the house: frozen dataclasses, and the protocols of its rooms.
+
+Everything is batch in, batch out: same length, same order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """One message in a known language.
+
+    Attributes:
+        text: Any Unicode string, also an empty one.
+        lang: A code of `civilly.languages`.
+    """
+
+    text: str
+    lang: str
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of a text, in Python string offsets.
+
+    Attributes:
+        start: First character, ``0 <= start < end``.
+        end: One past the last character.
+        score: How toxic the stretch is, in [0, 1].
+    """
+
+    start: int
+    end: int
+    score: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """What a detector says of one text.
+
+    Attributes:
+        p_toxic: Calibrated probability that the text is toxic, in [0, 1].
+        spans: The toxic stretches, sorted, not overlapping.
+    """
+
+    p_toxic: float
+    spans: tuple[Span, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A piece of a prompt.
+
+    Attributes:
+        text: What the model reads. User text can never turn into a special token.
+        special: True if ``text`` is the spelling of one special token of the model.
+    """
+
+    text: str
+    special: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What an engine continues.
+
+    Attributes:
+        segments: Pieces in order; adjacent plain pieces are encoded apart.
+        max_new_tokens: The most tokens to generate for this prompt; None: the options' limit.
+    """
+
+    segments: tuple[Segment, ...]
+    max_new_tokens: int | None = None
+
+    @classmethod
+    def of(cls, text: str, max_new_tokens: int | None = None) -> Prompt:
+        """A prompt of one plain piece."""
+        return cls((Segment(text),), max_new_tokens)
+
+    @property
+    def text(self) -> str:
+        """All pieces joined, for engines that take strings."""
+        return "".join(segment.text for segment in self.segments)
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationOptions:
+    """How to generate.
+
+    Attributes:
+        n: Continuations per prompt, at least 1, best first.
+        max_new_tokens: The most tokens per continuation.
+        temperature: 0 is greedy (or beam search where ``n > 1`` and the engine has it).
+        top_k: Sample among the k best tokens; 0 is all of them.
+        stop: Strings that end a continuation; they are cut off.
+        seed: Seed of sampling.
+        adapter: Folder of a LoRA adapter, or None for the plain model.
+    """
+
+    n: int = 1
+    max_new_tokens: int = 256
+    temperature: float = 0.0
+    top_k: int = 0
+    stop: tuple[str, ...] = ()
+    seed: int = 0
+    adapter: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """One continuation.
+
+    Attributes:
+        text: The generated text, without the prompt.
+        logprob: Mean natural log probability per generated token, or None if unknown.
+        finished: False if the token limit cut it off.
+    """
+
+    text: str
+    logprob: float | None = None
+    finished: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One proposed rewrite.
+
+    Attributes:
+        text: The proposal.
+        method: The rewriting method that made it.
+        logprob: Mean log probability per token under its model, or None.
+    """
+
+    text: str
+    method: str
+    logprob: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """How good a rewrite is, each in [0, 1], higher is better.
+
+    Attributes:
+        civility: 1 - p(toxic) of the output.
+        similarity: How much of the input's content the output keeps.
+        fluency: How well formed the output is, relative to the input.
+        joint: What the selector maximises.
+    """
+
+    civility: float
+    similarity: float
+    fluency: float
+    joint: float
+
+
+@dataclass(frozen=True, slots=True)
+class Rewrite:
+    """The result for one input, with the trace of why.
+
+    Attributes:
+        text: The input, unchanged.
+        rewritten: The output; equal to ``text`` when nothing better was found.
+        lang: Language code that was used.
+        method: Method of the chosen candidate, or ``"keep"``.
+        reason: One sentence: why this output.
+        before: Detection on the input.
+        after: Detection on the output.
+        candidates: Every candidate with its scores, best first.
+    """
+
+    text: str
+    rewritten: str
+    lang: str
+    method: str
+    reason: str
+    before: Detection
+    after: Detection
+    candidates: tuple[tuple[Candidate, Scores], ...] = ()
+
+    @property
+    def changed(self) -> bool:
+        """Whether the output differs from the input."""
+        return self.rewritten != self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What a selector decided for one input.
+
+    Attributes:
+        candidate: The winner, or None to keep the input.
+        reason: One sentence.
+        scored: Every candidate with its scores, best first.
+    """
+
+    candidate: Candidate | None
+    reason: str
+    scored: tuple[tuple[Candidate, Scores], ...] = field(default=())
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """A runtime that continues prompts."""
+
+    def generate(
+        self, prompts: Sequence[Prompt], options: GenerationOptions
+    ) -> list[list[Generation]]:
+        """Continues each prompt: one list of ``1..options.n`` generations per prompt, in order."""
+        ...
+
+
+@runtime_checkable
+class Detector(Protocol):
+    """Finds toxicity."""
+
+    def detect(self, texts: Sequence[Text]) -> list[Detection]:
+        """One detection per text, in order."""
+        ...
+
+
+@runtime_checkable
+class Rewriter(Protocol):
+    """Proposes rewrites."""
+
+    def rewrite(
+        self, texts: Sequence[Text], detections: Sequence[Detection], n: int = 1
+    ) -> list[list[Candidate]]:
+        """Up to ``n`` candidates per text (possibly none), in order; never raises for odd text."""
+        ...
+
+
+@runtime_checkable
+class Metric(Protocol):
+    """Scores rewrites, one number per text in [0, 1], higher is better."""
+
+    @property
+    def signature(self) -> str:
+        """Name, models with revision, options and version in one line."""
+        ...
+
+    def score(
+        self,
+        inputs: Sequence[Text],
+        outputs: Sequence[str],
+        references: Sequence[Sequence[str]] | None = None,
+    ) -> list[float]:
+        """One score per output, in order."""
+        ...
+
+
+@runtime_checkable
+class Selector(Protocol):
+    """Chooses among candidates, or keeps the input."""
+
+    def select(
+        self,
+        texts: Sequence[Text],
+        detections: Sequence[Detection],
+        candidates: Sequence[Sequence[Candidate]],
+    ) -> list[Choice]:
+        """One choice per text, in order."""
+        ...
+
+
+@runtime_checkable
+class Tools(Protocol):
+    """What a method may ask for when it is created; made once, shared, lazy."""
+
+    @property
+    def detector(self) -> Detector:
+        """The toxicity detector."""
+        ...
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """Options of the method, by name."""
+        ...
+
+    def engine(self) -> Engine:
+        """The engine that the user chose, or the embedded one."""
+        ...
