@@ -1,1 +1,1 @@
-"""read: files of rewrites, pairs and labelled texts; splits, duplicates, leaks."""
+"""Read: files of rewrites, pairs and labelled texts; splits, duplicates, leaks."""

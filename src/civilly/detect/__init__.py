@@ -1,1 +1,1 @@
-"""find: language, toxicity, spans."""
+"""Find: language, toxicity, spans."""

@@ -1,1 +1,1 @@
-"""write: one file per rewriting method."""
+"""Write: one file per rewriting method."""

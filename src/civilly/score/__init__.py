@@ -1,1 +1,1 @@
-"""judge: one file per metric."""
+"""Judge: one file per metric."""

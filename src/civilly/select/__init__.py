@@ -1,1 +1,1 @@
-"""choose: among candidates, or keep the text."""
+"""Choose: among candidates, or keep the text."""
