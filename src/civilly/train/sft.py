@@ -12,30 +12,19 @@ from civilly.errors import CivillyError, MissingExtraError
 from civilly.model.tokenizer import TextTokenizer
 from civilly.rewrite.tuned_prompt import tuned_prompt
 from civilly.train.corpus import Pair, build_corpus, count_by_source
-from civilly.types import Prompt
 
 IGNORED = -100
 """Label of positions that carry no loss (the convention of transformers)."""
 
 
-def encode_prompt(prompt: Prompt, tokenizer: TextTokenizer) -> list[int]:
-    """Token ids of a prompt: special segments by id, plain ones through the tokenizer."""
-    ids: list[int] = []
-    for segment in prompt.segments:
-        if segment.special:
-            ids.append(tokenizer.special[segment.text])
-        else:
-            ids += tokenizer.encode(segment.text)
-    return ids
-
-
 def encode_pairs(corpus: Sequence[Pair], tokenizer: TextTokenizer) -> list[dict[str, list[int]]]:
     """``input_ids`` and ``labels`` of each pair; only the answer and its end carry loss."""
     end = tokenizer.special["<eos>"]
+    prompts = tokenizer.encode_prompts([tuned_prompt(pair.toxic, pair.lang) for pair in corpus])
+    answers = tokenizer.encode_batch([pair.neutral for pair in corpus])
     rows = []
-    for pair in corpus:
-        prompt = encode_prompt(tuned_prompt(pair.toxic, pair.lang), tokenizer)
-        answer = [*tokenizer.encode(pair.neutral), end]
+    for prompt, neutral in zip(prompts, answers, strict=True):
+        answer = [*neutral, end]
         rows.append({"input_ids": prompt + answer, "labels": [IGNORED] * len(prompt) + answer})
     return rows
 
