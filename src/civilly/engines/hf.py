@@ -16,6 +16,7 @@ from typing import Any
 
 from civilly.engines.decoding import TokenScores, Until
 from civilly.engines.encoding import PromptEncoder
+from civilly.engines.hardware import device_of, dtype_of
 from civilly.engines.requests import check, choice, limit_of, positive, read_options
 from civilly.errors import EngineError, MissingExtraError, ModelError
 from civilly.types import Generation, GenerationOptions, Prompt
@@ -117,8 +118,8 @@ class HfEngine:
         self._torch: Any = torch
         self._transformers: Any = transformers
         self._target = target
-        self._device = _device(torch, target.device)
-        self._load(_dtype(torch, target.dtype, self._device))
+        self._device = device_of(torch, target.device)
+        self._load(dtype_of(torch, target.dtype, self._device))
         self._adapters: dict[str, str] = {}
 
     def _load(self, dtype: Any) -> None:
@@ -360,40 +361,6 @@ def _likelihood(generation: Generation) -> float:
 
 def _first_line(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).split("\n")[0]
-
-
-def _device(torch: Any, name: str) -> Any:
-    """The device that is asked for, or the best one there is."""
-    if name == "auto":
-        has_metal = torch.backends.mps.is_available()
-        name = "cuda" if torch.cuda.is_available() else "mps" if has_metal else "cpu"
-    try:
-        return torch.device(name)
-    except RuntimeError as error:
-        raise EngineError(
-            f"The option 'device' of the engine 'hf' is {name!r}.",
-            allowed="auto, cpu, cuda, cuda:N, mps",
-        ) from error
-
-
-def _dtype(torch: Any, name: str, device: Any) -> Any:
-    """The number format that is asked for, or the fastest one that loses little."""
-    if name == "auto":
-        name = "bf16" if _computes_bfloat16(torch, device) else "fp32"
-    return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[name]
-
-
-def _computes_bfloat16(torch: Any, device: Any) -> bool:
-    """Whether the hardware has bfloat16 arithmetic; without it, it is slower than float32."""
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    if device.type != "cpu":
-        return False
-    try:
-        features = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").split()
-    except OSError:  # not Linux
-        return False
-    return not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(features)
 
 
 def create(target: str) -> HfEngine:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 _REFUSALS = (
     # English
     r"\bi(?:['’]m| am) (?:sorry|unable).{0,30} "
-    r"(?:can['’]?t|cannot|won['’]t|not able to|unable to) (?:help|assist|do|fulfil|provide|rewrite)",
+    r"(?:can['’]?t|cannot|won['’]t|not able to|unable to) (?:help|assist|do|fulfil|rewrite)",
     r"\bi (?:can['’]?t|cannot|can not|won['’]t|will not|am unable to) (?:help you|help with|assist|"
     r"rewrite|rephrase|provide|fulfil|comply|generate|create|engage|do that)",
     r"\bas an? (?:ai|language model|assistant)\b",
