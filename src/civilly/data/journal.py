@@ -138,6 +138,7 @@ def _refuse_to_surprise(output: Path, path: Path, *, resume: bool, overwrite: bo
 
 
 def _open(path: Path, identity: Mapping[str, Any], rows: int, *, resume: bool) -> Journal:
+    file: BinaryIO
     header = {"civilly_journal": 1, "rows": rows, "chunk_rows": CHUNK_ROWS, **identity}
     try:
         if resume and path.exists():
