@@ -1,8 +1,8 @@
 """Finds the methods of a room: a file's name is the method's name.
 
-A room is a sub-package (``civilly.rewrite``, ``civilly.engines``, …). Every public module in it that
-defines ``create(tools)`` is a method; other packages add theirs by entry points in the group named
-like the room. Nothing is imported before it is used.
+A room is a sub-package (``civilly.rewrite``, ``civilly.engines``, …). Every public module in it
+that defines ``create(tools)`` is a method; other packages add theirs by entry points in the group
+named like the room. Nothing is imported before it is used.
 """
 
 from __future__ import annotations

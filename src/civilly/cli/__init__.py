@@ -1,1 +1,63 @@
-"""One file per verb."""
+"""The command line: one file per verb. Results go to stdout, everything else to stderr.
+
+Nothing heavy is imported here or at the top of a verb's file, so that ``--help`` and shell
+completion are instant.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from civilly.cli import detect, doctor, ls, rewrite, train, version
+from civilly.cli._console import debugging, report_error
+from civilly.errors import CivillyError
+
+app = typer.Typer(
+    name="civilly",
+    help="Say the same thing, civilly: rewrites toxic text in 15 languages, offline.",
+    epilog='Example: civilly rewrite "What the hell is wrong with you?"',
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+rewrite.add_to(app)
+detect.add_to(app)
+train.add_to(app)
+ls.add_to(app)
+doctor.add_to(app)
+version.add_to(app)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        version.version()
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Options before the verb."""
+
+
+def main() -> None:
+    """Runs the command line; the entry point ``civilly``.
+
+    Exit codes: 0 done, 2 an error that the user can mend, 130 interrupted.
+    """
+    try:
+        app()
+    except CivillyError as error:
+        if debugging():
+            raise
+        report_error(error)
+        sys.exit(2)

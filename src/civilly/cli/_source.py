@@ -1,0 +1,205 @@
+"""Where the texts come from: an argument, standard input, or a file."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from civilly.errors import DataError, UnknownNameError
+from civilly.languages import CODES
+
+if TYPE_CHECKING:
+    from civilly.data.columns import Roles
+    from civilly.data.table import Table
+
+STDIN = Path("-")
+
+
+def complete_language(incomplete: str) -> list[tuple[str, str]]:
+    """Language codes for shell completion, with their names."""
+    from civilly.languages import LANGUAGES
+
+    offered = [("auto", "detect it"), *((code, lang.name) for code, lang in LANGUAGES.items())]
+    return [(code, name) for code, name in offered if code.startswith(incomplete)]
+
+
+def complete_format(incomplete: str) -> list[str]:
+    """File formats for shell completion."""
+    from civilly.data.io import FORMATS
+
+    return [name for name in FORMATS if name.startswith(incomplete)]
+
+
+TextArgument = Annotated[
+    str | None,
+    typer.Argument(metavar="[TEXT|FILE|-]", help="A text, a file that exists, or - for stdin."),
+]
+LangOption = Annotated[
+    str,
+    typer.Option(
+        "--lang",
+        "-l",
+        autocompletion=complete_language,
+        help="Language code, or auto: the file's own column, else detected.",
+    ),
+]
+FormatOption = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        autocompletion=complete_format,
+        help="Format of the input: tsv, csv, jsonl, parquet, lines. Default: by suffix.",
+    ),
+]
+TextColumnOption = Annotated[
+    str | None, typer.Option("--text-column", help="Column that holds the text.")
+]
+LangColumnOption = Annotated[
+    str | None, typer.Option("--lang-column", help="Column that holds the language code.")
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Texts to work on.
+
+    Attributes:
+        name: For messages.
+        table: The rows they came in.
+        roles: The columns of the table.
+        texts: One per row.
+        langs: A language code, or ``auto``, per row.
+        digest: SHA-256 of the content.
+        single: Whether it is one text given as an argument.
+        warnings: What was odd about the rows.
+    """
+
+    name: str
+    table: Table
+    roles: Roles
+    texts: list[str]
+    langs: list[str]
+    digest: str
+    single: bool
+    warnings: list[str] = field(default_factory=list)
+
+
+def open_source(
+    argument: str | None,
+    lang: str,
+    format_name: str | None = None,
+    text_column: str | None = None,
+    lang_column: str | None = None,
+) -> Source:
+    """Reads the texts that the user means.
+
+    Args:
+        argument: A text, a path, ``-``, or None for stdin when it is not a terminal.
+        lang: A code, or ``auto``.
+        format_name: Format of the file; None: by its suffix.
+        text_column: The user's choice, or None.
+        lang_column: The user's choice, or None.
+
+    Raises:
+        UnknownNameError: If ``lang`` is no language.
+        DataError: If the file cannot be read, or its columns are not understood.
+    """
+    from civilly.data.columns import AUTO, languages_of, recognize, texts_of
+    from civilly.data.files import mend_surrogates, read_bytes
+    from civilly.data.io import format_of, parse_table
+    from civilly.data.lines import COLUMN
+    from civilly.data.table import Table, summarize
+
+    code = chosen_language(lang)
+    path = _path_of(argument)
+    if path is None:
+        text = mend_surrogates(argument or "")
+        data, name = text.encode(), "the text"
+        table = Table([COLUMN], [{COLUMN: text}], "lines")
+    else:
+        data, name = read_bytes(path), "stdin" if path == STDIN else str(path)
+        format_name = format_name or ("lines" if path == STDIN else format_of(path))
+        table = parse_table(data, format_name, name)
+    roles = recognize(table, name, text_column, lang_column)
+    texts, odd_texts = texts_of(table, roles)
+    langs, odd_langs = languages_of(table, roles)
+    if code != AUTO:
+        langs, odd_langs = [code] * len(texts), []
+    warnings = summarize([*table.problems, *odd_texts, *odd_langs])
+    if roles.kept_as:
+        warnings.append(f"column {roles.rewrite!r} has content; it is kept as {roles.kept_as!r}")
+    if not texts:
+        warnings.append("it is empty: no rows")
+    return Source(
+        name,
+        table,
+        roles,
+        texts,
+        langs,
+        hashlib.sha256(data).hexdigest(),
+        single=path is None,
+        warnings=[f"{name}: {warning}" for warning in warnings],
+    )
+
+
+def chosen_language(given: str) -> str:
+    """The code that ``--lang`` means, or ``auto``.
+
+    Raises:
+        UnknownNameError: If it is no language.
+    """
+    from civilly.data.columns import AUTO, language_code
+
+    if given.strip().lower() == AUTO:
+        return AUTO
+    code = language_code(given)
+    if code is None:
+        raise UnknownNameError("language", given, [*CODES, AUTO])
+    return code
+
+
+def settled_languages(texts: Sequence[str], langs: Sequence[str]) -> list[str]:
+    """Language codes with every ``auto`` replaced by the detected language."""
+    from civilly.data.columns import AUTO
+
+    unsettled = [text for text, lang in zip(texts, langs, strict=True) if lang == AUTO]
+    if not unsettled:
+        return list(langs)
+    from civilly.detect.language import identify
+
+    detected = iter(identify(unsettled))
+    return [next(detected) if lang == AUTO else lang for lang in langs]
+
+
+def _path_of(argument: str | None) -> Path | None:
+    """The file that an argument names; None if it is a text."""
+    from civilly.data.io import knows_suffix
+
+    if argument is None:
+        if sys.stdin.isatty():
+            raise DataError(
+                "There is no text.", mend='civilly rewrite "a text", a file name, or - for stdin'
+            )
+        return STDIN
+    if argument == "-":
+        return STDIN
+    try:
+        path = Path(argument)
+        exists = path.exists()
+    except (OSError, ValueError):  # too long for a file name, or a NUL in it
+        return None
+    looks_like_a_file = len(argument.split()) == 1 and knows_suffix(path)
+    if exists and argument:
+        return path
+    if looks_like_a_file:
+        raise DataError(
+            f"There is no file {argument!r}.",
+            mend="check the path; if it is a text, hand it over on stdin",
+        )
+    return None

@@ -1,0 +1,73 @@
+"""``civilly ls``: what there is to choose from."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from civilly.cli import _console
+
+SHELVES = {
+    "languages": "",
+    "methods": "rewrite",
+    "engines": "engines",
+    "detectors": "detect",
+    "selectors": "select",
+    "metrics": "score",
+}
+"""What can be listed, with the room that holds it."""
+
+
+def complete_shelf(incomplete: str) -> list[str]:
+    """What can be listed, for shell completion."""
+    return [shelf for shelf in SHELVES if shelf.startswith(incomplete)]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds the verb."""
+    app.command(epilog="Example: civilly ls methods")(ls)
+
+
+def ls(
+    what: Annotated[
+        str | None,
+        typer.Argument(
+            autocompletion=complete_shelf, help=f"One of: {', '.join(SHELVES)}. Default: all."
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    debug: _console.DebugOption = False,
+) -> None:
+    """List languages, methods, engines, detectors, selectors and metrics, with who brings them."""
+    from civilly.data import values
+    from civilly.errors import UnknownNameError
+
+    if what is not None and what not in SHELVES:
+        raise UnknownNameError("list", what, SHELVES)
+    shelves = {shelf: _items(shelf) for shelf in ([what] if what else SHELVES)}
+    if as_json:
+        _console.write_out(values.as_json(shelves) + "\n")
+        return
+    for shelf, items in shelves.items():
+        width = max((len(item["name"]) for item in items), default=0)
+        lines = "".join(
+            f"{item['name']:<{width}}  {item['summary']} ({item['provider']})\n" for item in items
+        )
+        title = f"{shelf}\n" if what is None else ""
+        _console.write_out(title + lines + ("\n" if what is None else ""))
+
+
+def _items(shelf: str) -> list[dict[str, str]]:
+    from civilly import registry
+    from civilly.languages import LANGUAGES
+
+    if shelf == "languages":
+        return [
+            {"name": code, "summary": f"{lang.name}, {lang.script} script", "provider": "civilly"}
+            for code, lang in LANGUAGES.items()
+        ]
+    return [
+        {"name": entry.name, "summary": entry.summary, "provider": entry.provider}
+        for entry in registry.entries(SHELVES[shelf])
+    ]

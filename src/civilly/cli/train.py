@@ -1,0 +1,75 @@
+"""``civilly train``: makes an adapter or a detector from a recipe."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from civilly.cli import _console
+from civilly.errors import MissingExtraError
+
+RecipeArgument = Annotated[Path, typer.Argument(help="Recipe file.")]
+DataOption = Annotated[
+    Path | None,
+    typer.Option(help="Folder of the data sets. Default: $CIVILLY_DATA, else ../shared/data."),
+]
+OutOption = Annotated[Path, typer.Option("--output", "-o", help="Folder for the result.")]
+
+trainings = typer.Typer(
+    help="Train an adapter or a detector from a recipe.",
+    no_args_is_help=True,
+    epilog="Example: civilly train sft recipes/sft.toml -o runs/sft",
+)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds the verb."""
+    app.add_typer(trainings, name="train")
+
+
+@contextlib.contextmanager
+def _needing_extra(feature: str) -> Iterator[None]:
+    """Turns a package that cannot be imported into the command that installs it."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(feature, "train", error.name or "torch") from error
+
+
+@trainings.command(epilog="Example: civilly train sft recipes/sft.toml -o runs/sft --resume")
+def sft(
+    recipe: RecipeArgument,
+    output: OutOption,
+    data: DataOption = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with -o after a stop.")] = False,
+    debug: _console.DebugOption = False,
+) -> None:
+    """Fine-tune a rewriting adapter on pairs (LoRA), checked for leaks first."""
+    from civilly.data.pairs import data_folder
+
+    with _needing_extra("Fine-tuning"):
+        from civilly.train.sft import train_sft
+
+        train_sft(recipe, data_folder(data), output, resume=resume)
+    _console.note(f"done: {output}")
+
+
+@trainings.command(epilog="Example: civilly train detector recipes/detector.toml -o runs/detector")
+def detector(
+    recipe: RecipeArgument,
+    output: OutOption,
+    data: DataOption = None,
+    debug: _console.DebugOption = False,
+) -> None:
+    """Train the toxicity detector on labelled texts."""
+    from civilly.data.pairs import data_folder
+
+    with _needing_extra("Training a detector"):
+        from civilly.train.detector import train_detector
+
+        train_detector(recipe, data_folder(data), output)
+    _console.note(f"done: {output}")
