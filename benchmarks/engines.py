@@ -88,18 +88,18 @@ def _write_trimmed_gguf(path: Path, target: Path) -> None:
     writer.close()
 
 
-def open_ctranslate2(folder: Path, batch: int, threads: int) -> Decode:
-    """CTranslate2, prompts of one length together."""
+def open_ctranslate2(folder: Path, threads: int) -> Decode:
+    """CTranslate2, batched as the embedded engine does."""
     import ctranslate2
 
-    from civilly.engines.embedded import _batches
+    from civilly.engines.embedded import like_lengths
 
     generator = ctranslate2.Generator(str(folder), device="cpu", intra_threads=threads)
     pieces = json.loads((folder / "vocabulary.json").read_text("utf-8"))
 
     def decode(prompts: Sequence[list[int]], limits: Sequence[int]) -> list[list[int]]:
         answers: list[list[int]] = [[] for _ in prompts]
-        for group in _batches([len(p) for p in prompts], batch):
+        for group in like_lengths([len(p) for p in prompts]):
             outputs = generator.generate_batch(
                 [[pieces[t] for t in prompts[i]] for i in group],
                 max_length=max(limits[i] for i in group),
@@ -171,9 +171,9 @@ def open_transformers(folder: Path, batch: int, dtype: str, threads: int) -> Dec
 
 
 CONTESTANTS: dict[str, tuple[str, Callable[[Path, int], Decode], int]] = {
-    "ctranslate2 int8 trimmed": ("trimmed", lambda d, t: open_ctranslate2(d / "ct2-int8-trimmed", 2048, t), 1),
-    "ctranslate2 float32 trimmed": ("trimmed", lambda d, t: open_ctranslate2(d / "ct2-float32-trimmed", 2048, t), 1),
-    "ctranslate2 int8 full": ("full", lambda d, t: open_ctranslate2(d / "ct2-int8-full", 2048, t), 1),
+    "ctranslate2 int8 trimmed": ("trimmed", lambda d, t: open_ctranslate2(d / "ct2-int8-trimmed", t), 1),
+    "ctranslate2 float32 trimmed": ("trimmed", lambda d, t: open_ctranslate2(d / "ct2-float32-trimmed", t), 1),
+    "ctranslate2 int8 full": ("full", lambda d, t: open_ctranslate2(d / "ct2-int8-full", t), 1),
     "llama.cpp trimmed, 8 slots": ("trimmed", lambda d, t: open_llama_cpp(d / "trimmed.gguf", 8, t), 1),
     "transformers float32 full, batch 16": ("full", lambda d, t: open_transformers(d / "hf-full", 16, "float32", t), 1),
     "transformers float32 full, batch 64": ("full", lambda d, t: open_transformers(d / "hf-full", 64, "float32", t), 1),

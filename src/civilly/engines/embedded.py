@@ -15,8 +15,10 @@ from civilly.types import Generation, GenerationOptions, Prompt
 if TYPE_CHECKING:
     from civilly.model.tokenizer import TextTokenizer
 
-BATCH_TOKENS = 2_048
-"""Prompt tokens decoded together; more does not speed up two cores (see BENCHMARKS.md)."""
+BATCH_PROMPTS = 64
+"""Prompts decoded together; more does not speed up two cores (see BENCHMARKS.md)."""
+BATCH_TOKENS = 8_192
+"""The most prompt tokens in one batch, so that long prompts do not fill the memory."""
 SCORED_LOGITS = 25_000_000
 """The most logits that one scoring batch may hold (100 MB)."""
 
@@ -91,14 +93,15 @@ class LoadedModel:
     ) -> list[list[Generation]]:
         """Continues each prompt.
 
-        Prompts of one length are decoded together, since CTranslate2 reads at once only what all
-        prompts of a batch have; a limit per prompt cuts an answer off.
+        Prompts of like length are decoded together, since CTranslate2 reads at once only what all
+        prompts of a batch have; a limit per prompt cuts an answer off. The batches depend on the
+        prompts alone, so the same call gives the same bytes.
         """
         encoded = self.tokenizer.encode_prompts(prompts)
         limits = [min(p.max_new_tokens or options.max_new_tokens, options.max_new_tokens)
                   for p in prompts]  # fmt: skip
         results: list[list[Generation]] = [[] for _ in prompts]
-        for batch in _batches([len(row) for row in encoded], BATCH_TOKENS):
+        for batch in like_lengths([len(row) for row in encoded]):
             longest = max(limits[i] for i in batch)
             for i, hypotheses in zip(
                 batch, self._decode([encoded[i] for i in batch], longest, options), strict=True
@@ -155,7 +158,7 @@ class LoadedModel:
         scores = [0.0] * len(texts)
         rows = [head + tail for head, tail in zip(heads, tails, strict=True)]
         room = SCORED_LOGITS // self.tokenizer.size
-        for batch in _batches([len(row) for row in rows], room):
+        for batch in equal_lengths([len(row) for row in rows], room):
             logits = np.asarray(self._forward([rows[i] for i in batch]))
             for row_logits, i in zip(logits, batch, strict=True):
                 if tails[i]:
@@ -180,8 +183,24 @@ def _mean_logprob(logits: np.ndarray[Any, np.dtype[np.float32]], ids: Sequence[i
     return float((logits[np.arange(len(ids)), ids] - normaliser).mean())
 
 
-def _batches(lengths: Sequence[int], most_tokens: int) -> Iterator[list[int]]:
-    """Positions in groups of equal length, longest first, each of at most ``most_tokens``."""
+def like_lengths(lengths: Sequence[int]) -> Iterator[list[int]]:
+    """Positions sorted by length, longest first, in batches of bounded prompts and tokens."""
+    batch: list[int] = []
+    for position in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
+        widest = lengths[batch[0]] if batch else 0
+        if batch and (len(batch) == BATCH_PROMPTS or widest * (len(batch) + 1) > BATCH_TOKENS):
+            yield batch
+            batch = []
+        batch.append(position)
+    if batch:
+        yield batch
+
+
+def equal_lengths(lengths: Sequence[int], most_tokens: int) -> Iterator[list[int]]:
+    """Positions in groups of one length, each of at most ``most_tokens`` (or one position).
+
+    CTranslate2's forward pass mishandles padding of Gemma 3; equal lengths need none.
+    """
     by_length: dict[int, list[int]] = {}
     for position, length in enumerate(lengths):
         by_length.setdefault(length, []).append(position)
