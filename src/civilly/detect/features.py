@@ -28,8 +28,6 @@ _BASE = np.uint64(0x100000001B3)
 _WORD_SALT = np.uint64(0xA24BAED4963EE407)
 _BIGRAM_SALT = np.uint64(0x9FB21C651E98DF25)
 
-Array = NDArray[np.generic]
-
 
 @dataclass(frozen=True, slots=True)
 class Features:
@@ -63,22 +61,27 @@ def extract(texts: Sequence[str], lang: str) -> Features:
     spaces = language(lang).spaces
     normalised = [normalise(text, lang) for text in texts]
     pieces: list[str] = []
-    text_ids: list[int] = []
+    owners: list[int] = []
     bounds: list[tuple[int, int]] = []
     for index, item in enumerate(normalised):
         spans = [match.span() for match in _TOKEN.finditer(item.text)]
-        text_ids += [index] * len(spans)
+        owners += [index] * len(spans)
         bounds += spans
         pieces += [item.text[start:end] for start, end in spans]
-    owner = np.array(text_ids, dtype=np.int64)
+    owner = np.array(owners, dtype=np.int64)
     limits = np.array(bounds, dtype=np.int64).reshape(-1, 2)
-    stream = _BOUNDARY + _BOUNDARY.join(pieces) + _BOUNDARY
-    codes = np.frombuffer(stream.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
     if not spaces:
-        return _by_character(normalised, owner, limits, codes)
-    token, bucket = _by_word(codes.astype(np.uint64), owner)
+        return _by_character(normalised, owner, limits, _codes(pieces))
+    token, bucket = hashed_words(pieces, owner)
     value = np.ones(len(token), dtype=np.float32)
     return Features(normalised, owner, limits[:, 0], limits[:, 1], token, bucket, value)
+
+
+def _codes(pieces: Sequence[str]) -> NDArray[np.uint64]:
+    """Code points of the pieces, with a boundary before, between and after them."""
+    stream = _BOUNDARY + _BOUNDARY.join(pieces) + _BOUNDARY
+    encoded = stream.encode("utf-32-le", "surrogatepass")
+    return np.frombuffer(encoded, dtype=np.uint32).astype(np.uint64)
 
 
 def _mix(hashes: NDArray[np.uint64], salt: np.uint64 | int) -> NDArray[np.int64]:
@@ -89,12 +92,21 @@ def _mix(hashes: NDArray[np.uint64], salt: np.uint64 | int) -> NDArray[np.int64]
     return (mixed >> np.uint64(64 - BITS)).astype(np.int64)
 
 
-def _by_word(
-    codes: NDArray[np.uint64], owner: NDArray[np.int64]
+def hashed_words(
+    words: Sequence[str], owner: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(token, bucket) of character 2- to 5-grams, whole words and word pairs."""
+    """Character 2- to 5-grams, whole words and pairs of words.
+
+    Args:
+        words: Not empty, without control characters.
+        owner: [words]; the text of each word; pairs are made only inside a text.
+
+    Returns:
+        The word of each feature, and its bucket in ``[0, 2 ** BITS)``; a pair belongs to both.
+    """
     if not len(owner):
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    codes = _codes(words)
     edge = codes == 1
     # A boundary belongs to the word that it opens; the last one opens nothing.
     word = np.cumsum(edge) - 1
@@ -137,7 +149,7 @@ def _by_character(
     normalised: list[Normalised],
     owner: NDArray[np.int64],
     limits: NDArray[np.int64],
-    codes: NDArray[np.uint32],
+    codes: NDArray[np.uint64],
 ) -> Features:
     """Character 1- to 4-grams across a run of characters, shared out among its characters."""
     edge = codes == 1
@@ -151,11 +163,10 @@ def _by_character(
     tokens: list[NDArray[np.int64]] = []
     buckets: list[NDArray[np.int64]] = []
     values: list[NDArray[np.float32]] = []
-    wide = codes.astype(np.uint64)
-    rolling = wide.copy()
+    rolling = codes.copy()
     for size in range(1, 5):
         if size > 1:
-            rolling = rolling[:-1] * _BASE + wide[size - 1 :]
+            rolling = rolling[:-1] * _BASE + codes[size - 1 :]
         first = np.arange(len(rolling))
         keep = edges[first + size] == edges[first]
         bucket = _mix(rolling[keep], size)

@@ -21,9 +21,7 @@ def byte_piece(value: int) -> str:
     return f"<0x{value:02X}>"
 
 
-def merges_of(
-    pieces: Sequence[str], scores: Sequence[float], atomic: set[int]
-) -> list[tuple[str, str]]:
+def merges_of(pieces: Sequence[str], scores: Sequence[float], atomic: set[int]) -> list[tuple[str, str]]:
     """All BPE merges that a SentencePiece vocabulary implies, in the order they are applied.
 
     Args:

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from civilly.detect.features import extract
-from civilly.detect.toxicity import LanguageModel, Pooling
+from civilly.detect.toxicity import LanguageModel
 from civilly.errors import MissingExtraError
 from civilly.languages import CODES
-from civilly.train.detector_data import Example, TrainingData
-from civilly.train.detector_fit import Fit, fit, token_scores
+from civilly.train.detector_data import TrainingData
+from civilly.train.detector_fit import Fit, Problem, token_scores
 
 Floats = NDArray[np.float64]
 
@@ -31,7 +31,7 @@ def train_detector(
         recipe: The content of ``recipes/detector.toml``.
         data_dir: Folder of parallel/, toxicity/, clean/ and lexicons/.
         out_dir: Where the weights go; made if missing.
-        authored_dir: Folder of the pairs written for this project; None: without them.
+        authored_dir: Folder of what was written for this project (``recipes``), or None.
 
     Returns:
         The path of the weights. The same recipe and data give the same bytes on one machine.
@@ -78,10 +78,9 @@ def _require_sklearn() -> None:
 
 
 def _train_language(data: TrainingData, lang: str, recipe: Mapping[str, Any]) -> LanguageModel:
-    examples = data.examples(lang)
-    options, seed = recipe["fit"], recipe["seed"]
-    model = _quantised(fit(examples, lang, options, seed))
-    judged = _judged_unseen(examples, data, lang, recipe)
+    problem = Problem(data.examples(lang), lang, recipe["fit"], recipe["seed"])
+    model = _quantised(problem.fit())
+    judged = _judged_unseen(problem, data.clean_aside(lang), lang, recipe["calibration"])
     slope, offset = _calibration(judged, recipe["calibration"])
     span_score = _span_threshold(data.span_rows(lang), model, lang, recipe["calibration"])
     return LanguageModel(model.weights, model.scale, model.pooling, slope, offset, span_score)
@@ -105,24 +104,25 @@ class _Judged:
 
 
 def _judged_unseen(
-    examples: Sequence[Example], data: TrainingData, lang: str, recipe: Mapping[str, Any]
+    problem: Problem, clean: Sequence[str], lang: str, options: Mapping[str, Any]
 ) -> _Judged:
-    """Cross-fitted logits of real pairs, and logits of clean sentences kept aside."""
-    folds = recipe["calibration"]["folds"]
-    real = [i for i, e in enumerate(examples) if e.twin is not None and e.core]
-    clean = data.clean_aside(lang)
-    toxic: list[Floats] = []
-    civil: list[Floats] = []
-    calm: list[Floats] = []
+    """Cross-fitted logits of real pairs, and logits of clean sentences kept aside.
+
+    Whatever was made from a judged pair (its disguised copies, insults put into its civil side)
+    is left out of the fit that judges it.
+    """
+    examples, folds = problem.examples, options["folds"]
+    real = [i for i, e in enumerate(examples) if e.core][: options["judged"]]
+    groups: list[list[Floats]] = [[], [], []]
     for fold in range(folds):
-        out = set(real[fold::folds])
-        kept = [e for i, e in enumerate(examples) if i not in out]
-        fitted = fit(kept, lang, recipe["fit"], recipe["seed"])
-        judged = [examples[i] for i in sorted(out)]
-        toxic.append(fitted.logits(extract([e.text for e in judged], lang)))
-        civil.append(fitted.logits(extract([e.twin or "" for e in judged], lang)))
-        calm.append(fitted.logits(extract(clean[fold::folds], lang)))
-    return _Judged(np.concatenate(toxic), np.concatenate(civil), np.concatenate(calm))
+        judged = [examples[i] for i in real[fold::folds]]
+        twins = {e.twin for e in judged}
+        fitted = problem.fit(np.array([e.twin in twins for e in examples]))
+        batches = ([e.text for e in judged], [e.twin or "" for e in judged], clean[fold::folds])
+        for group, texts in zip(groups, batches, strict=True):
+            group.append(fitted.logits(extract(texts, lang)))
+    toxic, civil, calm = (np.concatenate(group) for group in groups)
+    return _Judged(toxic, civil, calm)
 
 
 def _calibration(judged: _Judged, options: Mapping[str, Any]) -> tuple[float, float]:

@@ -11,7 +11,7 @@ import hashlib
 import json
 import random
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,6 +24,7 @@ from civilly.train.disguise import DISGUISES
 
 
 T = TypeVar("T")
+_PUNCTUATION = ".,!?;:\"'()«»“”…،؟।።፣"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
     if not path.is_file():
         raise DataError(
             f"The training data {path} is missing.",
-            mend="set CIVILLY_DATA to the folder that holds parallel/, toxicity/, clean/, lexicons/",
+            mend="set CIVILLY_DATA to the folder that holds parallel/, toxicity/ and clean/",
         )
     opener = gzip.open if path.suffix == ".gz" else open
     with opener(path, "rt", encoding="utf-8") as lines:
@@ -77,7 +78,7 @@ class TrainingData:
     Args:
         recipe: The recipe's tables ``pairs``, ``labelled``, ``clean``, ``lexicon``, ``seed``.
         data_dir: Folder of parallel/, toxicity/, clean/ and lexicons/.
-        authored_dir: Folder of the pairs that were written for this project, or None.
+        authored_dir: Folder of what was written for this project (``recipes``), or None.
     """
 
     def __init__(
@@ -96,7 +97,7 @@ class TrainingData:
         clean = self._clean(lang, rng)
         civil = [p.twin for p in pairs if p.twin] + [e.text for e in clean]
         toxic = [p.text for p in pairs] + [e.text for e in labelled if e.toxic]
-        terms = self._reliable_terms(lang, toxic, civil)
+        terms = self._reliable_terms(lang, toxic, civil, rng)
         inserted = self._inserted(lang, terms, civil, rng)
         lexicon = self._recipe["lexicon"]
         alone = [
@@ -145,7 +146,7 @@ class TrainingData:
                 for row in rows
                 if row["neutral"]
             ]
-        authored = self._authored and self._authored / f"{lang}.jsonl"
+        authored = self._authored and self._authored / "authored_pairs" / f"{lang}.jsonl"
         if authored and authored.is_file():
             weight = self._recipe["authored"]["weight"]
             found += [
@@ -173,7 +174,13 @@ class TrainingData:
     def _clean(self, lang: str, rng: random.Random) -> list[Example]:
         entry = self._recipe["clean"]
         texts = [text for text in self._clean_texts(lang) if not _aside(text)]
-        return [Example(t, False, entry["weight"]) for t in _at_most(texts, entry["limit"], rng)]
+        chosen = _at_most(texts, entry["limit"], rng)
+        clean = [Example(text, False, entry["weight"]) for text in chosen]
+        if self._authored is None:
+            return clean
+        benign = read_jsonl(self._authored / "benign_sentences.jsonl")
+        weight = self._recipe["authored"]["benign_weight"]
+        return clean + [Example(r["text"], False, weight) for r in benign if r["lang"] == lang]
 
     def clean_aside(self, lang: str) -> list[str]:
         """Clean sentences that `examples` leaves out, for the calibration."""
@@ -207,19 +214,21 @@ class TrainingData:
                 terms[row["lang"]].append(row["term"])
         return terms
 
-    def _reliable_terms(self, lang: str, toxic: Sequence[str], civil: Sequence[str]) -> list[str]:
+    def _reliable_terms(
+        self, lang: str, toxic: Sequence[str], civil: Sequence[str], rng: random.Random
+    ) -> list[str]:
         """Terms that real sentences do not contradict: rarer in civil than in toxic ones."""
-        in_toxic = _term_counts(toxic, lang)
-        in_civil = _term_counts(civil, lang)
-        kept: list[str] = []
-        for term in self._terms[lang]:
-            key = normalise(term, lang).text.strip()
-            civil_count, toxic_count = in_civil[key], in_toxic[key]
-            rate_civil = civil_count / max(len(civil), 1)
-            rate_toxic = (toxic_count + 0.5) / (len(toxic) + 1)
-            if key and (civil_count == 0 or rate_toxic > 4 * rate_civil):
-                kept.append(key)
-        return list(dict.fromkeys(kept))
+        terms = _at_most(self._terms[lang], self._recipe["lexicon"]["limit"], rng)
+        keys = dict.fromkeys(normalise(term, lang).text.strip() for term in terms)
+        keys.pop("", None)
+        in_toxic = _text_counts(keys, toxic, lang)
+        in_civil = _text_counts(keys, civil, lang)
+        return [
+            key
+            for key in keys
+            if in_civil[key] == 0
+            or (in_toxic[key] + 0.5) / (len(toxic) + 1) > 4 * in_civil[key] / len(civil)
+        ]
 
     def _inserted(
         self, lang: str, terms: Sequence[str], civil: Sequence[str], rng: random.Random
@@ -253,19 +262,17 @@ def _at_most(rows: Sequence[T], limit: int | None, rng: random.Random) -> list[T
     return [rows[index] for index in chosen]
 
 
-def _term_counts(texts: Sequence[str], lang: str) -> Counter[str]:
-    """In how many texts each stretch of up to four words (or eight characters) occurs."""
+def _text_counts(keys: Container[str], texts: Sequence[str], lang: str) -> Counter[str]:
+    """In how many texts each key occurs, as up to four words (or eight characters) in a row."""
     counts: Counter[str] = Counter()
     longest, glue = (4, " ") if language(lang).spaces else (8, "")
     for text in texts:
         line = normalise(text, lang).text
-        parts: Sequence[str] = line.split() if glue else line
-        parts = [part.strip(".,!?;:\"'()«»“”…،؟।") for part in parts] if glue else parts
-        counts.update(
-            {
-                glue.join(parts[start : start + size])
-                for size in range(1, longest + 1)
-                for start in range(len(parts) - size + 1)
-            }
-        )
+        parts: Sequence[str] = [w.strip(_PUNCTUATION) for w in line.split()] if glue else line
+        stretches = {
+            glue.join(parts[start : start + size])
+            for size in range(1, longest + 1)
+            for start in range(len(parts) - size + 1)
+        }
+        counts.update(stretch for stretch in stretches if stretch in keys)
     return counts
