@@ -17,12 +17,12 @@ DataOption = Annotated[
     Path | None,
     typer.Option(help="Folder of the data sets. Default: $CIVILLY_DATA, else ../shared/data."),
 ]
-OutOption = Annotated[Path, typer.Option("--output", "-o", help="Folder for the result.")]
+OutOption = Annotated[Path, typer.Option("--output", "--out", "-o", help="Folder for the result.")]
 
 trainings = typer.Typer(
     help="Train an adapter or a detector from a recipe.",
     no_args_is_help=True,
-    epilog="Example: civilly train sft recipes/sft.toml -o runs/sft",
+    epilog="Example: civilly train sft recipes/tuned.toml -o runs/tuned",
 )
 
 
@@ -40,7 +40,7 @@ def _needing_extra(feature: str) -> Iterator[None]:
         raise MissingExtraError(feature, "train", error.name or "torch") from error
 
 
-@trainings.command(epilog="Example: civilly train sft recipes/sft.toml -o runs/sft --resume")
+@trainings.command(epilog="Example: civilly train sft recipes/tuned.toml -o runs/tuned --resume")
 def sft(
     recipe: RecipeArgument,
     output: OutOption,

@@ -84,8 +84,8 @@ def read_delimited(text: str, delimiter: str, name: str, format_name: str) -> Ta
         rows.append(dict(zip(columns, fields, strict=False)))
     if too_long:
         raise DataError(
-            f"{name}: {name_rows(too_long)} have more fields than the {len(columns)} columns of "
-            f"the header ({', '.join(map(repr, columns))}).",
+            f"{name}: more fields than the {len(columns)} columns of the header "
+            f"({', '.join(map(repr, columns))}) in {name_rows(too_long)}.",
             mend="put a field that contains the column separator in double quotes",
         )
     return Table(columns, rows, format_name, problems)

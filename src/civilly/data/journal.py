@@ -8,6 +8,7 @@ the result does not depend on where the work was interrupted.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -100,6 +101,8 @@ def open_journal(
     """
     path = journal_path(output)
     _refuse_to_surprise(output, path, resume=resume, overwrite=overwrite)
+    if not path.parent.is_dir():
+        raise write_error(output, FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)))
     lock = FileLock(path.with_name(path.name + ".lock"))
     try:
         lock.acquire(timeout=0)

