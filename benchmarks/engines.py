@@ -141,7 +141,7 @@ def open_llama_cpp(path: Path, slots: int, threads: int) -> Decode:
 
 
 def open_transformers(folder: Path, batch: int, dtype: str, threads: int) -> Decode:
-    """transformers ``generate``, sorted by length, left padding."""
+    """Hugging Face ``generate``, sorted by length, left padding."""
     import torch
     from transformers import AutoModelForCausalLM
 
@@ -170,21 +170,39 @@ def open_transformers(folder: Path, batch: int, dtype: str, threads: int) -> Dec
     return decode
 
 
-CONTESTANTS: dict[str, tuple[str, Callable[[Path, int], Decode], int]] = {
-    "ctranslate2 int8 trimmed": ("trimmed", lambda d, t: open_ctranslate2(d / "ct2-int8-trimmed", t), 1),
-    "ctranslate2 float32 trimmed": ("trimmed", lambda d, t: open_ctranslate2(d / "ct2-float32-trimmed", t), 1),
-    "ctranslate2 int8 full": ("full", lambda d, t: open_ctranslate2(d / "ct2-int8-full", t), 1),
-    "llama.cpp trimmed, 8 slots": ("trimmed", lambda d, t: open_llama_cpp(d / "trimmed.gguf", 8, t), 1),
-    "transformers float32 full, batch 16": ("full", lambda d, t: open_transformers(d / "hf-full", 16, "float32", t), 1),
-    "transformers float32 full, batch 64": ("full", lambda d, t: open_transformers(d / "hf-full", 64, "float32", t), 1),
-    "transformers float32 trimmed, batch 64": ("trimmed", lambda d, t: open_transformers(d / "hf-trimmed", 64, "float32", t), 1),
-    "transformers bfloat16 trimmed, batch 64": ("trimmed", lambda d, t: open_transformers(d / "hf-trimmed", 64, "bfloat16", t), 1),
-}  # fmt: skip
+def _hf(name: str, batch: int, dtype: str) -> tuple[str, Callable[[Path, int], Decode]]:
+    return name, lambda folder, threads: open_transformers(
+        folder / f"hf-{name}", batch, dtype, threads
+    )
+
+
+def _ct2(name: str, precision: str) -> tuple[str, Callable[[Path, int], Decode]]:
+    return name, lambda folder, threads: open_ctranslate2(
+        folder / f"ct2-{precision}-{name}", threads
+    )
+
+
+def _llama(slots: int) -> tuple[str, Callable[[Path, int], Decode]]:
+    return "trimmed", lambda folder, threads: open_llama_cpp(
+        folder / "trimmed.gguf", slots, threads
+    )
+
+
+CONTESTANTS: dict[str, tuple[str, Callable[[Path, int], Decode]]] = {
+    "ctranslate2 int8 trimmed": _ct2("trimmed", "int8"),
+    "ctranslate2 float32 trimmed": _ct2("trimmed", "float32"),
+    "ctranslate2 int8 full": _ct2("full", "int8"),
+    "llama.cpp trimmed, 16 slots": _llama(16),
+    "transformers float32 full, batch 16": _hf("full", 16, "float32"),
+    "transformers float32 full, batch 64": _hf("full", 64, "float32"),
+    "transformers float32 trimmed, batch 64": _hf("trimmed", 64, "float32"),
+    "transformers bfloat16 trimmed, batch 64": _hf("trimmed", 64, "bfloat16"),
+}
 
 
 def work(name: str, folder: Path, rows: Sequence[tuple[str, str]], threads: int) -> dict[str, Any]:
     """Runs one contestant in this process."""
-    kind, opener, _ = CONTESTANTS[name]
+    kind, opener = CONTESTANTS[name]
     tokenizer: TextTokenizer = load_text_tokenizer(folder / f"hf-{kind}")
     prompts = tokenizer.encode_prompts([tuned_prompt(text, lang) for text, lang in rows])
     limits = [answer_limit(len(ids)) for ids in tokenizer.encode_batch([t for t, _ in rows])]
@@ -222,9 +240,7 @@ def report(runs: Sequence[dict[str, Any]], n: int) -> str:
         "|---|---|---|---|---|---|---|",
     ]
     for r in runs:
-        same = (
-            sum(a == b for a, b in zip(r["outputs"], exact, strict=True)) / n if exact else None
-        )
+        same = sum(a == b for a, b in zip(r["outputs"], exact, strict=True)) / n if exact else None
         ratio = f"{r['batch'] / base:.2f}" if base else "–"
         agreement = "–" if same is None else f"{same:.1%}"
         lines.append(

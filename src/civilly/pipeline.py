@@ -14,6 +14,7 @@ from civilly.languages import language
 from civilly.rewrite.long_text import split_parts
 from civilly.types import (
     Candidate,
+    CandidateScorer,
     Choice,
     Detection,
     Detector,
@@ -28,6 +29,7 @@ DEFAULT_METHOD = "tuned"
 AUTO = "auto"
 FALLBACK = "delete"
 """Its candidates stand beside those of a model: free, and civil by construction."""
+NOTHING_TO_DO = "the text is civil already, or has no words"
 TOXIC_PART = 0.3
 """Parts of a long text are rewritten from this p(toxic) on; one short text is always tried."""
 
@@ -149,7 +151,8 @@ class Detoxifier:
         tried = [
             i
             for i, (part, detection) in enumerate(zip(parts, found, strict=True))
-            if part.row in alone or detection.p_toxic >= TOXIC_PART
+            if self._selector.worth_trying(detection)
+            and (part.row in alone or detection.p_toxic >= TOXIC_PART)
         ]
         choices = dict(
             zip(tried, self._choose([inputs[i] for i in tried], [found[i] for i in tried]),
@@ -177,11 +180,26 @@ class Detoxifier:
             list(row) for row in self._rewriter.rewrite(texts, detections, self.n_candidates)
         ]
         if self._fallback is not None:
-            for row, extra in zip(candidates, self._fallback.rewrite(texts, detections, 1),
-                                  strict=True):  # fmt: skip
-                known = {c.text for c in row}
-                row += [c for c in extra if c.text not in known]
+            self._add_fallback(texts, detections, candidates)
         return self._selector.select(texts, detections, candidates)
+
+    def _add_fallback(
+        self, texts: list[Text], detections: list[Detection], candidates: list[list[Candidate]]
+    ) -> None:
+        """Adds deletions that the method did not propose itself, scored by the method if it can."""
+        assert self._fallback is not None
+        extra = self._fallback.rewrite(texts, detections, 1)
+        new = [
+            (i, c)
+            for i, row in enumerate(extra)
+            for c in row
+            if c.text not in {known.text for known in candidates[i]}
+        ]
+        if isinstance(self._rewriter, CandidateScorer):
+            scores = self._rewriter.score([texts[i] for i, _ in new], [c.text for _, c in new])
+            new = [(i, replace(c, logprob=s)) for (i, c), s in zip(new, scores, strict=True)]
+        for i, candidate in new:
+            candidates[i].append(candidate)
 
     def _joined(
         self, texts: Sequence[str], parts: list[_Part], choices: Mapping[int, Choice]
@@ -216,7 +234,7 @@ class Detoxifier:
                 rewritten=output,
                 lang=codes[row],
                 method=next((c.candidate.method for c in made if c.candidate), "keep"),
-                reason=made[0].reason if made else "there is nothing to rewrite",
+                reason=made[0].reason if made else NOTHING_TO_DO,
                 before=before[row],
                 after=after[row],
                 candidates=tuple(item for choice in made for item in choice.scored),

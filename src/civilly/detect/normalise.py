@@ -103,7 +103,7 @@ _TRIGGER = re.compile(
     rf"|[{_CJK}][\s{_SEPARATORS}]+[{_CJK}]"
     r"|[\u0370-\u03ff]"
 )
-_WORD = re.compile(rf"[^\s]+")
+_WORD = re.compile(r"[^\s]+")
 _SPACED_LETTERS = re.compile(
     rf"(?<![\w*@#$])[^\W_](?:(?P<gap>[\s{_SEPARATORS}]{{1,3}})[^\W\d_])"
     rf"(?:[\s{_SEPARATORS}]{{1,3}}[^\W\d_])+(?![\w*])"

@@ -64,6 +64,12 @@ class EmbeddedEngine:
         """Continues each prompt; see `civilly.types.Engine`."""
         return self.model(options.adapter).generate(prompts, options)
 
+    def logprobs(
+        self, prompts: Sequence[Prompt], texts: Sequence[str], adapter: str | None = None
+    ) -> list[float]:
+        """Scores given texts; see `civilly.types.TextScorer`."""
+        return self.model(adapter).logprobs(prompts, texts)
+
 
 class LoadedModel:
     """One CTranslate2 folder in memory.

@@ -49,9 +49,7 @@ def _reported(task: str) -> Iterator[Any]:
         yield lambda share: bar.update(row, completed=share)
 
 
-def _trimmed_source(
-    folder: Path, report: Any
-) -> tuple[Architecture, Vocabulary, dict[str, Any]]:
+def _trimmed_source(folder: Path, report: Any) -> tuple[Architecture, Vocabulary, dict[str, Any]]:
     """Architecture, kept vocabulary and float32 weights of the packaged model."""
     joined = folder / "packaged.gguf"
     assemble_packaged(joined)

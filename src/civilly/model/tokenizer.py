@@ -24,7 +24,9 @@ def byte_piece(value: int) -> str:
     return f"<0x{value:02X}>"
 
 
-def merges_of(pieces: Sequence[str], scores: Sequence[float], atomic: set[int]) -> list[tuple[str, str]]:
+def merges_of(
+    pieces: Sequence[str], scores: Sequence[float], atomic: set[int]
+) -> list[tuple[str, str]]:
     """All BPE merges that a SentencePiece vocabulary implies, in the order they are applied.
 
     Args:
@@ -137,11 +139,6 @@ class TextTokenizer:
         """The text of ``ids``; special tokens are left out."""
         kept = [index for index in ids if index not in self._special_ids]
         return str(self._tokenizer.decode(kept, skip_special_tokens=False))
-
-    @property
-    def size(self) -> int:
-        """Number of ids."""
-        return int(self._tokenizer.get_vocab_size())
 
     @property
     def size(self) -> int:

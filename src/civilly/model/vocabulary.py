@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from civilly.model.source import BYTE, CONTROL, Vocabulary
 
 KEPT_FILE = "weights/vocabulary/kept_tokens.safetensors"
-"""Ids kept of the packaged vocabulary, as differences (uint16), made by `civilly.train.vocabulary`."""
+"""Kept ids of the packaged vocabulary, as differences; made by `civilly.train.vocabulary`."""
 
-KEPT_CONTROL = ("<pad>", "<eos>", "<bos>", "<unk>", "<start_of_turn>", "<end_of_turn>") + tuple(
-    f"<unused{number}>" for number in range(8)
+KEPT_CONTROL = (
+    *("<pad>", "<eos>", "<bos>", "<unk>", "<start_of_turn>", "<end_of_turn>"),
+    *(f"<unused{number}>" for number in range(8)),
 )
 """Control pieces that stay: the frame, and spare ones for later training."""
 

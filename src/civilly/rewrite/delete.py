@@ -25,6 +25,9 @@ _DANGLING = re.compile(rf"[{_SPACES}]*(?:[{_COMMAS};:]|(?<=\s)[-–—])+$")
 class DeleteRewriter:
     """Cuts toxic spans; what is not next to a cut stays as it is."""
 
+    generates = False
+    """A baseline: the pipeline adds no candidates to its own."""
+
     def rewrite(
         self, texts: Sequence[Text], detections: Sequence[Detection], n: int = 1
     ) -> list[list[Candidate]]:

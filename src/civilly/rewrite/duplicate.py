@@ -10,6 +10,9 @@ from civilly.types import Candidate, Detection, Text, Tools
 class DuplicateRewriter:
     """Changes nothing."""
 
+    generates = False
+    """A baseline: the pipeline adds no candidates to its own."""
+
     def rewrite(
         self, texts: Sequence[Text], detections: Sequence[Detection], n: int = 1
     ) -> list[list[Candidate]]:

@@ -6,10 +6,21 @@ from collections.abc import Sequence
 
 from civilly.model.adapter import shipped_adapter
 from civilly.rewrite.tuned_prompt import answer_limit, tuned_prompt
-from civilly.types import Candidate, Detection, Engine, GenerationOptions, Prompt, Text, Tools
+from civilly.types import (
+    Candidate,
+    Detection,
+    Engine,
+    GenerationOptions,
+    Prompt,
+    Text,
+    TextScorer,
+    Tools,
+)
 
 ADAPTER = "tuned"
 """Name of the adapter that the package brings."""
+UNKNOWN_LOGPROB = -0.3
+"""Stands for the score of a proposal where the engine cannot score text."""
 
 
 def create(tools: Tools) -> TunedRewriter:
@@ -44,9 +55,17 @@ class TunedRewriter:
             results.append([Candidate(g.text.strip(), ADAPTER, g.logprob) for g in ranked])
         return results
 
+    def score(self, texts: Sequence[Text], proposals: Sequence[str]) -> list[float]:
+        """See `civilly.types.CandidateScorer`; an engine that cannot score: `UNKNOWN_LOGPROB`."""
+        if not isinstance(self._engine, TextScorer):
+            return [UNKNOWN_LOGPROB] * len(proposals)
+        return self._engine.logprobs([_prompt(t) for t in texts], proposals, self._adapter)
+
 
 def _prompt(text: Text) -> Prompt:
-    """The prompt with a limit on the answer; no token covers more than a few characters less
-    than UTF-8 bytes, so bytes bound the tokens of any text."""
+    """The prompt with a limit on the answer.
+
+    Half the UTF-8 bytes bound the tokens of nearly any text from above, without tokenising twice.
+    """
     prompt = tuned_prompt(text.text, text.lang)
     return Prompt(prompt.segments, answer_limit(len(text.text.encode("utf-8", "replace")) // 2))

@@ -18,7 +18,9 @@ def tuned_prompt(text: str, lang: str) -> Prompt:
     copying is the easy case. The user's text is a piece of its own: nothing in it can become a
     special token or move the frame around it.
     """
-    return Prompt((BEGIN, Segment(f"{language(lang).name}\n"), Segment(text), Segment("\nPolite\n")))
+    return Prompt(
+        (BEGIN, Segment(f"{language(lang).name}\n"), Segment(text), Segment("\nPolite\n"))
+    )
 
 
 def answer_limit(text_tokens: int) -> int:

@@ -1,4 +1,4 @@
-"""Picks the candidate with the best product of civility, similarity and fluency, or keeps the text."""
+"""Picks the best product of civility, similarity and fluency, or keeps the text."""
 
 from __future__ import annotations
 
@@ -38,6 +38,10 @@ class RerankSelector:
     def __init__(self, detector: Detector) -> None:
         self._detector = detector
 
+    def worth_trying(self, detection: Detection) -> bool:
+        """Whether p(toxic) reaches `CIVIL_ENOUGH`."""
+        return detection.p_toxic >= CIVIL_ENOUGH
+
     def select(
         self,
         texts: Sequence[Text],
@@ -66,8 +70,6 @@ def score(source: str, candidate: Candidate, after: Detection) -> Scores:
 
 def _choose(text: Text, before: Detection, scored: list[tuple[Candidate, Scores]]) -> Choice:
     ranked = tuple(sorted(scored, key=lambda item: -item[1].joint))
-    if before.p_toxic < CIVIL_ENOUGH:
-        return Choice(None, "the text is civil already", ranked)
     most_toxic = before.p_toxic * (1.0 - LEAST_GAIN)
     for candidate, scores in ranked:
         if candidate.text != text.text and 1.0 - scores.civility <= most_toxic:

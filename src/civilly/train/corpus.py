@@ -82,9 +82,7 @@ def _authored(source: Mapping[str, Any], data: Path, rng: random.Random) -> list
         for number, row in enumerate(read_rows(path)):
             row_id = authored_id(path.stem, number)
             if dev_part(row_id) != "eval":
-                pairs.append(
-                    Pair(row_id, path.stem, row["toxic"], row["neutral"], source["name"])
-                )
+                pairs.append(Pair(row_id, path.stem, row["toxic"], row["neutral"], source["name"]))
     return pairs
 
 
@@ -114,7 +112,7 @@ def _terms_by_language(source: Mapping[str, Any], data: Path) -> dict[str, list[
     for row in read_rows(data / "lexicons" / "terms.jsonl.gz"):
         listed = licensed.intersection(row["sources"])
         enough = len(row["sources"]) > 1 or row["lang"] in alone
-        if listed and enough and 3 <= len(row["term"].encode()) and len(row["term"].split()) <= 2:
+        if listed and enough and len(row["term"].encode()) >= 3 and len(row["term"].split()) <= 2:
             terms.setdefault(row["lang"], []).append(row["term"])
     return terms
 

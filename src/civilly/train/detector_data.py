@@ -22,7 +22,6 @@ from civilly.errors import DataError
 from civilly.languages import CODES, language
 from civilly.train.disguise import DISGUISES
 
-
 T = TypeVar("T")
 _PUNCTUATION = ".,!?;:\"'()«»“”…،؟।።፣"
 

@@ -20,7 +20,7 @@ _EMOJI_TAIL = re.compile(
 
 
 def detokenise(text: str) -> str:
-    """Undoes Penn-Treebank spacing: ``do n't go , please .`` → ``don't go, please.``"""
+    """Undoes Penn-Treebank spacing: ``do n't go , please .`` becomes ``don't go, please.``."""
     text = _QUOTES.sub('"', text)
     text = _CONTRACTION.sub(lambda m: (m[1] or m[3]) + (m[2] or m[4]).replace(" ", ""), text)
     text = _NO_SPACE_BEFORE.sub(r"\1", text)

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from civilly.errors import CivillyError, MissingExtraError
+from civilly.model.adapter import CONFIG_FILE, WEIGHTS_FILE
 from civilly.model.tokenizer import TextTokenizer
 from civilly.rewrite.tuned_prompt import tuned_prompt
 from civilly.train.corpus import Pair, build_corpus, count_by_source
 
+BASE_NAME = "civilly: trimmed gemma-3-270m"
 IGNORED = -100
 """Label of positions that carry no loss (the convention of transformers)."""
 
@@ -173,7 +175,7 @@ def train_sft(
         report_to=[],
         use_cpu=not torch.cuda.is_available(),
         remove_unused_columns=False,
-        disable_tqdm=False,
+        gradient_checkpointing=False,
     )
     trainer = _trainer_class()(
         model=peft_model,
@@ -185,5 +187,19 @@ def train_sft(
     trainer.train(resume_from_checkpoint=checkpoint)
     target = out / "adapter"
     peft_model.save_pretrained(str(target))
+    compact_adapter(target)
     (out / "log.json").write_text(json.dumps(trainer.state.log_history, indent=1), "utf-8")
     return target
+
+
+def compact_adapter(folder: Path) -> None:
+    """Halves an adapter to float16 and takes the training machine's paths out of its config."""
+    import numpy as np
+    from safetensors.numpy import load_file, save_file
+
+    weights = {k: v.astype(np.float16) for k, v in load_file(folder / WEIGHTS_FILE).items()}
+    save_file(weights, folder / WEIGHTS_FILE, metadata={"format": "pt"})
+    config = json.loads((folder / CONFIG_FILE).read_text("utf-8"))
+    config["base_model_name_or_path"] = BASE_NAME
+    (folder / CONFIG_FILE).write_text(json.dumps(config, indent=1, sort_keys=True) + "\n", "utf-8")
+    (folder / "README.md").unlink(missing_ok=True)  # PEFT's empty card; ours is card.md
