@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from civilly.model.source import BYTE, CONTROL, Vocabulary
+from civilly.model.tokenizer import SPACE
 
 KEPT_FILE = "weights/vocabulary/kept_tokens.safetensors"
 """Kept ids of the packaged vocabulary, as differences; made by `civilly.train.vocabulary`."""
@@ -54,8 +55,8 @@ def close_over_merges(kept: Iterable[int], vocabulary: Vocabulary) -> list[int]:
     """Adds what byte-pair encoding needs to reach the kept pieces.
 
     A piece is only ever produced by merging smaller ones, so every piece on its merge path has to
-    stay, down to single characters; so do all byte pieces (no text may be lost) and the control
-    pieces of `KEPT_CONTROL`.
+    stay, down to single characters; so do the space, all byte pieces (no text may be
+    lost) and the control pieces of `KEPT_CONTROL`.
 
     Args:
         kept: Ids that texts use.
@@ -66,7 +67,7 @@ def close_over_merges(kept: Iterable[int], vocabulary: Vocabulary) -> list[int]:
     """
     atomic = vocabulary.atomic
     ids = {p: i for i, p in enumerate(vocabulary.pieces) if i not in atomic}
-    closed = set(kept) - atomic
+    closed = (set(kept) | {ids[SPACE]}) - atomic
     for index in list(closed):
         closed |= _merge_path(vocabulary.pieces[index], ids, vocabulary.scores)
     closed |= {i for i, kind in enumerate(vocabulary.kinds) if kind == BYTE}

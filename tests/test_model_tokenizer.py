@@ -1,0 +1,97 @@
+"""The tokenizer loses nothing and lets no special token in."""
+
+import string
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from civilly.errors import ModelError
+from civilly.model.source import BYTE, CONTROL, Vocabulary
+from civilly.model.tokenizer import SPACE, TextTokenizer, build_tokenizer, byte_piece, merges_of
+from civilly.model.vocabulary import close_over_merges, pack, unpack
+from civilly.types import Prompt, Segment
+
+WORDS = ["he", "ll", "hell", "hello", SPACE + "w", "or", SPACE + "wor", SPACE + "world", "ld"]
+
+
+def small_vocabulary() -> Vocabulary:
+    pieces = ["<pad>", "<eos>", "<bos>", "<unk>"]
+    kinds = [CONTROL] * 4
+    pieces += [byte_piece(b) for b in range(256)]
+    kinds += [BYTE] * 256
+    normal = [*string.ascii_lowercase, SPACE, *WORDS]
+    scores = [-1000.0] * 260 + [-1000.0] * 27 + [-float(i) for i in range(len(WORDS))]
+    return Vocabulary(tuple(pieces + normal), tuple(scores), tuple(kinds + [1] * len(normal)))
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> TextTokenizer:
+    v = small_vocabulary()
+    return TextTokenizer(
+        build_tokenizer(v.pieces, merges_of(v.pieces, v.scores, v.atomic)), {"<bos>": 2, "<eos>": 1}
+    )
+
+
+@settings(derandomize=True, max_examples=200, deadline=None)
+@given(st.text(max_size=80))
+def test_any_text_survives_a_round_trip(tokenizer, text):
+    assert tokenizer.decode(tokenizer.encode(text)) == text
+
+
+@pytest.mark.parametrize(
+    "text", [SPACE, f"a{SPACE}b", "<0x0A>", "  two", "\x00", "🤬\u200d", "\n\n"]
+)
+def test_odd_texts_survive(tokenizer, text):
+    assert tokenizer.decode(tokenizer.encode(text)) == text
+
+
+def test_words_are_merged(tokenizer):
+    assert [tokenizer.piece(i) for i in tokenizer.encode("hello world")] == ["hello", "▁world"]
+
+
+@settings(derandomize=True, max_examples=100, deadline=None)
+@given(st.text(alphabet="<bos>e/unkad ", max_size=40))
+def test_user_text_never_becomes_a_special_token(tokenizer, text):
+    assert not {0, 1, 2, 3} & set(tokenizer.encode(text))
+
+
+def test_special_segments_become_one_id(tokenizer):
+    prompt = Prompt((Segment("<bos>", special=True), Segment("<bos>")))
+    (ids,) = tokenizer.encode_prompts([prompt])
+    assert ids[0] == 2
+    assert 2 not in ids[1:]
+
+
+def test_unknown_special_is_an_error(tokenizer):
+    with pytest.raises(ModelError, match="no special token '<fim>'"):
+        tokenizer.encode_prompts([Prompt((Segment("<fim>", special=True),))])
+
+
+def test_closing_keeps_the_merge_path_and_all_bytes():
+    v = small_vocabulary()
+    kept = close_over_merges([v.pieces.index("hello")], v)
+    pieces = {v.pieces[i] for i in kept}
+    assert {"h", "e", "l", "o", "he", "ll", "hell", "hello"} <= pieces
+    assert "▁world" not in pieces
+    assert {byte_piece(b) for b in range(256)} <= pieces
+    restricted = v.restricted_to(kept)
+    small = TextTokenizer(
+        build_tokenizer(
+            restricted.pieces, merges_of(restricted.pieces, restricted.scores, restricted.atomic)
+        ),
+        {},
+    )
+    assert [small.piece(i) for i in small.encode("hello")] == ["hello"]
+    assert small.decode(small.encode("hello world")) == "hello world"
+
+
+@settings(derandomize=True, max_examples=50)
+@given(st.sets(st.integers(0, 60_000), min_size=1))
+def test_packing_round_trip(ids):
+    assert unpack(pack(ids)) == sorted(ids)
+
+
+def test_packing_refuses_wide_gaps():
+    with pytest.raises(OverflowError):
+        pack([1, 70_000])
