@@ -28,7 +28,7 @@ from civilly.model.ctranslate2_format import write_ctranslate2
 from civilly.model.source import SourceModel, assemble_packaged
 from civilly.model.tokenizer import TextTokenizer, build_tokenizer, merges_of
 from civilly.model.vocabulary import shipped_kept_ids
-from civilly.rewrite.tuned_prompt import answer_limit, tuned_prompt
+from civilly.rewrite.tuned_prompt import MAX_GROWTH, tuned_prompt
 
 Decode = Callable[[Sequence[list[int]], Sequence[int]], list[list[int]]]
 RESULTS = Path(__file__).parent / "results"
@@ -205,7 +205,7 @@ def work(name: str, folder: Path, rows: Sequence[tuple[str, str]], threads: int)
     kind, opener = CONTESTANTS[name]
     tokenizer: TextTokenizer = load_text_tokenizer(folder / f"hf-{kind}")
     prompts = tokenizer.encode_prompts([tuned_prompt(text, lang) for text, lang in rows])
-    limits = [answer_limit(len(ids)) for ids in tokenizer.encode_batch([t for t, _ in rows])]
+    limits = [int(MAX_GROWTH * len(ids)) for ids in prompts]
     began = time.perf_counter()
     decode = opener(folder, threads)
     decode(prompts[:1], limits[:1])

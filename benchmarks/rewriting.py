@@ -120,8 +120,8 @@ def report(scored: dict[str, Scored], rows: Sequence[Row]) -> str:
                 f"| {pick(s.similarity)} | {pick(s.fluency)} | **{product}** |"
             )
         wins[best[0]] += 1
-    lines += ["", "Best product per language: "
-              + ", ".join(f"{m} {n}" for m, n in wins.items()) + f" of {len(languages)}.", ""]  # fmt: skip
+    won = ", ".join(f"{method} {count}" for method, count in wins.items())
+    lines += ["", f"Best product per language: {won} of {len(languages)}.", ""]
     lines += difference(scored, rows, languages)
     return "\n".join(lines) + "\n"
 
@@ -137,8 +137,12 @@ def difference(
     if "tuned" not in scored:
         return []
     baselines = [m for m in scored if m != "tuned"]
-    lines = ["Paired difference of the product, `tuned` minus …", "",
-             "| lang | " + " | ".join(baselines) + " |", "|---" * (len(baselines) + 1) + "|"]  # fmt: skip
+    lines = [
+        "Paired difference of the product, `tuned` minus …",
+        "",
+        "| lang | " + " | ".join(baselines) + " |",
+        "|---" * (len(baselines) + 1) + "|",
+    ]
     for lang in languages:
         cells = []
         for method in baselines:

@@ -71,10 +71,13 @@ class Prompt:
     Attributes:
         segments: Pieces in order; adjacent plain pieces are encoded apart.
         max_new_tokens: The most tokens to generate for this prompt; None: the options' limit.
+        max_growth: The most tokens to generate per token of the prompt, for engines that count
+            tokens; None: no such limit.
     """
 
     segments: tuple[Segment, ...]
     max_new_tokens: int | None = None
+    max_growth: float | None = None
 
     @classmethod
     def of(cls, text: str, max_new_tokens: int | None = None) -> Prompt:

@@ -104,8 +104,7 @@ class LoadedModel:
         prompts alone, so the same call gives the same bytes.
         """
         encoded = self.tokenizer.encode_prompts(prompts)
-        limits = [min(p.max_new_tokens or options.max_new_tokens, options.max_new_tokens)
-                  for p in prompts]  # fmt: skip
+        limits = [_limit(p, len(ids), options) for p, ids in zip(prompts, encoded, strict=True)]
         results: list[list[Generation]] = [[] for _ in prompts]
         for batch in like_lengths([len(row) for row in encoded]):
             longest = max(limits[i] for i in batch)
@@ -180,6 +179,16 @@ class LoadedModel:
             np.full(len(rows), len(rows[0]), dtype=np.int32)
         )
         return self._generator.forward_batch(ids, lengths, return_log_probs=False)
+
+
+def _limit(prompt: Prompt, tokens: int, options: GenerationOptions) -> int:
+    """The most tokens to generate for a prompt of ``tokens`` tokens."""
+    limits = [options.max_new_tokens]
+    if prompt.max_new_tokens is not None:
+        limits.append(prompt.max_new_tokens)
+    if prompt.max_growth is not None:
+        limits.append(int(prompt.max_growth * tokens))
+    return max(1, min(limits))
 
 
 def _mean_logprob(logits: np.ndarray[Any, np.dtype[np.float32]], ids: Sequence[int]) -> float:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from civilly.model.adapter import shipped_adapter
-from civilly.rewrite.tuned_prompt import answer_limit, tuned_prompt
+from civilly.rewrite.tuned_prompt import tuned_prompt
 from civilly.types import (
     Candidate,
     Detection,
     Engine,
     GenerationOptions,
-    Prompt,
     Text,
     TextScorer,
     Tools,
@@ -45,7 +44,7 @@ class TunedRewriter:
         self, texts: Sequence[Text], detections: Sequence[Detection], n: int = 1
     ) -> list[list[Candidate]]:
         """Up to ``n`` distinct finished answers per text; see `civilly.types.Rewriter`."""
-        prompts = [_prompt(text) for text in texts]
+        prompts = [tuned_prompt(text.text, text.lang) for text in texts]
         limit = max((p.max_new_tokens or 0 for p in prompts), default=1)
         options = GenerationOptions(n=n, max_new_tokens=limit, adapter=self._adapter)
         results = []
@@ -59,13 +58,5 @@ class TunedRewriter:
         """See `civilly.types.CandidateScorer`; an engine that cannot score: `UNKNOWN_LOGPROB`."""
         if not isinstance(self._engine, TextScorer):
             return [UNKNOWN_LOGPROB] * len(proposals)
-        return self._engine.logprobs([_prompt(t) for t in texts], proposals, self._adapter)
-
-
-def _prompt(text: Text) -> Prompt:
-    """The prompt with a limit on the answer.
-
-    Half the UTF-8 bytes bound the tokens of nearly any text from above, without tokenising twice.
-    """
-    prompt = tuned_prompt(text.text, text.lang)
-    return Prompt(prompt.segments, answer_limit(len(text.text.encode("utf-8", "replace")) // 2))
+        prompts = [tuned_prompt(text.text, text.lang) for text in texts]
+        return self._engine.logprobs(prompts, proposals, self._adapter)

@@ -6,9 +6,10 @@ from civilly.languages import language
 from civilly.types import Prompt, Segment
 
 BEGIN = Segment("<bos>", special=True)
-MAX_GROWTH = 1.5
-"""An answer may have this many tokens per input token, plus `SLACK`."""
-SLACK = 12
+MAX_GROWTH = 1.3
+"""An answer may have this many tokens per token of the prompt (text and frame)."""
+MOST_BYTES_PER_TOKEN = 2
+"""An answer may have one token per so many UTF-8 bytes of the text, where nobody counts tokens."""
 
 
 def tuned_prompt(text: str, lang: str) -> Prompt:
@@ -18,11 +19,6 @@ def tuned_prompt(text: str, lang: str) -> Prompt:
     copying is the easy case. The user's text is a piece of its own: nothing in it can become a
     special token or move the frame around it.
     """
-    return Prompt(
-        (BEGIN, Segment(f"{language(lang).name}\n"), Segment(text), Segment("\nPolite\n"))
-    )
-
-
-def answer_limit(text_tokens: int) -> int:
-    """The most tokens an answer to ``text_tokens`` input tokens may have."""
-    return int(text_tokens * MAX_GROWTH) + SLACK
+    frame = (BEGIN, Segment(f"{language(lang).name}\n"), Segment(text), Segment("\nPolite\n"))
+    limit = 16 + len(text.encode("utf-8", "replace")) // MOST_BYTES_PER_TOKEN
+    return Prompt(frame, max_new_tokens=limit, max_growth=MAX_GROWTH)
