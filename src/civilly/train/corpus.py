@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import difflib
 import gzip
 import json
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from civilly.data.leaks import find_leaks
 from civilly.data.split import dev_part
 from civilly.errors import DataError
 from civilly.languages import CODES, language
@@ -209,6 +211,35 @@ def build_corpus(recipe: Mapping[str, Any], data: Path) -> list[Pair]:
     corpus = [pair for pair in corpus if len(pair.toxic) <= longest]
     rng.shuffle(corpus)
     return corpus
+
+
+def evaluation_texts(data: Path, authored: Path | None) -> list[str]:
+    """Toxic sides that no training may see: all held-out pairs and the official inputs."""
+    texts = [
+        row["toxic"]
+        for row in read_rows(data / "parallel" / "multiparadetox_dev.jsonl.gz")
+        if dev_part(row["id"]) != "train"
+    ]
+    for path in sorted(authored.glob("*.jsonl")) if authored else ():
+        texts += [
+            row["toxic"]
+            for number, row in enumerate(read_rows(path))
+            if dev_part(authored_id(path.stem, number)) == "eval"
+        ]
+    for name in ("textdetox2025_dev.tsv", "textdetox2025_test.tsv"):
+        path = data / "inputs" / name
+        if path.exists():
+            with path.open(encoding="utf-8", newline="") as lines:
+                texts += [row["toxic_sentence"] for row in csv.DictReader(lines, delimiter="\t")]
+    return texts
+
+
+def without_leaks(corpus: Sequence[Pair], evaluation: Sequence[str]) -> tuple[list[Pair], int]:
+    """The corpus without pairs that repeat an evaluation text, and how many were taken out."""
+    toxic = sorted({pair.toxic for pair in corpus})
+    leaking = {toxic[leak.training] for leak in find_leaks(toxic, evaluation)}
+    kept = [pair for pair in corpus if pair.toxic not in leaking]
+    return kept, len(corpus) - len(kept)
 
 
 def count_by_source(corpus: Sequence[Pair]) -> dict[str, dict[str, int]]:

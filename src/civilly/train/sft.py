@@ -12,7 +12,13 @@ from civilly.errors import CivillyError, MissingExtraError
 from civilly.model.adapter import CONFIG_FILE, WEIGHTS_FILE
 from civilly.model.tokenizer import TextTokenizer
 from civilly.rewrite.tuned_prompt import tuned_prompt
-from civilly.train.corpus import Pair, build_corpus, count_by_source
+from civilly.train.corpus import (
+    Pair,
+    build_corpus,
+    count_by_source,
+    evaluation_texts,
+    without_leaks,
+)
 
 BASE_NAME = "civilly: trimmed gemma-3-270m"
 IGNORED = -100
@@ -103,7 +109,7 @@ def _trainer_class() -> type:
 def train_sft(
     recipe: Path, data: Path, out: Path, *, resume: bool = False, model: Path | None = None
 ) -> Path:
-    """Trains a LoRA adapter by a recipe.
+    """Trains a LoRA adapter by a recipe, without pairs that repeat held-out or official texts.
 
     Args:
         recipe: TOML file: ``seed``, ``corpus``, ``adapter``, ``training``.
@@ -117,38 +123,56 @@ def train_sft(
 
     Raises:
         MissingExtraError: If torch, transformers or peft are not installed.
-        LeakError: If training rows repeat evaluation rows.
     """
     try:
         import torch
-        from peft import LoraConfig, get_peft_model
-        from transformers import AutoModelForCausalLM, TrainingArguments
         from transformers.trainer_utils import get_last_checkpoint
     except ImportError as error:
         raise MissingExtraError("Training", "train", str(error.name)) from error
     from civilly.model.build import embedded_training_folder, load_text_tokenizer
 
     config = tomllib.loads(recipe.read_text(encoding="utf-8"))
-    settings, adapter = config["training"], config["adapter"]
     out.mkdir(parents=True, exist_ok=True)
-    checkpoint = get_last_checkpoint(str(out)) if resume else None
-    if not resume and get_last_checkpoint(str(out)):
+    checkpoint = get_last_checkpoint(str(out))
+    if checkpoint and not resume:
         raise CivillyError(
             f"{out} already holds checkpoints of another run.",
             mend="--resume to go on with it, or another --out",
         )
     folder = model or embedded_training_folder()
     tokenizer = load_text_tokenizer(folder)
-    corpus = build_corpus(config, data)
-    rows = encode_pairs(corpus, tokenizer)
-    (out / "config.json").write_text(
-        json.dumps({"recipe": config, "examples": count_by_source(corpus)}, indent=1), "utf-8"
-    )
+    evaluation = evaluation_texts(data, _authored_folder(config))
+    corpus, leaks = without_leaks(build_corpus(config, data), evaluation)
+    notes = {"recipe": config, "examples": count_by_source(corpus), "leaks_taken_out": leaks}
+    (out / "config.json").write_text(json.dumps(notes, indent=1), "utf-8")
 
     torch.manual_seed(config["seed"])
-    base = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
-    peft_model = get_peft_model(
-        base,
+    rows = encode_pairs(corpus, tokenizer)
+    batches = length_grouped(rows, config["training"]["batch_size"], config["seed"])
+    trainer = _trainer_class()(
+        model=_lora_model(folder, config["adapter"]),
+        args=_arguments(config, len(batches), out),
+        train_dataset=rows,
+        data_collator=_collate(tokenizer.special["<pad>"]),
+    )
+    trainer.batches = batches
+    if "stop_after_steps" in config["training"]:
+        trainer.add_callback(_stop_after(config["training"]["stop_after_steps"]))
+    trainer.train(resume_from_checkpoint=checkpoint)
+    target = out / "adapter"
+    trainer.model.save_pretrained(str(target))
+    compact_adapter(target)
+    (out / "log.json").write_text(json.dumps(trainer.state.log_history, indent=1), "utf-8")
+    return target
+
+
+def _lora_model(folder: Path, adapter: Mapping[str, Any]) -> Any:
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    return get_peft_model(
+        AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32),
         LoraConfig(
             r=adapter["rank"],
             lora_alpha=adapter["alpha"],
@@ -157,9 +181,15 @@ def train_sft(
             task_type="CAUSAL_LM",
         ),
     )
-    batches = length_grouped(rows, settings["batch_size"], config["seed"])
-    steps = len(batches) * settings["epochs"]
-    arguments = TrainingArguments(
+
+
+def _arguments(config: Mapping[str, Any], batches: int, out: Path) -> Any:
+    import torch
+    from transformers import TrainingArguments
+
+    settings = config["training"]
+    steps = batches * settings["epochs"]
+    return TrainingArguments(
         output_dir=str(out),
         num_train_epochs=settings["epochs"],
         per_device_train_batch_size=settings["batch_size"],
@@ -177,19 +207,26 @@ def train_sft(
         remove_unused_columns=False,
         gradient_checkpointing=False,
     )
-    trainer = _trainer_class()(
-        model=peft_model,
-        args=arguments,
-        train_dataset=rows,
-        data_collator=_collate(tokenizer.special["<pad>"]),
-    )
-    trainer.batches = batches
-    trainer.train(resume_from_checkpoint=checkpoint)
-    target = out / "adapter"
-    peft_model.save_pretrained(str(target))
-    compact_adapter(target)
-    (out / "log.json").write_text(json.dumps(trainer.state.log_history, indent=1), "utf-8")
-    return target
+
+
+def _stop_after(steps: int) -> Any:
+    """Ends a training early while the learning rate follows the whole schedule."""
+    from transformers import TrainerCallback
+
+    class StopAfter(TrainerCallback):  # type: ignore[misc]
+        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
+            control.should_training_stop = state.global_step >= steps
+            return control
+
+    return StopAfter()
+
+
+def _authored_folder(config: Mapping[str, Any]) -> Path | None:
+    """Where the recipe's authored pairs lie, a part of which is held out."""
+    for source in config["corpus"]["sources"]:
+        if source["kind"] == "authored":
+            return Path(source["path"])
+    return None
 
 
 def compact_adapter(folder: Path) -> None:

@@ -1,0 +1,136 @@
+"""The line from text to rewrite keeps its promises whatever a method proposes."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from civilly import pipeline
+from civilly.errors import CivillyError, UnknownNameError
+from civilly.pipeline import Detoxifier
+from civilly.rewrite.long_text import LONGEST_PART, split_parts
+from civilly.types import Candidate
+
+
+class Proposes:
+    """A method that proposes what a function says."""
+
+    generates = False
+
+    def __init__(self, function):
+        self.function = function
+        self.seen = []
+
+    def rewrite(self, texts, detections, n=1):
+        self.seen += [t.text for t in texts]
+        return [[Candidate(self.function(t.text), "test")] for t in texts]
+
+
+def detoxifier(function):
+    made = Detoxifier("duplicate")
+    made.__dict__["_rewriter"] = Proposes(function)
+    return made
+
+
+def test_a_civil_proposal_is_taken():
+    made = detoxifier(lambda text: "This is wrong.")
+    (result,) = made.rewrite(["This is fucking wrong, you idiot."], "en")
+    assert result.rewritten == "This is wrong."
+    assert result.changed
+    assert result.after.p_toxic < result.before.p_toxic
+
+
+def test_a_more_toxic_proposal_is_never_taken():
+    made = detoxifier(lambda text: "You fucking idiot, go and die, you piece of shit.")
+    texts = ["You are a bit stupid.", "idiot", "What a stupid idea, dumb ass"]
+    for text, result in zip(texts, made.rewrite(texts, "en"), strict=True):
+        assert result.after.p_toxic <= result.before.p_toxic
+        if result.rewritten == text:
+            assert result.method == "keep"
+
+
+def test_civil_text_is_not_even_tried():
+    made = detoxifier(lambda text: "changed")
+    (result,) = made.rewrite(["Thank you, the weather is lovely today."], "en")
+    assert result.rewritten == result.text
+    assert made._rewriter.seen == []
+
+
+@pytest.mark.parametrize(
+    "text", ["", " ", "\n\n", "🤬🤬🤬", "!!! ??", "\x00", "123", "\u200f\u202e"]
+)
+def test_texts_without_words_are_kept(text):
+    (result,) = detoxifier(lambda t: "changed").rewrite([text])
+    assert result.rewritten == text
+
+
+def test_space_around_a_text_stays():
+    made = detoxifier(lambda text: "What an error.")
+    (result,) = made.rewrite(["\t  What a fucking error, asshole. \n"], "en")
+    assert result.rewritten == "\t  What an error. \n"
+
+
+def test_only_toxic_parts_of_a_long_text_change():
+    civil = "The report describes the history of the town and its railway in some detail. " * 12
+    toxic = "You fucking stupid asshole, shut up."
+    made = detoxifier(lambda text: text.replace(toxic, "Please stop."))
+    (result,) = made.rewrite([f"{civil}\n{toxic}\n{civil}"], "en")
+    assert result.rewritten == f"{civil}\nPlease stop.\n{civil}"
+
+
+@settings(derandomize=True, max_examples=200)
+@given(st.text(max_size=3_000), st.integers(1, 60))
+def test_parts_join_to_the_text(text, longest):
+    parts = split_parts(text, longest)
+    assert "".join(parts) == text
+    assert all(len(part) <= longest for part in parts)
+
+
+def test_a_huge_line_is_cut_into_short_parts():
+    parts = split_parts("a" * 100_000)
+    assert max(map(len, parts)) <= LONGEST_PART
+
+
+def test_order_and_length_are_kept():
+    texts = [f"Message number {i}, you idiot." for i in range(30)]
+    results = detoxifier(lambda text: text.replace(", you idiot", "")).rewrite(texts, "en")
+    assert [r.text for r in results] == texts
+    assert all(str(i) in r.rewritten for i, r in enumerate(results))
+
+
+def test_languages_may_differ_per_text():
+    results = detoxifier(lambda t: t).rewrite(["du Arschloch", "you asshole"], ["de", "auto"])
+    assert [r.lang for r in results] == ["de", "en"]
+
+
+def test_wrong_number_of_languages_is_an_error():
+    with pytest.raises(CivillyError, match="2 languages for 1 texts"):
+        detoxifier(lambda t: t).rewrite(["a"], ["en", "de"])
+
+
+def test_unknown_language_suggests():
+    with pytest.raises(UnknownNameError, match="Unknown language 'eng'"):
+        detoxifier(lambda t: t).rewrite(["a"], "eng")
+
+
+def test_unknown_method_suggests():
+    with pytest.raises(UnknownNameError, match="did you mean 'delete'"):
+        Detoxifier("delet")
+
+
+def test_no_candidates_is_an_error():
+    with pytest.raises(CivillyError, match="n_candidates is 0"):
+        Detoxifier("delete", n_candidates=0)
+
+
+def test_description_names_what_results_depend_on():
+    described = Detoxifier("delete", n_candidates=3).describe()
+    assert described["method"] == "delete"
+    assert described["n_candidates"] == 3
+
+
+def test_nothing_in_gives_nothing_out():
+    assert detoxifier(lambda t: t).rewrite([]) == []
+
+
+def test_rewrite_of_one_text():
+    assert pipeline.rewrite("Have a nice day.", "en", method="delete") == "Have a nice day."

@@ -1,0 +1,65 @@
+"""The selector's arithmetic, computed by hand, and its rules."""
+
+import math
+
+import pytest
+
+from civilly.select.rerank import RerankSelector, score
+from civilly.types import Candidate, Detection, Text
+
+
+class Table:
+    """A detector that looks p(toxic) up."""
+
+    def __init__(self, table):
+        self.table = table
+
+    def detect(self, texts):
+        return [Detection(self.table[t.text]) for t in texts]
+
+
+def test_scores_are_the_stated_products():
+    candidate = Candidate("abcd", "m", logprob=math.log(0.5))
+    scores = score("abcdefgh", candidate, Detection(0.2))
+    assert scores.civility == pytest.approx(0.8)
+    assert scores.similarity == pytest.approx(0.5)  # 4 of 8 characters are deleted
+    assert scores.fluency == pytest.approx(0.5)
+    assert 0.0 <= scores.joint <= min(scores.civility, scores.fluency)
+
+
+def test_similarity_is_one_only_for_the_same_text():
+    same = score("abc", Candidate("abc", "m", 0.0), Detection(0.0))
+    assert same.similarity == same.joint == 1.0
+
+
+def test_the_best_product_wins():
+    table = {"you idiot friend": 0.9, "you friend": 0.1, "you": 0.1}
+    selector = RerankSelector(Table(table))
+    (choice,) = selector.select(
+        [Text("you idiot friend", "en")],
+        [Detection(0.9)],
+        [[Candidate("you", "a", -0.1), Candidate("you friend", "b", -0.1)]],
+    )
+    assert choice.candidate.text == "you friend"
+    assert [c.text for c, _ in choice.scored] == ["you friend", "you"]
+
+
+def test_a_candidate_that_is_no_less_toxic_is_not_taken():
+    selector = RerankSelector(Table({"x idiot": 0.9}))
+    (choice,) = selector.select(
+        [Text("you idiot", "en")], [Detection(0.9)], [[Candidate("x idiot", "a", 0.0)]]
+    )
+    assert choice.candidate is None
+    assert "less toxic" in choice.reason
+
+
+def test_no_candidates_is_said():
+    (choice,) = RerankSelector(Table({})).select([Text("a", "en")], [Detection(0.9)], [[]])
+    assert choice.candidate is None
+    assert "no candidate was found" in choice.reason
+
+
+def test_civil_texts_are_not_worth_trying():
+    selector = RerankSelector(Table({}))
+    assert not selector.worth_trying(Detection(0.01))
+    assert selector.worth_trying(Detection(0.9))
