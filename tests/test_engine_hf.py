@@ -19,7 +19,7 @@ import tiny_models  # noqa: E402
 from civilly.engines import open_engine  # noqa: E402
 from civilly.engines.encoding import PromptEncoder  # noqa: E402
 from civilly.engines.hardware import dtype_of  # noqa: E402
-from civilly.engines.hf import Target  # noqa: E402
+from civilly.engines.hf_target import Target  # noqa: E402
 from civilly.errors import EngineError, MissingExtraError, ModelError, UnknownNameError  # noqa: E402
 from civilly.types import GenerationOptions, Prompt, Segment  # noqa: E402
 
@@ -256,6 +256,18 @@ def test_no_text_makes_a_control_token_and_none_is_lost(pieces):
 def _property_encoder(folders):
     global PROPERTY_ENCODER
     PROPERTY_ENCODER = encoder(folders["llama"])
+
+
+def test_a_tokenizer_that_was_saved_without_its_opening_can_be_given_one(folders):
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folders["llama"])
+    wanted = tokenizer("You people")["input_ids"]
+    assert encoder(folders["llama"], bos="always").encode(Prompt.of("You people")) == wanted
+    tokenizer.backend_tokenizer.post_processor = None
+    bare = PromptEncoder(tokenizer, chat="never", closing=False)
+    assert bare.encode(Prompt.of("You people")) == wanted[1:]
+    opened = PromptEncoder(tokenizer, chat="never", closing=False, bos="always")
+    assert opened.encode(Prompt.of("You people")) == wanted
+    assert opened.encode(Prompt((Segment("<bos>", True), Segment("You people")))) == wanted
 
 
 def test_an_unknown_special_token_is_named(folders):

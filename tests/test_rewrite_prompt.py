@@ -95,7 +95,7 @@ ODD = st.one_of(
 )
 
 
-@settings(derandomize=True, max_examples=150)
+@settings(derandomize=True, max_examples=150, deadline=None)
 @given(ODD)
 def test_no_text_breaks_out_of_its_quotation(text):
     shots = examples("en")[:2]
@@ -238,3 +238,13 @@ def test_the_number_of_examples_is_an_option():
     for count in (0, 2):
         rewrite(engine, ["you fool"], examples=count)
         assert engine.prompts[0].text.count("Polite:") == count + 1
+
+
+def test_an_answer_copied_from_an_example_is_no_candidate():
+    shot = examples("en")[1]
+    engine = Scripted([Generation(shot.neutral), Generation("fine words, nothing else here")])
+    text = "you are a fool and wrong about it"
+    assert rewrite(engine, [text, shot.toxic], n=2) == [
+        ["fine words, nothing else here"],
+        [shot.neutral, "fine words, nothing else here"],
+    ]

@@ -26,6 +26,8 @@ class PromptEncoder:
         tokenizer: A tokenizer of transformers.
         chat: ``"auto"`` uses the tokenizer's chat template, if it has one, for a prompt of one
             plain segment; ``"always"`` insists on a template; ``"never"`` uses none.
+        bos: ``"auto"`` begins a text as the tokenizer does; ``"always"`` also puts the token for
+            the beginning where the tokenizer was saved without that habit.
         closing: Whether the tokens that the tokenizer puts after a text belong to a prompt (the
             end of an encoder's input) or not (a causal model goes on writing).
 
@@ -33,9 +35,10 @@ class PromptEncoder:
         EngineError: If ``chat`` is ``"always"`` and there is no chat template.
     """
 
-    def __init__(self, tokenizer: Any, *, chat: str, closing: bool) -> None:
+    def __init__(self, tokenizer: Any, *, chat: str, closing: bool, bos: str = "auto") -> None:
         self._tokenizer = tokenizer
         self._closing = closing
+        self._forced_bos = tokenizer.bos_token_id if bos == "always" else None
         has_template = bool(getattr(tokenizer, "chat_template", None))
         if chat == "always" and not has_template:
             raise EngineError("This model's tokenizer has no chat template.", mend="use chat=never")
@@ -78,6 +81,8 @@ class PromptEncoder:
             elif segment.text:
                 ids += self.encode_text(segment.text)
         opening, closing = self._frame
+        if self._forced_bos is not None and self._forced_bos not in opening:
+            opening = [self._forced_bos, *opening]
         opened = bool(segments) and segments[0].special and ids[: len(opening)] == opening
         if not opened:
             ids = [*opening, *ids]

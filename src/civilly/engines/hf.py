@@ -7,10 +7,8 @@ name of its base model.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,83 +17,13 @@ from safetensors import SafetensorError
 from civilly.engines.decoding import TokenScores, Until
 from civilly.engines.encoding import PromptEncoder
 from civilly.engines.hardware import device_of, dtype_of
-from civilly.engines.requests import check, choice, limit_of, positive, read_options
+from civilly.engines.hf_target import ADAPTER_FILE, Target
+from civilly.engines.requests import check, limit_of
 from civilly.errors import EngineError, MissingExtraError, ModelError
 from civilly.types import Generation, GenerationOptions, Prompt
 
-OPTIONS = {"dtype": "auto", "device": "auto", "chat": "auto", "batch": "16", "adapter": "none"}
-"""Options of a target, with their defaults."""
-
-_ADAPTER_FILE = "adapter_config.json"
 _TOKENS_PER_BATCH = 16_384
 _SCORES_PER_BATCH = 2**27  # floats: half a gigabyte
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What to open.
-
-    Attributes:
-        model: Hub id or folder.
-        revision: Branch, tag or commit of a hub id, or None for its main branch.
-        dtype: ``auto``, ``fp32``, ``bf16`` or ``fp16``. ``auto`` is bfloat16 where the hardware
-            computes in it, and float32 elsewhere.
-        device: ``auto``, or a device of torch such as ``cpu`` or ``cuda:1``.
-        chat: ``auto``, ``always`` or ``never`` (see `PromptEncoder`).
-        batch: The most sequences that are generated together.
-        adapter: Folder of a LoRA adapter that is used unless a request names another.
-    """
-
-    model: str
-    revision: str | None = None
-    dtype: str = "auto"
-    device: str = "auto"
-    chat: str = "auto"
-    batch: int = 16
-    adapter: str | None = None
-
-    @classmethod
-    def parse(cls, target: str) -> Target:
-        """Reads ``name@revision?option=value&…``.
-
-        Raises:
-            EngineError: If there is no model, or an option has a wrong value.
-            UnknownNameError: If there is no such option.
-        """
-        name, _, query = (target, "", "") if Path(target).is_dir() else target.partition("?")
-        given = read_options("hf", query, OPTIONS)
-        revision = None
-        if not Path(name).is_dir():
-            name, _, revision = name.partition("@")
-        if not name:
-            raise EngineError(
-                "The engine 'hf' was given no model.", mend="hf:org/name or hf:folder"
-            )
-        adapter = None if given["adapter"] == "none" else given["adapter"]
-        if (Path(name) / _ADAPTER_FILE).is_file():
-            adapter = adapter or name
-            name, revision = _base_of(Path(name))
-        return cls(
-            model=name,
-            revision=revision or None,
-            dtype=choice("hf", "dtype", given["dtype"], ("auto", "fp32", "bf16", "fp16")),
-            device=given["device"],
-            chat=choice("hf", "chat", given["chat"], ("auto", "always", "never")),
-            batch=max(1, int(positive("hf", "batch", given["batch"]))),
-            adapter=adapter,
-        )
-
-
-def _base_of(adapter: Path) -> tuple[str, str | None]:
-    """The base model and its revision that an adapter names."""
-    try:
-        config = json.loads((adapter / _ADAPTER_FILE).read_text(encoding="utf-8"))
-        return str(config["base_model_name_or_path"]), config.get("revision")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(
-            f"The adapter {str(adapter)!r} does not name its base model: {error}.",
-            mend="hf:BASE?adapter=FOLDER",
-        ) from error
 
 
 class HfEngine:
@@ -147,7 +75,9 @@ class HfEngine:
                 allowed="a hub id (org/name@revision), or a folder with config, weights, tokenizer",
                 mend="check the name, the revision and the network",
             ) from error
-        self._encoder = PromptEncoder(tokenizer, chat=target.chat, closing=self._closing)
+        self._encoder = PromptEncoder(
+            tokenizer, chat=target.chat, closing=self._closing, bos=target.bos
+        )
         self._model: Any = model.eval().to(self._device)
         self._room = getattr(config.get_text_config(), "max_position_embeddings", None)
         self._width = len(self._encoder.vocabulary)
@@ -327,9 +257,9 @@ class HfEngine:
         """The name of an adapter, which is loaded when it is first used."""
         key = str(Path(folder).resolve())
         if key not in self._adapters:
-            if not (Path(folder) / _ADAPTER_FILE).is_file():
+            if not (Path(folder) / ADAPTER_FILE).is_file():
                 raise ModelError(
-                    f"There is no adapter in {folder!r}.", allowed=f"a folder with {_ADAPTER_FILE}"
+                    f"There is no adapter in {folder!r}.", allowed=f"a folder with {ADAPTER_FILE}"
                 )
             self._adapters[key] = self._load_adapter(folder)
         return self._adapters[key]

@@ -187,13 +187,16 @@ class PromptRewriter:
 
 
 def _candidates(text: Text, generations: Sequence[Generation]) -> list[Candidate]:
-    """The usable answers, each once, in order."""
+    """The usable answers, each once, in order; an example's own answer is none."""
     lang = language(text.lang)
+    shown = {shot.neutral for shot in examples(text.lang) if shot.toxic != text.text.strip()}
     found: dict[str, Candidate] = {}
     for generation in generations:
         rewrite = read_answer(generation.text, text.text, (lang.civil_label, lang.toxic_label))
         complete = generation.finished or "\n" in generation.text.strip()
-        if rewrite and complete and _is_plausible(rewrite, text.text):
+        if not rewrite or not complete or rewrite in shown:
+            continue
+        if _is_plausible(rewrite, text.text):
             found.setdefault(rewrite, Candidate(rewrite, "prompt", generation.logprob))
     return list(found.values())
 
