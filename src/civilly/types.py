@@ -214,6 +214,17 @@ class Engine(Protocol):
 
 
 @runtime_checkable
+class TextScorer(Protocol):
+    """An engine that can also score given text."""
+
+    def logprobs(
+        self, prompts: Sequence[Prompt], texts: Sequence[str], adapter: str | None = None
+    ) -> list[float]:
+        """Mean natural log probability per token of each text after its prompt."""
+        ...
+
+
+@runtime_checkable
 class Detector(Protocol):
     """Finds toxicity."""
 
@@ -230,6 +241,15 @@ class Rewriter(Protocol):
         self, texts: Sequence[Text], detections: Sequence[Detection], n: int = 1
     ) -> list[list[Candidate]]:
         """Up to ``n`` candidates per text (possibly none), in order; never raises for odd text."""
+        ...
+
+
+@runtime_checkable
+class CandidateScorer(Protocol):
+    """A rewriter that can also say how likely it finds a proposal of another method."""
+
+    def score(self, texts: Sequence[Text], proposals: Sequence[str]) -> list[float]:
+        """Mean natural log probability per token of each proposal, in order."""
         ...
 
 
@@ -255,6 +275,10 @@ class Metric(Protocol):
 @runtime_checkable
 class Selector(Protocol):
     """Chooses among candidates, or keeps the input."""
+
+    def worth_trying(self, detection: Detection) -> bool:
+        """Whether a text is toxic enough to be rewritten at all."""
+        ...
 
     def select(
         self,

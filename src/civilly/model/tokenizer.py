@@ -12,6 +12,9 @@ from pathlib import Path
 from tokenizers import Regex, Tokenizer, decoders, normalizers, pre_tokenizers
 from tokenizers.models import BPE
 
+from civilly.errors import ModelError
+from civilly.types import Prompt
+
 SPACE = "\u2581"
 """SentencePiece's visible space; its literal occurrence in a text must go through bytes."""
 
@@ -21,7 +24,9 @@ def byte_piece(value: int) -> str:
     return f"<0x{value:02X}>"
 
 
-def merges_of(pieces: Sequence[str], scores: Sequence[float], atomic: set[int]) -> list[tuple[str, str]]:
+def merges_of(
+    pieces: Sequence[str], scores: Sequence[float], atomic: set[int]
+) -> list[tuple[str, str]]:
     """All BPE merges that a SentencePiece vocabulary implies, in the order they are applied.
 
     Args:
@@ -106,10 +111,39 @@ class TextTokenizer:
             rows.append(row)
         return rows
 
+    def encode_prompts(self, prompts: Sequence[Prompt]) -> list[list[int]]:
+        """Token ids of each prompt: special segments by id, plain ones as `encode`.
+
+        Raises:
+            ModelError: If a special segment names a token that the vocabulary lacks.
+        """
+        plain = self.encode_batch([s.text for p in prompts for s in p.segments if not s.special])
+        encoded = iter(plain)
+        rows: list[list[int]] = []
+        for prompt in prompts:
+            row: list[int] = []
+            for segment in prompt.segments:
+                row += [self._special_id(segment.text)] if segment.special else next(encoded)
+            rows.append(row)
+        return rows
+
+    def _special_id(self, spelling: str) -> int:
+        try:
+            return self.special[spelling]
+        except KeyError:
+            raise ModelError(
+                f"The model has no special token {spelling!r}.", allowed=", ".join(self.special)
+            ) from None
+
     def decode(self, ids: Iterable[int]) -> str:
         """The text of ``ids``; special tokens are left out."""
         kept = [index for index in ids if index not in self._special_ids]
         return str(self._tokenizer.decode(kept, skip_special_tokens=False))
+
+    @property
+    def size(self) -> int:
+        """Number of ids."""
+        return int(self._tokenizer.get_vocab_size())
 
     def piece(self, index: int) -> str:
         """The spelling of one id."""

@@ -1,0 +1,216 @@
+"""The embedded model on the CPU, through CTranslate2: no torch, no network."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from civilly.types import Generation, GenerationOptions, Prompt
+
+if TYPE_CHECKING:
+    from civilly.model.tokenizer import TextTokenizer
+
+BATCH_PROMPTS = 64
+"""Prompts decoded together; more does not speed up two cores (see BENCHMARKS.md)."""
+BATCH_TOKENS = 8_192
+"""The most prompt tokens in one batch, so that long prompts do not fill the memory."""
+SCORED_LOGITS = 25_000_000
+"""The most logits that one scoring batch may hold (100 MB)."""
+
+
+def create(target: str = "") -> EmbeddedEngine:
+    """The embedded engine; ``target`` is not used."""
+    return EmbeddedEngine()
+
+
+def default_threads() -> int:
+    """Cores this process may use, or ``CIVILLY_THREADS``."""
+    chosen = os.environ.get("CIVILLY_THREADS")
+    return int(chosen) if chosen else len(os.sched_getaffinity(0))
+
+
+class EmbeddedEngine:
+    """Runs the trimmed Gemma 3 270M; adapters are merged when first asked for and then cached.
+
+    Args:
+        threads: CPU threads; default `default_threads`.
+    """
+
+    def __init__(self, threads: int | None = None) -> None:
+        self._threads = threads or default_threads()
+        self._models: dict[str | None, LoadedModel] = {}
+
+    def model(self, adapter: str | None = None) -> LoadedModel:
+        """The model with an adapter merged in, loaded once.
+
+        Raises:
+            ModelError: If the adapter is missing or does not fit.
+        """
+        if adapter not in self._models:
+            from civilly.model.build import embedded_folder
+
+            folder = embedded_folder(Path(adapter) if adapter else None)
+            self._models[adapter] = LoadedModel(folder, self._threads)
+        return self._models[adapter]
+
+    def generate(
+        self, prompts: Sequence[Prompt], options: GenerationOptions
+    ) -> list[list[Generation]]:
+        """Continues each prompt; see `civilly.types.Engine`."""
+        return self.model(options.adapter).generate(prompts, options)
+
+    def logprobs(
+        self, prompts: Sequence[Prompt], texts: Sequence[str], adapter: str | None = None
+    ) -> list[float]:
+        """Scores given texts; see `civilly.types.TextScorer`."""
+        return self.model(adapter).logprobs(prompts, texts)
+
+
+class LoadedModel:
+    """One CTranslate2 folder in memory.
+
+    Args:
+        folder: A folder made by `civilly.model.build.embedded_folder`.
+        threads: CPU threads.
+    """
+
+    def __init__(self, folder: Path, threads: int) -> None:
+        import ctranslate2
+
+        self._folder = folder
+        self._generator: Any = ctranslate2.Generator(
+            str(folder), device="cpu", inter_threads=1, intra_threads=threads
+        )
+
+    @cached_property
+    def tokenizer(self) -> TextTokenizer:
+        """The tokenizer of the folder."""
+        from civilly.model.build import load_text_tokenizer
+
+        return load_text_tokenizer(self._folder)
+
+    def generate(
+        self, prompts: Sequence[Prompt], options: GenerationOptions
+    ) -> list[list[Generation]]:
+        """Continues each prompt.
+
+        Prompts of like length are decoded together, since CTranslate2 reads at once only what all
+        prompts of a batch have; a limit per prompt cuts an answer off. The batches depend on the
+        prompts alone, so the same call gives the same bytes.
+        """
+        encoded = self.tokenizer.encode_prompts(prompts)
+        limits = [min(p.max_new_tokens or options.max_new_tokens, options.max_new_tokens)
+                  for p in prompts]  # fmt: skip
+        results: list[list[Generation]] = [[] for _ in prompts]
+        for batch in like_lengths([len(row) for row in encoded]):
+            longest = max(limits[i] for i in batch)
+            for i, hypotheses in zip(
+                batch, self._decode([encoded[i] for i in batch], longest, options), strict=True
+            ):
+                results[i] = [self._generation(ids, score, limits[i], options)
+                              for ids, score in hypotheses]  # fmt: skip
+        return results
+
+    def _decode(
+        self, rows: list[list[int]], longest: int, options: GenerationOptions
+    ) -> Iterator[list[tuple[list[int], float]]]:
+        sampling = options.temperature > 0
+        outputs = self._generator.generate_batch(
+            [[self.tokenizer.piece(i) for i in row] for row in rows],
+            beam_size=1 if sampling else options.n,
+            num_hypotheses=options.n,
+            max_length=longest,
+            sampling_topk=options.top_k if sampling else 1,
+            sampling_temperature=options.temperature if sampling else 1.0,
+            include_prompt_in_result=False,
+            return_scores=True,
+            return_end_token=True,
+        )
+        for output in outputs:
+            yield [
+                (list(ids), float(score))
+                for ids, score in zip(output.sequences_ids, output.scores, strict=True)
+            ]
+
+    def _generation(
+        self, ids: list[int], score: float, limit: int, options: GenerationOptions
+    ) -> Generation:
+        end = self.tokenizer.special["<eos>"]
+        finished = bool(ids) and ids[-1] == end and len(ids) <= limit + 1
+        text = self.tokenizer.decode(ids[:limit] if not finished else ids[:-1])
+        for stop in options.stop:
+            cut = text.find(stop)
+            if cut >= 0:
+                text, finished = text[:cut], True
+        return Generation(text, score, finished)
+
+    def logprobs(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> list[float]:
+        """Mean natural log probability per token of each text after its prompt.
+
+        Args:
+            prompts: What the model has read.
+            texts: What it would have to write; same length.
+
+        Returns:
+            One number <= 0 per text; an empty text gives 0.
+        """
+        heads = self.tokenizer.encode_prompts(prompts)
+        tails = self.tokenizer.encode_batch(texts)
+        scores = [0.0] * len(texts)
+        rows = [head + tail for head, tail in zip(heads, tails, strict=True)]
+        room = SCORED_LOGITS // self.tokenizer.size
+        for batch in equal_lengths([len(row) for row in rows], room):
+            logits = np.asarray(self._forward([rows[i] for i in batch]))
+            for row_logits, i in zip(logits, batch, strict=True):
+                if tails[i]:
+                    start = len(heads[i])
+                    scores[i] = _mean_logprob(row_logits[start - 1 : len(rows[i]) - 1], tails[i])
+        return scores
+
+    def _forward(self, rows: list[list[int]]) -> Any:
+        import ctranslate2
+
+        ids = ctranslate2.StorageView.from_array(np.asarray(rows, dtype=np.int32))
+        lengths = ctranslate2.StorageView.from_array(
+            np.full(len(rows), len(rows[0]), dtype=np.int32)
+        )
+        return self._generator.forward_batch(ids, lengths, return_log_probs=False)
+
+
+def _mean_logprob(logits: np.ndarray[Any, np.dtype[np.float32]], ids: Sequence[int]) -> float:
+    """Mean log softmax of the given ids; ``logits`` is [tokens, vocabulary]."""
+    peak = logits.max(axis=1, keepdims=True)
+    normaliser = peak[:, 0] + np.log(np.exp(logits - peak).sum(axis=1))
+    return float((logits[np.arange(len(ids)), ids] - normaliser).mean())
+
+
+def like_lengths(lengths: Sequence[int]) -> Iterator[list[int]]:
+    """Positions sorted by length, longest first, in batches of bounded prompts and tokens."""
+    batch: list[int] = []
+    for position in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
+        widest = lengths[batch[0]] if batch else 0
+        if batch and (len(batch) == BATCH_PROMPTS or widest * (len(batch) + 1) > BATCH_TOKENS):
+            yield batch
+            batch = []
+        batch.append(position)
+    if batch:
+        yield batch
+
+
+def equal_lengths(lengths: Sequence[int], most_tokens: int) -> Iterator[list[int]]:
+    """Positions in groups of one length, each of at most ``most_tokens`` (or one position).
+
+    CTranslate2's forward pass mishandles padding of Gemma 3; equal lengths need none.
+    """
+    by_length: dict[int, list[int]] = {}
+    for position, length in enumerate(lengths):
+        by_length.setdefault(length, []).append(position)
+    for length in sorted(by_length, reverse=True):
+        positions = by_length[length]
+        size = max(1, most_tokens // max(1, length))
+        yield from (positions[i : i + size] for i in range(0, len(positions), size))

@@ -1,0 +1,198 @@
+"""Prompts to token ids and back, for the tokenizers of the transformers library."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+from tokenizers import Tokenizer
+
+from civilly.engines.requests import well_formed
+from civilly.errors import EngineError
+from civilly.types import Prompt
+
+_MARKUP = re.compile(r"[<>\[\]{}|｜]")
+_CONTEXT = 4
+
+
+class PromptEncoder:
+    """Encodes prompts so that only special segments become special tokens.
+
+    Args:
+        tokenizer: A tokenizer of transformers.
+        chat: ``"auto"`` uses the tokenizer's chat template, if it has one, for a prompt of one
+            plain segment; ``"always"`` insists on a template; ``"never"`` uses none.
+        closing: Whether the tokens that the tokenizer puts after a text belong to a prompt (the
+            end of an encoder's input) or not (a causal model goes on writing).
+
+    Raises:
+        EngineError: If ``chat`` is ``"always"`` and there is no chat template.
+    """
+
+    def __init__(self, tokenizer: Any, *, chat: str, closing: bool) -> None:
+        self._tokenizer = tokenizer
+        self._closing = closing
+        has_template = bool(getattr(tokenizer, "chat_template", None))
+        if chat == "always" and not has_template:
+            raise EngineError("This model's tokenizer has no chat template.", mend="use chat=never")
+        self._chat = has_template and chat != "never"
+        self.vocabulary: dict[str, int] = tokenizer.get_vocab()
+
+    @cached_property
+    def control(self) -> Mapping[str, int]:
+        """Tokens that steer the model, by spelling: special ones, and added ones like markup.
+
+        Added tokens that are words or white space are text. The token for unknown characters is
+        not counted: it stands for text, too.
+        """
+        tokenizer = self._tokenizer
+        found = {
+            str(token): index
+            for index, token in tokenizer.added_tokens_decoder.items()
+            if token.special or _MARKUP.search(str(token))
+        }
+        found.update(zip(tokenizer.all_special_tokens, tokenizer.all_special_ids, strict=True))
+        steering = {tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id}
+        if tokenizer.unk_token_id not in steering:
+            found.pop(tokenizer.unk_token, None)
+        return found
+
+    def encode(self, prompt: Prompt) -> list[int]:
+        """Token ids of a prompt, ready for the model.
+
+        Raises:
+            EngineError: If a special segment is not one token of the model.
+        """
+        segments = prompt.segments
+        if self._chat and len(segments) == 1 and not segments[0].special:
+            before, after = self._chat_frame
+            return [*before, *self.encode_text(segments[0].text), *after]
+        ids: list[int] = []
+        for segment in segments:
+            if segment.special:
+                ids.append(self._special_id(segment.text))
+            elif segment.text:
+                ids += self.encode_text(segment.text)
+        opening, closing = self._frame
+        opened = bool(segments) and segments[0].special and ids[: len(opening)] == opening
+        if not opened:
+            ids = [*opening, *ids]
+        return [*ids, *closing] if self._closing else ids
+
+    def encode_text(self, text: str) -> list[int]:
+        """Token ids of a plain text; no spelling in it becomes a control token."""
+        text = well_formed(text)
+        ids: list[int] = self._tokenizer(
+            text, add_special_tokens=False, split_special_tokens=True, verbose=False
+        )["input_ids"]
+        if self._control_ids.isdisjoint(ids):
+            return ids
+        # The text spells a control token. Splitting *special* tokens is not enough: some models
+        # add theirs as plain tokens, and a unigram vocabulary finds its own pieces in any text.
+        if getattr(self._tokenizer, "is_fast", False):
+            return list(self._blind_tokenizer.encode(text, add_special_tokens=False).ids)
+        return self._encode_broken(text)
+
+    def decode(self, ids: Sequence[int], context: Sequence[int] = ()) -> str:
+        """The text of generated ids, without special tokens.
+
+        Args:
+            ids: What the model wrote.
+            context: The ids before them; many tokenizers drop a space where a text begins, so the
+                last few tell whether the continuation starts with one.
+        """
+        tail = [index for index in context[-_CONTEXT:] if index not in self._control_ids]
+        head, whole = self._decode(tail), self._decode([*tail, *ids])
+        return whole[len(head) :] if whole.startswith(head) else self._decode(ids)
+
+    def _decode(self, ids: Sequence[int]) -> str:
+        return str(
+            self._tokenizer.decode(
+                list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False
+            )
+        )
+
+    @cached_property
+    def _control_ids(self) -> frozenset[int]:
+        return frozenset(self.control.values())
+
+    def _special_id(self, spelling: str) -> int:
+        if spelling not in self.vocabulary:
+            raise EngineError(
+                f"This model has no token {spelling!r}.",
+                allowed=", ".join(sorted(self.control)[:20]),
+            )
+        return self.vocabulary[spelling]
+
+    @cached_property
+    def _frame(self) -> tuple[list[int], list[int]]:
+        """The ids that the tokenizer puts before and after a text."""
+        bare = self._tokenizer("a", add_special_tokens=False)["input_ids"]
+        full = self._tokenizer("a")["input_ids"]
+        for start in range(len(full) - len(bare) + 1):
+            if full[start : start + len(bare)] == bare:
+                return list(full[:start]), list(full[start + len(bare) :])
+        return [], []
+
+    @cached_property
+    def _chat_frame(self) -> tuple[list[int], list[int]]:
+        """The ids of the chat template before and after the user's message."""
+        marker = secrets.token_hex(12)
+        rendered = self._tokenizer.apply_chat_template(
+            [{"role": "user", "content": marker}],
+            tokenize=False,
+            add_generation_prompt=True,
+            enable_thinking=False,
+        )
+        before, found, after = rendered.partition(marker)
+        if not found:
+            raise EngineError("The chat template leaves the message out.", mend="use chat=never")
+        return tuple(  # type: ignore[return-value]
+            list(self._tokenizer(part, add_special_tokens=False)["input_ids"]) if part else []
+            for part in (before, after)
+        )
+
+    @cached_property
+    def _blind_tokenizer(self) -> Tokenizer:
+        """The same tokenizer, which knows the control tokens by no spelling that a user can write.
+
+        They keep their ids but get a random name, in the vocabulary as in the merges.
+        """
+        data = json.loads(self._tokenizer.backend_tokenizer.to_str())
+        names = {spelling: f"\uffff{secrets.token_hex(16)}" for spelling in self.control}
+        data["added_tokens"] = [
+            each for each in data["added_tokens"] if each["content"] not in names
+        ]
+        data.update(post_processor=None, truncation=None, padding=None)
+        model = data["model"]
+        vocabulary = model["vocab"]
+        if isinstance(vocabulary, dict):
+            model["vocab"] = {names.get(piece, piece): index for piece, index in vocabulary.items()}
+        else:
+            model["vocab"] = [[names.get(piece, piece), score] for piece, score in vocabulary]
+        if model.get("unk_token") in names:
+            model["unk_token"] = names[model["unk_token"]]
+        if "merges" in model:
+            model["merges"] = [
+                pair for pair in model["merges"] if not {*pair, "".join(pair)} & names.keys()
+            ]
+        return Tokenizer.from_str(json.dumps(data))
+
+    def _encode_broken(self, text: str) -> list[int]:
+        """Encodes a text piecewise, so that no piece holds a control token's whole spelling."""
+        spellings = sorted(self.control, key=len, reverse=True)
+        pieces = re.split(f"({'|'.join(map(re.escape, spellings))})", text)
+        ids: list[int] = []
+        for number, piece in enumerate(pieces):
+            for part in (piece[:1], piece[1:]) if number % 2 else (piece,):
+                if part:
+                    ids += self._tokenizer(
+                        part, add_special_tokens=False, split_special_tokens=True, verbose=False
+                    )["input_ids"]
+        if not self._control_ids.isdisjoint(ids):
+            raise EngineError("The text spells a control token that this tokenizer cannot split.")
+        return ids

@@ -1,0 +1,46 @@
+"""Which device and which number format a torch model should use here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from civilly.errors import EngineError
+
+
+def device_of(torch: Any, name: str) -> Any:
+    """The device that is asked for, or with ``auto`` the best one there is.
+
+    Raises:
+        EngineError: If torch knows no such device.
+    """
+    if name == "auto":
+        has_metal = torch.backends.mps.is_available()
+        name = "cuda" if torch.cuda.is_available() else "mps" if has_metal else "cpu"
+    try:
+        return torch.device(name)
+    except RuntimeError as error:
+        raise EngineError(
+            f"The option 'device' of the engine 'hf' is {name!r}.",
+            allowed="auto, cpu, cuda, cuda:N, mps",
+        ) from error
+
+
+def dtype_of(torch: Any, name: str, device: Any) -> Any:
+    """The number format ``fp32``, ``bf16`` or ``fp16``, or with ``auto`` the fastest safe one."""
+    if name == "auto":
+        name = "bf16" if _computes_bfloat16(torch, device) else "fp32"
+    return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[name]
+
+
+def _computes_bfloat16(torch: Any, device: Any) -> bool:
+    """Whether the hardware has bfloat16 arithmetic; without it, it is slower than float32."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type != "cpu":
+        return False
+    try:
+        features = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").split()
+    except OSError:  # not Linux
+        return False
+    return not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(features)

@@ -1,0 +1,264 @@
+"""Any server that speaks OpenAI's protocol: hosted, or local such as llama.cpp, vLLM, Ollama.
+
+A target is the server's address, a hash and the model: ``openai:http://localhost:8080/v1#model``,
+with options in the address's query: ``…/v1?api=completions&concurrency=4#model``. The key comes
+from the environment variable ``OPENAI_API_KEY``. Nothing is sent before `OpenAiEngine.generate`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from civilly.engines.http import JsonClient, StatusError
+from civilly.engines.requests import (
+    check,
+    choice,
+    cut_at_stop,
+    limit_of,
+    positive,
+    read_options,
+    well_formed,
+)
+from civilly.errors import EngineError
+from civilly.types import Generation, GenerationOptions, Prompt, Segment
+
+OPTIONS = {
+    "api": "auto",
+    "concurrency": "8",
+    "timeout": "120",
+    "retries": "5",
+    "backoff": "0.5",
+    "limit_field": "max_tokens",
+}
+"""Options of a target, with their defaults."""
+
+KEY_VARIABLE = "OPENAI_API_KEY"
+"""Environment variable with the key."""
+
+_MOST_STOPS = 4  # of the protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Which model of which server, and how to ask it.
+
+    Attributes:
+        url: Address up to the version, for example ``http://localhost:8080/v1``.
+        model: The server's name of the model.
+        api: ``chat``, ``completions``, or ``auto``: chat for a prompt of one plain segment,
+            completions for prompts with structure of their own.
+        concurrency: The most requests at a time.
+        limit_field: How the server calls the token limit; newer models of OpenAI want
+            ``max_completion_tokens``.
+        client: How requests are made.
+    """
+
+    url: str
+    model: str
+    api: str
+    concurrency: int
+    limit_field: str
+    client: JsonClient
+
+    @classmethod
+    def parse(cls, target: str, key: str = "") -> Target:
+        """Reads ``http://host:port/v1?option=value#model``.
+
+        Raises:
+            EngineError: If the address, the model or an option is wrong.
+            UnknownNameError: If there is no such option.
+        """
+        try:
+            parts = urlsplit(target)
+            well_addressed = parts.scheme in ("http", "https") and bool(parts.hostname)
+        except ValueError:
+            well_addressed = False
+        if not well_addressed or not parts.fragment:
+            raise EngineError(
+                f"The engine 'openai' cannot open {target!r}.",
+                allowed="an http or https address, a hash and the model's name",
+                mend="openai:http://localhost:8080/v1#model",
+            )
+        given = read_options("openai", parts.query, OPTIONS)
+        fields = ("max_tokens", "max_completion_tokens")
+        numbers = {
+            name: positive("openai", name, given[name])
+            for name in ("concurrency", "timeout", "backoff")
+        }
+        if not given["retries"].isdecimal():
+            raise EngineError(
+                f"The option 'retries' of the engine 'openai' is {given['retries']!r}.",
+                allowed="0 or a whole number above",
+            )
+        return cls(
+            url=urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), "", "")),
+            model=parts.fragment,
+            api=choice("openai", "api", given["api"], ("auto", "chat", "completions")),
+            concurrency=max(1, int(numbers["concurrency"])),
+            limit_field=choice("openai", "limit_field", given["limit_field"], fields),
+            client=JsonClient(key, numbers["timeout"], int(given["retries"]), numbers["backoff"]),
+        )
+
+
+class OpenAiEngine:
+    """Generates on a server.
+
+    Args:
+        target: Which model of which server.
+    """
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._offers_logprobs = True
+
+    def generate(
+        self, prompts: Sequence[Prompt], options: GenerationOptions
+    ) -> list[list[Generation]]:
+        """``1..options.n`` generations per prompt, in order.
+
+        At temperature 0 one is asked for, since they would be alike. Some servers give one
+        whatever they are asked for.
+
+        Raises:
+            EngineError: If one prompt fails after all retries. Nothing is returned then, so that
+                no row is silently lost; requests that wait are not sent any more.
+        """
+        check(prompts, options)
+        if options.adapter is not None:
+            raise EngineError(
+                "A server cannot load the adapter of a request.",
+                mend="start the server with the adapter, and name its model after the '#'",
+            )
+        if not prompts:
+            return []
+        with ThreadPoolExecutor(min(self._target.concurrency, len(prompts))) as pool:
+            futures = [pool.submit(self._answer, prompt, options) for prompt in prompts]
+            try:
+                return [future.result() for future in futures]
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+
+    def _answer(self, prompt: Prompt, options: GenerationOptions) -> list[Generation]:
+        chat = self._uses_chat(prompt)
+        url = self._target.url + ("/chat/completions" if chat else "/completions")
+        body = self._body(prompt, options, chat)
+        asks_logprobs = self._offers_logprobs
+        if asks_logprobs:
+            body["logprobs"] = True if chat else 1
+        try:
+            answer = self._target.client.post(url, body)
+        except StatusError as error:
+            if not (asks_logprobs and error.status in (400, 422) and "logprobs" in error.message):
+                raise
+            self._offers_logprobs = False
+            del body["logprobs"]
+            answer = self._target.client.post(url, body)
+        return _read(answer, chat, options, url)
+
+    def _uses_chat(self, prompt: Prompt) -> bool:
+        plain = len(prompt.segments) == 1 and not prompt.segments[0].special
+        if self._target.api == "chat" and any(segment.special for segment in prompt.segments):
+            raise EngineError(
+                "A prompt with special tokens cannot be sent as a chat message.",
+                mend="api=completions",
+            )
+        return self._target.api == "chat" or (self._target.api == "auto" and plain)
+
+    def _body(self, prompt: Prompt, options: GenerationOptions, chat: bool) -> dict[str, Any]:
+        body: dict[str, Any] = {
+            "model": self._target.model,
+            self._target.limit_field: limit_of(prompt, options),
+            "temperature": options.temperature,
+        }
+        if chat:
+            text = well_formed(prompt.text)
+            body["messages"] = [{"role": "user", "content": text}]
+        else:
+            body["prompt"] = spelled_prompt(prompt.segments)
+        if options.temperature > 0:
+            body["n"] = options.n
+            body["seed"] = options.seed
+        if options.top_k > 0:
+            body["top_k"] = options.top_k
+        if options.stop:
+            body["stop"] = list(options.stop[:_MOST_STOPS])
+        return body
+
+
+def spelled_prompt(segments: Sequence[Segment]) -> str:
+    """A prompt as one string, in which plain text spells none of the prompt's special tokens.
+
+    A server reads special tokens from a string, also in what a user wrote. A zero-width space
+    after the first character breaks such a spelling.
+    """
+    special = [segment.text for segment in segments if segment.special and segment.text]
+    text = ""
+    for segment in segments:
+        piece = well_formed(segment.text)
+        if not segment.special:
+            for spelling in special:
+                piece = piece.replace(spelling, f"{spelling[:1]}\u200b{spelling[1:]}")
+        text += piece
+    return text
+
+
+def _read(
+    answer: Mapping[str, Any], chat: bool, options: GenerationOptions, url: str
+) -> list[Generation]:
+    """The generations in a server's answer, in the order of their index.
+
+    Raises:
+        EngineError: If the answer is not shaped like the protocol's.
+    """
+    try:
+        choices = sorted(answer["choices"], key=lambda each: each.get("index") or 0)
+        read = [_generation(each, chat, options.stop) for each in choices[: options.n]]
+    except (KeyError, TypeError, AttributeError, ValueError):
+        read = []
+    if not read:
+        raise EngineError(
+            f"The server at {url} gave an answer without usable choices: {str(answer)[:200]}",
+            allowed="choices with a text (completions) or a message (chat)",
+            mend="check that the model serves this kind of request (?api=chat or completions)",
+        )
+    return read
+
+
+def _generation(choice: Mapping[str, Any], chat: bool, stop: Sequence[str]) -> Generation:
+    text = choice["message"].get("content") if chat else choice["text"]
+    if text is None:  # a refusal or a filter: the model said nothing
+        text = ""
+    if not isinstance(text, str):
+        raise TypeError("the text is not a string")
+    text, stopped = cut_at_stop(text, stop)
+    finished = stopped or choice.get("finish_reason") != "length"
+    return Generation(text, _mean_logprob(choice.get("logprobs")), finished)
+
+
+def _mean_logprob(logprobs: Any) -> float | None:
+    """Mean over the tokens that have one; both shapes of the protocol; None where not offered."""
+    if not isinstance(logprobs, Mapping):
+        return None
+    values = logprobs.get("token_logprobs")
+    if values is None:
+        values = [each.get("logprob") for each in logprobs.get("content") or []]
+    known = [float(value) for value in values if isinstance(value, int | float)]
+    return sum(known) / len(known) if known else None
+
+
+def create(target: str) -> OpenAiEngine:
+    """Opens a model of a server; the first request is sent when text is generated.
+
+    Args:
+        target: ``http://host:port/v1?option=value#model`` (see `Target`).
+
+    Raises:
+        EngineError: If the target or an option is wrong.
+    """
+    return OpenAiEngine(Target.parse(target, os.environ.get(KEY_VARIABLE, "").strip()))

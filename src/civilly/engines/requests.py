@@ -1,0 +1,104 @@
+"""What every engine does alike: checks a request, cleans its text, cuts at stop strings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from urllib.parse import parse_qsl
+
+from civilly.errors import EngineError, UnknownNameError
+from civilly.types import GenerationOptions, Prompt
+
+
+def check(prompts: Sequence[Prompt], options: GenerationOptions) -> None:
+    """Refuses options and limits that no engine can serve.
+
+    Raises:
+        EngineError: If a number is out of range; nothing was generated then.
+    """
+    rules = (
+        ("n", options.n, options.n >= 1, "1 or more"),
+        ("max_new_tokens", options.max_new_tokens, options.max_new_tokens >= 1, "1 or more"),
+        ("temperature", options.temperature, 0 <= options.temperature < 100, "0 to 100"),
+        ("top_k", options.top_k, options.top_k >= 0, "0 or more"),
+    )
+    for name, value, right, allowed in rules:
+        if not right:
+            raise EngineError(f"The generation option {name} is {value}.", allowed=allowed)
+    for index, prompt in enumerate(prompts):
+        if prompt.max_new_tokens is not None and prompt.max_new_tokens < 1:
+            raise EngineError(
+                f"Prompt {index} asks for {prompt.max_new_tokens} new tokens.", allowed="1 or more"
+            )
+
+
+def limit_of(prompt: Prompt, options: GenerationOptions) -> int:
+    """The most new tokens of one prompt: its own limit, or else the options'."""
+    return options.max_new_tokens if prompt.max_new_tokens is None else prompt.max_new_tokens
+
+
+def well_formed(text: str) -> str:
+    """The text with every lone surrogate replaced by U+FFFD, so that UTF-8 can carry it."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def cut_at_stop(text: str, stop: Sequence[str]) -> tuple[str, bool]:
+    """The text before the first stop string, and whether there was one."""
+    cuts = [position for word in stop if word and (position := text.find(word)) >= 0]
+    return (text[: min(cuts)], True) if cuts else (text, False)
+
+
+def read_options(engine: str, query: str, known: Mapping[str, str]) -> dict[str, str]:
+    """Reads the options of an engine's target, written like ``batch=4&dtype=fp32``.
+
+    Args:
+        engine: The engine's name, for messages.
+        query: What follows the question mark.
+        known: Every option with its default.
+
+    Returns:
+        All options: those given, and the defaults of the others.
+
+    Raises:
+        UnknownNameError: If there is no option of a given name.
+        EngineError: If an option has no value.
+    """
+    chosen = dict(known)
+    for name, value in parse_qsl(query, keep_blank_values=True):
+        if name not in known:
+            raise UnknownNameError(f"option of the engine {engine!r}", name, known)
+        if not value:
+            raise EngineError(f"The option {name!r} of the engine {engine!r} has no value.")
+        chosen[name] = value
+    return chosen
+
+
+def choice(engine: str, name: str, value: str, allowed: Sequence[str]) -> str:
+    """One of a few words.
+
+    Raises:
+        EngineError: If the value is none of them.
+    """
+    if value not in allowed:
+        raise EngineError(
+            f"The option {name!r} of the engine {engine!r} is {value!r}.",
+            allowed=", ".join(allowed),
+        )
+    return value
+
+
+def positive(engine: str, name: str, value: str) -> float:
+    """A number above zero.
+
+    Raises:
+        EngineError: If the value is anything else.
+    """
+    try:
+        number = float(value)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise EngineError(
+            f"The option {name!r} of the engine {engine!r} is {value!r}.",
+            allowed="a number above 0",
+        )
+    return number

@@ -1,0 +1,167 @@
+"""Builds the embedded model in the user cache: packaged GGUF → trimmed → merged → runtime form."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer
+
+from civilly.errors import ModelError
+from civilly.model.adapter import WEIGHTS_FILE, Adapter
+from civilly.model.cache import built_once, fingerprint
+from civilly.model.ctranslate2_format import Precision, write_ctranslate2
+from civilly.model.source import (
+    Architecture,
+    SourceModel,
+    Vocabulary,
+    Weights,
+    assemble_packaged,
+    packaged_fingerprint,
+)
+from civilly.model.tokenizer import TextTokenizer, build_tokenizer, merges_of
+from civilly.model.vocabulary import KEPT_CONTROL, shipped_bytes, shipped_kept_ids
+
+FORMAT = "1"
+"""Raise it when the built form changes: old caches are then left alone and new ones built."""
+
+_TOKENIZER_FILE = "tokenizer.json"
+_SPACE_FOR_RUNTIME = 700 << 20
+_SPACE_FOR_TRAINING = 1_000 << 20
+
+
+@contextmanager
+def _reported(task: str) -> Iterator[Any]:
+    """A progress bar on stderr at a terminal, one line elsewhere; yields ``report(share)``."""
+    if not sys.stderr.isatty():
+        print(f"civilly: {task} …", file=sys.stderr)  # noqa: T201 - this is the progress report
+        yield lambda share: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        row = bar.add_task(task, total=1.0)
+        yield lambda share: bar.update(row, completed=share)
+
+
+def _trimmed_source(folder: Path, report: Any) -> tuple[Architecture, Vocabulary, dict[str, Any]]:
+    """Architecture, kept vocabulary and float32 weights of the packaged model."""
+    joined = folder / "packaged.gguf"
+    assemble_packaged(joined)
+    report(0.1)
+    source = SourceModel(joined)
+    kept = shipped_kept_ids()
+    vocabulary = source.vocabulary.restricted_to(kept)
+    report(0.4)
+    weights = dict(source.weights(kept, lambda share: report(0.4 + 0.3 * share)))
+    shape = source.architecture
+    joined.unlink()
+    return shape, vocabulary, weights
+
+
+def _write_tokenizer(vocabulary: Vocabulary, path: Path) -> None:
+    merges = merges_of(vocabulary.pieces, vocabulary.scores, vocabulary.atomic)
+    build_tokenizer(vocabulary.pieces, merges).save(str(path), pretty=False)
+
+
+def embedded_folder(adapter: Path | None = None, precision: Precision = "int8") -> Path:
+    """The embedded model in CTranslate2 form, trimmed, with an adapter merged; built once.
+
+    Args:
+        adapter: PEFT folder of a LoRA adapter, or None for the plain model.
+        precision: Weight precision.
+
+    Returns:
+        A folder with ``model.bin`` and ``tokenizer.json``.
+
+    Raises:
+        MissingExtraError: If the model package is not installed.
+        ModelError: If the package or the adapter is damaged.
+        CacheError: If the cache cannot be written.
+    """
+    if adapter is not None and not (adapter / WEIGHTS_FILE).exists():
+        raise ModelError(f"No adapter in {adapter}.", mend=f"name a folder with {WEIGHTS_FILE}")
+    change = (adapter / WEIGHTS_FILE).read_bytes() if adapter else b""
+    key = fingerprint(FORMAT, packaged_fingerprint(), shipped_bytes(), change, precision)
+
+    def build(folder: Path) -> None:
+        with _reported("preparing the embedded model (once)") as report:
+            shape, vocabulary, weights = _trimmed_source(folder, report)
+            if adapter is not None:
+                lora = Adapter(adapter)
+                unknown = lora.targets() - set(weights)
+                if unknown:
+                    raise ModelError(f"The adapter changes unknown weights: {sorted(unknown)[:3]}.")
+                weights = {name: lora.merged(name, w) for name, w in weights.items()}
+            _write_tokenizer(vocabulary, folder / _TOKENIZER_FILE)
+            report(0.8)
+            write_ctranslate2(weights, shape, vocabulary.pieces, folder, precision)
+
+    return built_once(f"embedded-{key}", _SPACE_FOR_RUNTIME, build)
+
+
+def embedded_training_folder() -> Path:
+    """The trimmed embedded model in Hugging Face form (float32), for training; built once.
+
+    Raises:
+        MissingExtraError, ModelError, CacheError: As `embedded_folder`.
+    """
+    key = fingerprint(FORMAT, packaged_fingerprint(), shipped_bytes())
+
+    def build(folder: Path) -> None:
+        with _reported("preparing the embedded model for training (once)") as report:
+            shape, vocabulary, weights = _trimmed_source(folder, report)
+            _write_tokenizer(vocabulary, folder / _TOKENIZER_FILE)
+            write_hugging_face(weights, shape, vocabulary.pieces, folder)
+
+    return built_once(f"training-{key}", _SPACE_FOR_TRAINING, build)
+
+
+def write_hugging_face(
+    weights: Weights, shape: Architecture, pieces: Sequence[str], folder: Path
+) -> None:
+    """Writes ``config.json`` and ``model.safetensors`` of a Gemma 3 text model."""
+    from safetensors.numpy import save_file
+
+    kinds = ("sliding_attention", "full_attention")
+    config = {
+        "architectures": ["Gemma3ForCausalLM"],
+        "model_type": "gemma3_text",
+        "vocab_size": len(pieces),
+        "hidden_size": shape.width,
+        "intermediate_size": shape.feed_forward,
+        "num_hidden_layers": shape.layers,
+        "num_attention_heads": shape.heads,
+        "num_key_value_heads": shape.key_value_heads,
+        "head_dim": shape.head_size,
+        "query_pre_attn_scalar": shape.head_size,
+        "hidden_activation": "gelu_pytorch_tanh",
+        "max_position_embeddings": shape.context,
+        "rms_norm_eps": shape.norm_epsilon,
+        "sliding_window": shape.window,
+        "layer_types": [kinds[shape.is_global(layer)] for layer in range(shape.layers)],
+        "rope_parameters": {
+            "full_attention": {"rope_type": "default", "rope_theta": shape.rope_global},
+            "sliding_attention": {"rope_type": "default", "rope_theta": shape.rope_local},
+        },
+        "attention_bias": False,
+        "tie_word_embeddings": True,
+        "bos_token_id": pieces.index("<bos>"),
+        "eos_token_id": pieces.index("<eos>"),
+        "pad_token_id": pieces.index("<pad>"),
+        "dtype": "float32",
+    }
+    (folder / "config.json").write_text(json.dumps(config, indent=1), "utf-8")
+    save_file(dict(weights), folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def load_text_tokenizer(folder: Path) -> TextTokenizer:
+    """The tokenizer of a built folder, with the special tokens that the vocabulary has."""
+    tokenizer = Tokenizer.from_file(str(folder / _TOKENIZER_FILE))
+    special = {piece: tokenizer.token_to_id(piece) for piece in KEPT_CONTROL}
+    return TextTokenizer(tokenizer, {p: i for p, i in special.items() if i is not None})

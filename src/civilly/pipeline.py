@@ -1,0 +1,292 @@
+"""The line from text to rewrite: find → write → choose, for a batch, with the trace of why."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+from typing import Any
+
+from civilly import __version__, registry
+from civilly.errors import CivillyError
+from civilly.languages import language
+from civilly.rewrite.long_text import split_parts
+from civilly.types import (
+    Candidate,
+    CandidateScorer,
+    Choice,
+    Detection,
+    Detector,
+    Engine,
+    Rewrite,
+    Rewriter,
+    Selector,
+    Text,
+)
+
+DEFAULT_METHOD = "tuned"
+AUTO = "auto"
+FALLBACK = "delete"
+"""Its candidates stand beside those of a model: free, and civil by construction."""
+NOTHING_TO_DO = "the text is civil already, or has no words"
+TOXIC_PART = 0.3
+"""Parts of a long text are rewritten from this p(toxic) on; one short text is always tried."""
+
+
+@dataclass
+class Toolbox:
+    """What methods share; each tool is made when it is first asked for.
+
+    Attributes:
+        engine_spec: An engine as `civilly.engines.open_engine` takes it.
+        options: Options of the method.
+    """
+
+    engine_spec: str | None
+    options: Mapping[str, Any]
+
+    @cached_property
+    def detector(self) -> Detector:
+        """The toxicity detector."""
+        return registry.create("detect", "toxicity", self)  # type: ignore[no-any-return]
+
+    @cached_property
+    def _engine(self) -> Engine:
+        from civilly.engines import open_engine
+
+        return open_engine(self.engine_spec)
+
+    def engine(self) -> Engine:
+        """The engine that the user chose, or the embedded one."""
+        return self._engine
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A stretch of an input that is rewritten on its own: ``left + core + right``."""
+
+    row: int
+    left: str
+    core: str
+    right: str
+
+
+class Detoxifier:
+    """Rewrites toxic texts civilly.
+
+    Args:
+        method: A rewriting method of the registry.
+        engine: ``"embedded"``, ``"hf:ID"``, ``"openai:URL#MODEL"`` or ``"echo"``; None: embedded.
+        adapter: Folder of another adapter for ``tuned``.
+        n_candidates: Candidates per text that the method makes, at least 1.
+        options: Further options of the method.
+
+    Raises:
+        UnknownNameError: If the method or the engine does not exist.
+        CivillyError: If ``n_candidates`` is less than 1.
+    """
+
+    def __init__(
+        self,
+        method: str = DEFAULT_METHOD,
+        engine: str | None = None,
+        adapter: str | None = None,
+        n_candidates: int | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        if n_candidates is not None and n_candidates < 1:
+            raise CivillyError(f"n_candidates is {n_candidates}.", allowed="1 or more")
+        self.method = method
+        self.n_candidates = n_candidates or 1
+        self._adapter = adapter
+        self._tools = Toolbox(engine, {**(options or {}), "adapter": adapter})
+        self._module = registry.load("rewrite", method)
+
+    @cached_property
+    def _rewriter(self) -> Rewriter:
+        return self._module.create(self._tools)  # type: ignore[no-any-return]
+
+    @cached_property
+    def _fallback(self) -> Rewriter | None:
+        """Deletion, for methods that generate; the baselines stand alone."""
+        if not getattr(self._rewriter, "generates", True):
+            return None
+        return registry.create("rewrite", FALLBACK, self._tools)  # type: ignore[no-any-return]
+
+    @cached_property
+    def _selector(self) -> Selector:
+        name = getattr(self._rewriter, "selector", "rerank")
+        return registry.create("select", name, self._tools)  # type: ignore[no-any-return]
+
+    def describe(self) -> dict[str, Any]:
+        """What the results depend on, for journals and reports."""
+        return {
+            "civilly": __version__,
+            "method": self.method,
+            "engine": self._tools.engine_spec or "embedded",
+            "adapter": self._adapter,
+            "n_candidates": self.n_candidates,
+        }
+
+    def rewrite(self, texts: Sequence[str], langs: str | Sequence[str] = AUTO) -> list[Rewrite]:
+        """Rewrites a batch: same length, same order.
+
+        Args:
+            texts: Any strings.
+            langs: A language code, one code per text, or ``"auto"`` (also per text).
+
+        Returns:
+            One `Rewrite` per text; where nothing better was found the text itself, with the reason.
+
+        Raises:
+            UnknownNameError: If a code is not one of the 15.
+            CivillyError: If ``langs`` has another length than ``texts``.
+        """
+        codes = self._languages(texts, langs)
+        parts = [p for row, text in enumerate(texts) for p in _parts(row, text)]
+        inputs = [Text(part.core, codes[part.row]) for part in parts]
+        found = self._tools.detector.detect(inputs)
+        alone = _rows_with_one_part(parts)
+        tried = [
+            i
+            for i, (part, detection) in enumerate(zip(parts, found, strict=True))
+            if self._selector.worth_trying(detection)
+            and (part.row in alone or detection.p_toxic >= TOXIC_PART)
+        ]
+        choices = dict(
+            zip(tried, self._choose([inputs[i] for i in tried], [found[i] for i in tried]),
+                strict=True)
+        )  # fmt: skip
+        outputs = self._joined(texts, parts, choices)
+        return self._results(texts, codes, outputs, parts, choices)
+
+    def _languages(self, texts: Sequence[str], langs: str | Sequence[str]) -> list[str]:
+        given = [langs] * len(texts) if isinstance(langs, str) else list(langs)
+        if len(given) != len(texts):
+            raise CivillyError(f"Got {len(given)} languages for {len(texts)} texts.")
+        unknown = [i for i, code in enumerate(given) if code == AUTO]
+        for code in set(given) - {AUTO}:
+            language(code)
+        if unknown:
+            from civilly.detect.language import identify
+
+            for i, code in zip(unknown, identify([texts[i] for i in unknown]), strict=True):
+                given[i] = code
+        return given
+
+    def _choose(self, texts: list[Text], detections: list[Detection]) -> list[Choice]:
+        candidates: list[list[Candidate]] = [
+            list(row) for row in self._rewriter.rewrite(texts, detections, self.n_candidates)
+        ]
+        if self._fallback is not None:
+            self._add_fallback(texts, detections, candidates)
+        return self._selector.select(texts, detections, candidates)
+
+    def _add_fallback(
+        self, texts: list[Text], detections: list[Detection], candidates: list[list[Candidate]]
+    ) -> None:
+        """Adds deletions that the method did not propose itself, scored by the method if it can."""
+        assert self._fallback is not None
+        extra = self._fallback.rewrite(texts, detections, 1)
+        new = [
+            (i, c)
+            for i, row in enumerate(extra)
+            for c in row
+            if c.text not in {known.text for known in candidates[i]}
+        ]
+        if isinstance(self._rewriter, CandidateScorer):
+            scores = self._rewriter.score([texts[i] for i, _ in new], [c.text for _, c in new])
+            new = [(i, replace(c, logprob=s)) for (i, c), s in zip(new, scores, strict=True)]
+        for i, candidate in new:
+            candidates[i].append(candidate)
+
+    def _joined(
+        self, texts: Sequence[str], parts: list[_Part], choices: Mapping[int, Choice]
+    ) -> list[str]:
+        rows: list[list[str]] = [[] for _ in texts]
+        for i, part in enumerate(parts):
+            chosen = choices[i].candidate if i in choices else None
+            rows[part.row].append(part.left + (chosen.text if chosen else part.core) + part.right)
+        return ["".join(row) if row else text for row, text in zip(rows, texts, strict=True)]
+
+    def _results(
+        self,
+        texts: Sequence[str],
+        codes: list[str],
+        outputs: list[str],
+        parts: list[_Part],
+        choices: Mapping[int, Choice],
+    ) -> list[Rewrite]:
+        """The last word on safety: no output may be more toxic than its input."""
+        detector = self._tools.detector
+        before = detector.detect([Text(t, c) for t, c in zip(texts, codes, strict=True)])
+        after = detector.detect([Text(o, c) for o, c in zip(outputs, codes, strict=True)])
+        of_row: dict[int, list[Choice]] = {}
+        for i, part in enumerate(parts):
+            if i in choices:
+                of_row.setdefault(part.row, []).append(choices[i])
+        results = []
+        for row, (text, output) in enumerate(zip(texts, outputs, strict=True)):
+            made = of_row.get(row, [])
+            result = Rewrite(
+                text=text,
+                rewritten=output,
+                lang=codes[row],
+                method=next((c.candidate.method for c in made if c.candidate), "keep"),
+                reason=made[0].reason if made else NOTHING_TO_DO,
+                before=before[row],
+                after=after[row],
+                candidates=tuple(item for choice in made for item in choice.scored),
+            )
+            if output != text and after[row].p_toxic > before[row].p_toxic:
+                result = replace(
+                    result,
+                    rewritten=text,
+                    method="keep",
+                    reason="the rewrite was more toxic than the text",
+                    after=before[row],
+                )
+            results.append(result)
+        return results
+
+
+def _parts(row: int, text: str) -> list[_Part]:
+    """The parts of one input that hold at least one letter; blanks stay outside the core."""
+    parts = []
+    for piece in split_parts(text):
+        core = piece.strip()
+        if not any(unicodedata.category(c)[0] == "L" for c in core):
+            parts.append(_Part(row, piece, "", ""))
+            continue
+        start = piece.index(core)
+        parts.append(_Part(row, piece[:start], core, piece[start + len(core) :]))
+    return parts
+
+
+def _rows_with_one_part(parts: Sequence[_Part]) -> set[int]:
+    """Rows with exactly one part that holds letters."""
+    counts: dict[int, int] = {}
+    for part in parts:
+        if part.core:
+            counts[part.row] = counts.get(part.row, 0) + 1
+    return {row for row, count in counts.items() if count == 1}
+
+
+@lru_cache(maxsize=4)
+def _shared(method: str) -> Detoxifier:
+    return Detoxifier(method)
+
+
+def rewrite(text: str, lang: str = AUTO, method: str = DEFAULT_METHOD) -> str:
+    """Rewrites one text with the embedded default.
+
+    Args:
+        text: Any string.
+        lang: One of the 15 codes, or ``"auto"``.
+        method: A rewriting method.
+
+    Returns:
+        The civil version, or the text itself when nothing better was found.
+    """
+    return _shared(method).rewrite([text], lang)[0].rewritten

@@ -1,0 +1,133 @@
+"""Cuts the detector's spans out and mends the seams; the task's second baseline."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from civilly.types import Candidate, Detection, Span, Text, Tools
+
+_SPACES = " \t\u00a0\u3000"
+_ENDS = ".!?…؟۔।॥።፧。！？｡"
+_COMMAS = ",،、，؛；：፣፤፥"
+_OPENING = "([{«“„‘（［｛「『【《"
+_CLOSING = ")]}»”’）］｝」』】》"
+_BRACKETS = {*map("".join, zip("([{«“‘（［｛「『【《", _CLOSING, strict=True)), "„“", "„”"}
+_SAME_QUOTES = {'""', "''"}
+
+_LONE_MARKS = re.compile(r"(?<!\w)[#@]+$")
+# A Latin colon or semicolon may begin a smiley, and a hyphen a word: they need a space.
+_LEADING = re.compile(rf"(?:[{_COMMAS}]|[;:](?=\s|$)|[-–—](?=\s|$)|[{_SPACES}])+")
+_LEADING_END = re.compile(rf"[{re.escape(_ENDS)}]+(?=\s|$|[^\W_])[{_SPACES}]*")
+_DANGLING = re.compile(rf"[{_SPACES}]*(?:[{_COMMAS};:]|(?<=\s)[-–—])+$")
+
+
+class DeleteRewriter:
+    """Cuts toxic spans; what is not next to a cut stays as it is."""
+
+    generates = False
+    """A baseline: the pipeline adds no candidates to its own."""
+
+    def rewrite(
+        self, texts: Sequence[Text], detections: Sequence[Detection], n: int = 1
+    ) -> list[list[Candidate]]:
+        """At most one candidate per text, whatever ``n`` is.
+
+        There is none where the detector marked nothing, or where nothing readable would be left.
+        """
+        answers: list[list[Candidate]] = []
+        for text, detection in zip(texts, detections, strict=True):
+            rest = delete_spans(text.text, detection.spans)
+            readable = rest != text.text and any(map(str.isalnum, rest))
+            answers.append([Candidate(rest, "delete")] if readable else [])
+        return answers
+
+
+def delete_spans(text: str, spans: Sequence[Span]) -> str:
+    """The text without its spans, with the seams mended.
+
+    At a seam, one of two spaces goes, and so do commas and dashes that separate nothing, the end
+    mark of a sentence that is gone, empty brackets and quotes, and a lone ``#`` or ``@``; a
+    sentence that began with a capital still does. Everything else stays as it is.
+
+    Args:
+        text: Any text.
+        spans: Stretches to cut, in any order. Overlaps count once; what lies outside the text is
+            ignored.
+    """
+    cuts = _merged(text, spans)
+    ends = [0, *(end for _, end in cuts)]
+    starts = [*(start for start, _ in cuts), len(text)]
+    first, *others = [text[end:start] for end, start in zip(ends, starts, strict=True)]
+    rest = first
+    for (start, end), kept in zip(cuts, others, strict=True):
+        rest = _join(rest, text[start:end], kept)
+    return rest
+
+
+def _merged(text: str, spans: Sequence[Span]) -> list[tuple[int, int]]:
+    """Cuts in order; those with nothing but spaces and commas between them are one."""
+    cuts: list[tuple[int, int]] = []
+    for span in sorted(spans, key=lambda each: (each.start, each.end)):
+        start, end = max(0, span.start), min(len(text), span.end)
+        if start >= end:
+            continue
+        if cuts and not text[cuts[-1][1] : start].strip(_SPACES + _COMMAS):
+            cuts[-1] = (cuts[-1][0], max(cuts[-1][1], end))
+        else:
+            cuts.append((start, end))
+    return cuts
+
+
+def _join(left: str, cut: str, right: str) -> str:
+    """What stood before and after a cut, as one text."""
+    left, right = _without_shells(left, right)
+    before, after = left.rstrip(_SPACES), right.lstrip(_SPACES)
+    if _is_over(before):
+        for superfluous in (_LEADING, _LEADING_END):
+            if found := superfluous.match(after):
+                after = after[found.end() :]
+        if _begins_upper(cut):
+            after = _capitalised(after)
+        gap = left[len(before) :] if after.strip() else ""
+        return before + gap + after
+    if not after or after[0] in _ENDS + _COMMAS + _CLOSING + "\r\n":
+        before = _DANGLING.sub("", before)
+        # The author may put spaces before punctuation; then that is how it stays.
+        gap = right[: len(right) - len(right.lstrip(_SPACES))] if after.strip() else ""
+        return before + gap + after
+    gap = left[len(left.rstrip(_SPACES)) :] or right[: len(right) - len(after)]
+    if not gap and cut.strip() != cut and before[-1].isalnum() and after[0].isalnum():
+        gap = " "
+    return before + gap + after
+
+
+def _without_shells(left: str, right: str) -> tuple[str, str]:
+    """Takes away empty brackets and quotes around a cut, and a hash or at-sign before it."""
+    left = _LONE_MARKS.sub("", left)
+    before, after = left.rstrip(_SPACES), right.lstrip(_SPACES)
+    shell = before[-1:] + after[:1]
+    touching = before == left and after == right
+    if shell in _BRACKETS or (touching and shell in _SAME_QUOTES):
+        return _without_shells(before[:-1], after[1:])
+    return left, right
+
+
+def _is_over(before: str) -> bool:
+    """Whether a new sentence begins after this text."""
+    return not before or before[-1] in _ENDS + "\r\n"
+
+
+def _begins_upper(cut: str) -> bool:
+    return next((letter.isupper() for letter in cut if letter.isalpha()), False)
+
+
+def _capitalised(text: str) -> str:
+    """The text with its first character in upper case, if that is still one character."""
+    upper = text[:1].upper()
+    return upper + text[1:] if len(upper) == 1 else text
+
+
+def create(tools: Tools) -> DeleteRewriter:
+    """The rewriter; it has no options and needs no tools."""
+    return DeleteRewriter()

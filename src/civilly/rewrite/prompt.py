@@ -1,0 +1,213 @@
+"""Few-shot prompting of any engine: an instruction and examples in the text's language."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from civilly.errors import CivillyError
+from civilly.languages import language
+from civilly.rewrite.answers import read_answer
+from civilly.types import (
+    Candidate,
+    Detection,
+    Engine,
+    Generation,
+    GenerationOptions,
+    Prompt,
+    Text,
+    Tools,
+)
+
+_MARKS = (('"', '"'), ("«", "»"), ("⟦", "⟧"), ("⟪", "⟫"))
+"""Quotation marks to put around texts; the first pair that a text does not contain."""
+
+_STOP = ("\n\n",)
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A rude sentence and its civil rewrite.
+
+    Attributes:
+        toxic: The rude side.
+        neutral: The civil side.
+    """
+
+    toxic: str
+    neutral: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Options of the method.
+
+    Attributes:
+        examples: Examples in a prompt, at least 0; a language has up to four.
+        temperature: 0 is greedy, and what one candidate is made with by default; several are
+            sampled at 0.7 by default.
+        longest: Longest text in characters that is sent to the engine; a longer one gets no
+            candidate.
+        seed: Seed of sampling.
+    """
+
+    examples: int = 3
+    temperature: float | None = None
+    longest: int = 2000
+    seed: int = 0
+
+    @classmethod
+    def read(cls, options: Mapping[str, Any]) -> Settings:
+        """Takes the options that belong to this method.
+
+        Raises:
+            CivillyError: If a value is not a number, or is below 0.
+        """
+        chosen: dict[str, Any] = {}
+        for name, kind in (
+            ("examples", int),
+            ("temperature", float),
+            ("longest", int),
+            ("seed", int),
+        ):
+            if options.get(name) is None:
+                continue
+            try:
+                chosen[name] = kind(options[name])
+            except (TypeError, ValueError):
+                chosen[name] = -1
+            if chosen[name] < 0:
+                raise CivillyError(
+                    f"The option {name!r} of the method 'prompt' is {options[name]!r}.",
+                    allowed="a number, 0 or above",
+                )
+        return cls(**chosen)
+
+
+@cache
+def examples(code: str) -> tuple[Example, ...]:
+    """The examples of a language, from the package's data."""
+    source = files("civilly.rewrite").joinpath("examples.jsonl").read_text(encoding="utf-8")
+    rows = map(json.loads, source.splitlines())
+    return tuple(Example(row["toxic"], row["neutral"]) for row in rows if row["lang"] == code)
+
+
+def one_line(text: str) -> str:
+    """The text on one line: spaces for line breaks, without control characters."""
+    words = " ".join(text.split())
+    return "".join(char for char in words if unicodedata.category(char) != "Cc")
+
+
+def few_shot(text: Text, shots: Sequence[Example]) -> str:
+    r"""The prompt for one text.
+
+    Its form is ``instruction\n\nRude: "…"\nPolite: "…"\n\nRude: "text"\nPolite:``. The text is one
+    line between quotation marks that it does not contain, so it cannot end its own quotation, nor
+    add a line, nor pose as an example or an instruction.
+    """
+    lang = language(text.lang)
+    line = one_line(text.text)
+    opening, closing = next(
+        (pair for pair in _MARKS if not any(mark in line for mark in pair)), _MARKS[-1]
+    )
+    line = line.replace(opening, "").replace(closing, "")
+
+    def quoted(words: str) -> str:
+        return f"{opening}{words}{closing}"
+
+    shown = [
+        f"{lang.toxic_label}: {quoted(shot.toxic)}\n{lang.civil_label}: {quoted(shot.neutral)}"
+        for shot in shots
+    ]
+    asked = f"{lang.toxic_label}: {quoted(line)}\n{lang.civil_label}:"
+    return "\n\n".join([lang.instruction, *shown, asked])
+
+
+class PromptRewriter:
+    """Asks an engine that was never trained for the task.
+
+    Args:
+        tools: Gives the engine, which is opened when the first text needs it.
+
+    Raises:
+        CivillyError: If an option is wrong.
+    """
+
+    def __init__(self, tools: Tools) -> None:
+        self._tools = tools
+        self._settings = Settings.read(tools.options)
+        self._opened: Engine | None = None
+
+    def rewrite(
+        self, texts: Sequence[Text], detections: Sequence[Detection], n: int = 1
+    ) -> list[list[Candidate]]:
+        """Up to ``n`` different candidates per text, in order; ``detections`` change nothing.
+
+        There are none for a text without letters or beyond the longest length, and none where the
+        model declined, did not finish, or gave something of quite another length.
+
+        Raises:
+            EngineError: If the engine fails.
+            UnknownNameError: If a language is none of the 15.
+        """
+        asked = [index for index, text in enumerate(texts) if self._is_askable(text.text)]
+        prompts = [self._prompt(texts[index]) for index in asked]
+        answers: list[list[Candidate]] = [[] for _ in texts]
+        if not prompts:
+            return answers
+        if self._opened is None:
+            self._opened = self._tools.engine()
+        made = self._opened.generate(prompts, self._options(n))
+        for index, generations in zip(asked, made, strict=True):
+            answers[index] = _candidates(texts[index], generations)
+        return answers
+
+    def _is_askable(self, text: str) -> bool:
+        return len(text) <= self._settings.longest and any(map(str.isalpha, text))
+
+    def _prompt(self, text: Text) -> Prompt:
+        shots = examples(text.lang)[: self._settings.examples]
+        # Half a token per byte is more than any of the 15 languages needs, and leaves room to
+        # put things another way.
+        return Prompt.of(
+            few_shot(text, shots),
+            max_new_tokens=24 + len(text.text.encode("utf-8", "replace")) // 2,
+        )
+
+    def _options(self, n: int) -> GenerationOptions:
+        temperature = self._settings.temperature
+        if temperature is None:
+            temperature = 0.0 if n == 1 else 0.7
+        return GenerationOptions(n=n, temperature=temperature, stop=_STOP, seed=self._settings.seed)
+
+
+def _candidates(text: Text, generations: Sequence[Generation]) -> list[Candidate]:
+    """The usable answers, each once, in order."""
+    lang = language(text.lang)
+    found: dict[str, Candidate] = {}
+    for generation in generations:
+        rewrite = read_answer(generation.text, text.text, (lang.civil_label, lang.toxic_label))
+        complete = generation.finished or "\n" in generation.text.strip()
+        if rewrite and complete and _is_plausible(rewrite, text.text):
+            found.setdefault(rewrite, Candidate(rewrite, "prompt", generation.logprob))
+    return list(found.values())
+
+
+def _is_plausible(rewrite: str, text: str) -> bool:
+    """Whether a rewrite has letters, and neither lost most of the text nor rambles on."""
+    length = len(text.strip())
+    return any(map(str.isalpha, rewrite)) and 0.15 * length <= len(rewrite) <= 2.5 * length + 30
+
+
+def create(tools: Tools) -> PromptRewriter:
+    """The rewriter; options ``examples``, ``temperature``, ``longest``, ``seed`` (see `Settings`).
+
+    Raises:
+        CivillyError: If an option is wrong.
+    """
+    return PromptRewriter(tools)

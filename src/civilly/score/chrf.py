@@ -1,0 +1,52 @@
+"""chrF of the output against the references (Popović 2015), through sacrebleu."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from civilly.errors import CivillyError, MissingExtraError
+from civilly.types import Text, Tools
+
+
+def create(tools: Tools | None = None) -> Chrf:
+    """The metric with sacrebleu's defaults: character order 6, beta 2."""
+    return Chrf()
+
+
+class Chrf:
+    """Sentence-level chrF in [0, 1].
+
+    Raises:
+        MissingExtraError: If sacrebleu is not installed.
+    """
+
+    def __init__(self) -> None:
+        try:
+            from sacrebleu.metrics import CHRF
+        except ImportError as error:
+            raise MissingExtraError("chrF", "score", str(error.name)) from error
+        self._chrf: Any = CHRF()
+
+    @property
+    def signature(self) -> str:
+        """Sacrebleu's own signature."""
+        return f"chrF|{self._chrf.get_signature()}"
+
+    def score(
+        self,
+        inputs: Sequence[Text],
+        outputs: Sequence[str],
+        references: Sequence[Sequence[str]] | None = None,
+    ) -> list[float]:
+        """ChrF / 100 of each output against its references.
+
+        Raises:
+            CivillyError: If there are no references.
+        """
+        if references is None:
+            raise CivillyError("chrF needs references.")
+        return [
+            float(self._chrf.sentence_score(out, list(refs)).score) / 100
+            for out, refs in zip(outputs, references, strict=True)
+        ]

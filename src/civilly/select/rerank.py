@@ -1,0 +1,78 @@
+"""Picks the best product of civility, similarity and fluency, or keeps the text."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from rapidfuzz.distance import Levenshtein
+
+from civilly.types import Candidate, Choice, Detection, Detector, Scores, Text, Tools
+
+CIVIL_ENOUGH = 0.08
+"""Below this p(toxic) a text is left alone."""
+UNSCORED_FLUENCY = 0.75
+"""Fluency of a candidate that no model has scored (a deletion, say)."""
+SIMILARITY_WEIGHT = 0.5
+FLUENCY_WEIGHT = 1.0
+LEAST_GAIN = 0.02
+"""A rewrite must lower p(toxic) by this much of what there is."""
+
+
+def create(tools: Tools) -> RerankSelector:
+    """The selector on the shared detector."""
+    return RerankSelector(tools.detector)
+
+
+class RerankSelector:
+    """Maximises ``civility · similarity^a · fluency^b``.
+
+    Similarity is the normalised Levenshtein similarity of input and output, the cheap number that
+    agrees best with people on content; fluency is the geometric mean probability of the
+    candidate's tokens under the model that wrote it.
+
+    Args:
+        detector: Scores inputs and candidates.
+    """
+
+    def __init__(self, detector: Detector) -> None:
+        self._detector = detector
+
+    def worth_trying(self, detection: Detection) -> bool:
+        """Whether p(toxic) reaches `CIVIL_ENOUGH`."""
+        return detection.p_toxic >= CIVIL_ENOUGH
+
+    def select(
+        self,
+        texts: Sequence[Text],
+        detections: Sequence[Detection],
+        candidates: Sequence[Sequence[Candidate]],
+    ) -> list[Choice]:
+        """One choice per text; see `civilly.types.Selector`."""
+        flat = [Text(c.text, t.lang) for t, row in zip(texts, candidates, strict=True) for c in row]
+        after = iter(self._detector.detect(flat))
+        choices = []
+        for text, before, row in zip(texts, detections, candidates, strict=True):
+            scored = [(c, score(text.text, c, next(after))) for c in row]
+            choices.append(_choose(text, before, scored))
+        return choices
+
+
+def score(source: str, candidate: Candidate, after: Detection) -> Scores:
+    """Scores of one candidate, each in [0, 1]."""
+    civility = 1.0 - after.p_toxic
+    similarity = float(Levenshtein.normalized_similarity(source, candidate.text))
+    known = candidate.logprob is not None
+    fluency = math.exp(min(0.0, candidate.logprob or 0.0)) if known else UNSCORED_FLUENCY
+    joint = civility * similarity**SIMILARITY_WEIGHT * fluency**FLUENCY_WEIGHT
+    return Scores(civility, similarity, fluency, joint)
+
+
+def _choose(text: Text, before: Detection, scored: list[tuple[Candidate, Scores]]) -> Choice:
+    ranked = tuple(sorted(scored, key=lambda item: -item[1].joint))
+    most_toxic = before.p_toxic * (1.0 - LEAST_GAIN)
+    for candidate, scores in ranked:
+        if candidate.text != text.text and 1.0 - scores.civility <= most_toxic:
+            return Choice(candidate, "best product of civility, similarity and fluency", ranked)
+    reason = "no candidate is less toxic than the text" if ranked else "no candidate was found"
+    return Choice(None, reason, ranked)

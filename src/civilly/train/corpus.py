@@ -1,0 +1,219 @@
+"""Builds the training pairs of a recipe: sources, splits, harmonised references, a leak check."""
+
+from __future__ import annotations
+
+import difflib
+import gzip
+import json
+import random
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from civilly.data.split import dev_part
+from civilly.errors import DataError
+from civilly.languages import CODES, language
+from civilly.train.harmonise import detokenise, harmonise
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One training example.
+
+    Attributes:
+        id: Where it comes from.
+        lang: Language code.
+        toxic: What the user wrote.
+        neutral: What the model should write.
+        source: Name of the recipe's source.
+    """
+
+    id: str
+    lang: str
+    toxic: str
+    neutral: str
+    source: str
+
+
+def read_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """Rows of a ``.jsonl`` or ``.jsonl.gz`` file."""
+    opener = gzip.open if path.suffix == ".gz" else open
+    try:
+        with opener(path, "rt", encoding="utf-8") as lines:
+            for line in lines:
+                yield json.loads(line)
+    except FileNotFoundError:
+        raise DataError(
+            f"The recipe's source {path} does not exist.", mend="give the data folder with --data"
+        ) from None
+
+
+def _closest(toxic: str, references: Sequence[str]) -> str:
+    """The reference that edits least: people reward rewrites that keep the text."""
+    return max(references, key=lambda ref: difflib.SequenceMatcher(None, toxic, ref).ratio())
+
+
+def _pairs(source: Mapping[str, Any], data: Path, rng: random.Random) -> list[Pair]:
+    """Human pairs, harmonised; pairs whose sides share too little are left out as noise."""
+    pairs: list[Pair] = []
+    for row in read_rows(data / source["path"]):
+        if str(row.get("split", "")).startswith("overlap"):
+            continue
+        if source.get("dev_split") and dev_part(row["id"]) != "train":
+            continue
+        toxic, references = row["toxic"], list(row["neutral"])
+        if source.get("detokenise"):
+            toxic, references = detokenise(toxic), [detokenise(r) for r in references]
+            if rng.random() < 0.5:
+                toxic = toxic[:1].upper() + toxic[1:]
+        neutral = harmonise(toxic, _closest(toxic, references))
+        overlap = difflib.SequenceMatcher(None, toxic, neutral).ratio()
+        if neutral and neutral != toxic and overlap >= source.get("least_overlap", 0.3):
+            pairs.append(Pair(row["id"], row["lang"], toxic, neutral, source["name"]))
+    return pairs
+
+
+def _authored(source: Mapping[str, Any], data: Path, rng: random.Random) -> list[Pair]:
+    """Pairs written for this project; the ``eval`` part by hash is held out."""
+    pairs = []
+    for path in sorted(Path(source["path"]).glob("*.jsonl")):
+        for number, row in enumerate(read_rows(path)):
+            row_id = authored_id(path.stem, number)
+            if dev_part(row_id) != "eval":
+                pairs.append(Pair(row_id, path.stem, row["toxic"], row["neutral"], source["name"]))
+    return pairs
+
+
+def authored_id(lang: str, number: int) -> str:
+    """The id of a pair of ``recipes/authored_pairs``, on which its split hangs."""
+    return f"authored-{lang}-{number:03d}"
+
+
+def _clean_by_language(source: Mapping[str, Any], data: Path) -> dict[str, list[str]]:
+    """Clean sentences whose licence allows shipping what is trained on them."""
+    allowed = set(source["clean_sources"])
+    clean: dict[str, list[str]] = {}
+    for lang in source.get("languages", CODES):
+        path = data / "clean" / f"{lang}.jsonl.gz"
+        if path.exists():
+            clean[lang] = [r["text"] for r in read_rows(path) if r["source"] in allowed]
+    for entry in source.get("clean_labelled", []):
+        rows = [r for r in read_rows(data / entry["path"]) if r["label"] == 0]
+        clean.setdefault(entry["lang"], []).extend(r["text"] for r in rows)
+    return clean
+
+
+def _terms_by_language(source: Mapping[str, Any], data: Path) -> dict[str, list[str]]:
+    """Insults from the licensed word lists; words of one list alone only where told."""
+    licensed, alone = set(source["term_sources"]), set(source["single_source_languages"])
+    terms: dict[str, list[str]] = {}
+    for row in read_rows(data / "lexicons" / "terms.jsonl.gz"):
+        listed = licensed.intersection(row["sources"])
+        enough = len(row["sources"]) > 1 or row["lang"] in alone
+        if listed and enough and len(row["term"].encode()) >= 3 and len(row["term"].split()) <= 2:
+            terms.setdefault(row["lang"], []).append(row["term"])
+    return terms
+
+
+def _disguise(term: str, rng: random.Random) -> str:
+    """Now and then an obfuscated or shouted spelling, as people write it."""
+    roll = rng.random()
+    if roll < 0.06 and len(term) > 3:
+        cut = rng.randrange(1, len(term) - 1)
+        return term[:cut] + "*" + term[cut + 1 :]
+    if roll < 0.12:
+        return term.upper()
+    if roll < 0.16 and len(term) > 3:
+        cut = rng.randrange(1, len(term) - 1)
+        return term[:cut] + term[cut] * 3 + term[cut:]
+    return term
+
+
+def _insert(text: str, term: str, lang: str, rng: random.Random) -> str:
+    """Puts an insult where people put one: before, after, or inside a sentence."""
+    comma = {"zh": "，", "ja": "、", "ar": "، "}.get(lang, ", ")
+    where = rng.random()
+    if where < 0.3:
+        return term + comma + text
+    if where < 0.55:
+        body = text.rstrip(".!?。！？")
+        return body + comma + term + text[len(body) :]
+    if not language(lang).spaces:
+        cut = rng.randrange(1, max(2, len(text) - 1))
+        return text[:cut] + term + text[cut:]
+    words = text.split(" ")
+    words.insert(rng.randrange(1, max(2, len(words))), term)
+    return " ".join(words)
+
+
+def _insertions(source: Mapping[str, Any], data: Path, rng: random.Random) -> list[Pair]:
+    """Clean sentences with an insult put in; the answer is the clean sentence.
+
+    Teaches which words to cut, and to leave the rest alone, where no human pairs exist.
+    """
+    clean, terms = _clean_by_language(source, data), _terms_by_language(source, data)
+    pairs = []
+    for lang in source["languages"]:
+        known = set(terms.get(lang, ()))
+        texts = [t for t in clean.get(lang, []) if not known.intersection(t.lower().split())]
+        if not texts or not known:
+            continue
+        vocabulary = sorted(known)
+        for number in range(source["per_language"]):
+            text = rng.choice(texts)
+            if rng.random() < 0.3:  # chat is rarely punctuated like read-aloud prose
+                text = text.rstrip(".。").lower()
+            toxic = _insert(text, _disguise(rng.choice(vocabulary), rng), lang, rng)
+            pairs.append(Pair(f"insert-{lang}-{number}", lang, toxic, text, source["name"]))
+    return pairs
+
+
+def _copies(source: Mapping[str, Any], data: Path, rng: random.Random) -> list[Pair]:
+    """Civil sentences, to be given back unchanged."""
+    pairs = []
+    for lang, texts in _clean_by_language(source, data).items():
+        for number, text in enumerate(rng.sample(texts, min(source["per_language"], len(texts)))):
+            pairs.append(Pair(f"copy-{lang}-{number}", lang, text, text, source["name"]))
+    return pairs
+
+
+_KINDS = {"pairs": _pairs, "authored": _authored, "insertions": _insertions, "copies": _copies}
+
+
+def build_corpus(recipe: Mapping[str, Any], data: Path) -> list[Pair]:
+    """All training pairs of a recipe, shuffled by its seed.
+
+    Args:
+        recipe: The parsed recipe; ``corpus.sources`` lists the sources in order.
+        data: The data folder.
+
+    Raises:
+        DataError: If a source is missing or of an unknown kind.
+    """
+    rng = random.Random(recipe["seed"])
+    corpus: list[Pair] = []
+    for source in recipe["corpus"]["sources"]:
+        if source["kind"] not in _KINDS:
+            raise DataError(
+                f"Source {source['name']!r} has the kind {source['kind']!r}.",
+                allowed=", ".join(_KINDS),
+            )
+        pairs = _KINDS[source["kind"]](source, data, rng)
+        limit = source.get("limit")
+        if limit and len(pairs) > limit:
+            pairs = rng.sample(pairs, limit)
+        corpus += pairs * source.get("repeat", 1)
+    longest = recipe["corpus"]["longest_characters"]
+    corpus = [pair for pair in corpus if len(pair.toxic) <= longest]
+    rng.shuffle(corpus)
+    return corpus
+
+
+def count_by_source(corpus: Sequence[Pair]) -> dict[str, dict[str, int]]:
+    """Examples per source and language, for the card."""
+    table: dict[str, Counter[str]] = {}
+    for pair in corpus:
+        table.setdefault(pair.source, Counter())[pair.lang] += 1
+    return {source: dict(sorted(counts.items())) for source, counts in sorted(table.items())}

@@ -1,0 +1,170 @@
+"""Trains the toxicity model of `civilly.detect.toxicity` from a recipe."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from civilly.detect.features import extract
+from civilly.detect.toxicity import LanguageModel
+from civilly.errors import MissingExtraError
+from civilly.languages import CODES
+from civilly.train.detector_data import TrainingData
+from civilly.train.detector_fit import Fit, Problem, token_scores
+
+Floats = NDArray[np.float64]
+
+
+def train_detector(
+    recipe: Mapping[str, Any], data_dir: Path, out_dir: Path, authored_dir: Path | None = None
+) -> Path:
+    """Trains all languages and writes ``toxicity.safetensors``.
+
+    Args:
+        recipe: The content of ``recipes/detector.toml``.
+        data_dir: Folder of parallel/, toxicity/, clean/ and lexicons/.
+        out_dir: Where the weights go; made if missing.
+        authored_dir: Folder of what was written for this project (``recipes``), or None.
+
+    Returns:
+        The path of the weights. The same recipe and data give the same bytes on one machine.
+
+    Raises:
+        DataError: If a training file is missing.
+        MissingExtraError: If scikit-learn is not installed.
+    """
+    from safetensors.numpy import save_file
+
+    _require_sklearn()
+    data = TrainingData(dict(recipe), data_dir, authored_dir)
+    models = []
+    for code in CODES:
+        started = time.perf_counter()
+        models.append(_train_language(data, code, recipe))
+        seconds = time.perf_counter() - started
+        print(f"{code}: {seconds:.0f} s", file=sys.stderr, flush=True)  # noqa: T201
+    out_dir.mkdir(parents=True, exist_ok=True)
+    path = out_dir / "toxicity.safetensors"
+    partial = path.with_suffix(".partial")
+    save_file(
+        {
+            "weights": np.stack([model.weights for model in models]),
+            "constants": np.array([_constants(model) for model in models], dtype=np.float32),
+        },
+        partial,
+    )
+    partial.replace(path)
+    return path
+
+
+def _constants(model: LanguageModel) -> tuple[float, ...]:
+    pooling = model.pooling
+    calibration = (model.slope, model.offset)
+    return (model.scale, pooling.bias, pooling.share, *calibration, model.span_score)
+
+
+def _require_sklearn() -> None:
+    try:
+        import sklearn  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError("Training the detector", "train", "sklearn") from error
+
+
+def _train_language(data: TrainingData, lang: str, recipe: Mapping[str, Any]) -> LanguageModel:
+    problem = Problem(data.examples(lang), lang, recipe["fit"], recipe["seed"])
+    model = _quantised(problem.fit())
+    judged = _judged_unseen(problem, data.clean_aside(lang), lang, recipe["calibration"])
+    slope, offset = _calibration(judged, recipe["calibration"])
+    span_score = _span_threshold(data.span_rows(lang), model, lang, recipe["calibration"])
+    return LanguageModel(model.weights, model.scale, model.pooling, slope, offset, span_score)
+
+
+def _quantised(fitted: Fit) -> LanguageModel:
+    """Weights in 8 bits; the few largest are clipped for the sake of the many small ones."""
+    magnitudes = np.abs(fitted.weights[fitted.weights != 0])
+    scale = float(np.quantile(magnitudes, 0.9995)) / 127
+    weights = np.clip(np.rint(fitted.weights / scale), -127, 127).astype(np.int8)
+    return LanguageModel(weights, scale, fitted.pooling, 1.0, 0.0, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """Logits of texts that their model had not seen."""
+
+    toxic: Floats
+    civil: Floats
+    clean: Floats
+
+
+def _judged_unseen(
+    problem: Problem, clean: Sequence[str], lang: str, options: Mapping[str, Any]
+) -> _Judged:
+    """Cross-fitted logits of real pairs, and logits of clean sentences kept aside.
+
+    Whatever was made from a judged pair (its disguised copies, insults put into its civil side)
+    is left out of the fit that judges it.
+    """
+    examples, folds = problem.examples, options["folds"]
+    real = [i for i, e in enumerate(examples) if e.core][: options["judged"]]
+    groups: list[list[Floats]] = [[], [], []]
+    for fold in range(folds):
+        judged = [examples[i] for i in real[fold::folds]]
+        twins = {e.twin for e in judged}
+        fitted = problem.fit(np.array([e.twin in twins for e in examples]))
+        batches = ([e.text for e in judged], [e.twin or "" for e in judged], clean[fold::folds])
+        for group, texts in zip(groups, batches, strict=True):
+            group.append(fitted.logits(extract(texts, lang)))
+    toxic, civil, calm = (np.concatenate(group) for group in groups)
+    return _Judged(toxic, civil, calm)
+
+
+def _calibration(judged: _Judged, options: Mapping[str, Any]) -> tuple[float, float]:
+    """Platt scaling (1999), then lowered until clean text passes.
+
+    Toxic sides count as much as civil sides and clean sentences together. The offset is lowered
+    where more than ``clean_rate`` of clean or ``civil_rate`` of civil sides would reach p = 0.5.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    groups = ((judged.toxic, 1, 1.0), (judged.civil, 0, 0.5), (judged.clean, 0, 0.5))
+    logits = np.concatenate([g for g, _, _ in groups])[:, None]
+    labels = np.concatenate([np.full(len(g), label) for g, label, _ in groups])
+    weights = np.concatenate([np.full(len(g), w / max(len(g), 1)) for g, _, w in groups])
+    platt = LogisticRegression(C=1.0).fit(logits, labels, sample_weight=weights * len(logits))
+    slope, offset = max(float(platt.coef_[0, 0]), 0.1), float(platt.intercept_[0])
+    limits = [(judged.clean, options["clean_rate"]), (judged.civil, options["civil_rate"])]
+    for group, rate in limits:
+        if len(group):
+            offset = min(offset, -slope * float(np.quantile(group, 1 - rate)))
+    return slope, offset
+
+
+def _span_threshold(
+    rows: Sequence[tuple[str, Sequence[tuple[int, int]]]],
+    model: LanguageModel,
+    lang: str,
+    options: Mapping[str, Any],
+) -> float:
+    """The token score that gives the best character F1 on the training pairs' differences."""
+    if not rows:
+        return float(options["span_score"])
+    features = extract([text for text, _ in rows], lang)
+    scores = token_scores(features, model.weights.astype(np.float32)) * model.scale
+    lengths = features.ends - features.starts
+    gold = np.zeros(len(scores))
+    for token, text in enumerate(features.texts.tolist()):
+        start, end = features.normalised[text].original_span(
+            int(features.starts[token]), int(features.ends[token])
+        )
+        gold[token] = any(a < end and start < b for a, b in rows[text][1])
+    order = np.argsort(-scores, kind="stable")
+    hits = np.cumsum((gold * lengths)[order])
+    f1 = 2 * hits / (np.cumsum(lengths[order]) + (gold * lengths).sum())
+    return max(float(scores[order][int(f1.argmax())]), float(options["least_span_score"]))

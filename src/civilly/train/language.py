@@ -1,0 +1,142 @@
+"""Trains the refinement of `civilly.detect.language` among languages that share a script."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from civilly.data.split import dev_part
+from civilly.detect.language import (
+    BITS,
+    CYRILLIC,
+    LATIN,
+    base_identifier,
+    base_scores,
+    bucket_counts,
+)
+from civilly.errors import MissingExtraError
+from civilly.train.detector_data import held_out, read_jsonl
+
+_RUSSIAN_LETTERS = str.maketrans("әөүҗңһӘӨҮҖҢҺ", "эоужнхЭОУЖНХ")
+"""How Tatar is typed on a Russian keyboard."""
+
+
+def train_language(
+    recipe: Mapping[str, Any], data_dir: Path, out_dir: Path, authored_dir: Path | None = None
+) -> Path:
+    """Trains both refinements and writes ``language.safetensors``.
+
+    Args:
+        recipe: The content of ``recipes/language.toml``.
+        data_dir: Folder of parallel/, toxicity/ and clean/.
+        out_dir: Where the weights go; made if missing.
+        authored_dir: Folder of what was written for this project (``recipes``), or None.
+
+    Returns:
+        The path of the weights.
+
+    Raises:
+        DataError: If a training file is missing.
+        MissingExtraError: If scikit-learn is not installed.
+    """
+    try:
+        from safetensors.numpy import save_file
+        from sklearn.linear_model import LogisticRegression  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError("Training the language model", "train", "sklearn") from error
+
+    tensors: dict[str, NDArray[Any]] = {}
+    for name, codes in (("latin", LATIN), ("cyrillic", CYRILLIC)):
+        rng = random.Random(f"{recipe['seed']}-{name}")
+        texts: list[str] = []
+        labels: list[int] = []
+        for label, code in enumerate(codes):
+            found = _texts(code, recipe, data_dir, authored_dir, rng)
+            texts += found
+            labels += [label] * len(found)
+        weights, constants = _fit(texts, labels, codes, recipe)
+        scale = np.float32(np.abs(weights).max() / 127)
+        tensors[f"{name}.weights"] = np.rint(weights / scale).astype(np.int8)
+        tensors[f"{name}.scale"] = np.array([scale], dtype=np.float32)
+        tensors[f"{name}.constants"] = constants
+    out_dir.mkdir(parents=True, exist_ok=True)
+    path = out_dir / "language.safetensors"
+    partial = path.with_suffix(".partial")
+    save_file(tensors, partial)
+    partial.replace(path)
+    return path
+
+
+def _texts(
+    code: str,
+    recipe: Mapping[str, Any],
+    data_dir: Path,
+    authored_dir: Path | None,
+    rng: random.Random,
+) -> list[str]:
+    """Texts of one language: whole, and cut to a few words as chats are."""
+    found: list[str] = []
+    for entry in recipe["sources"]:
+        if code not in entry["langs"]:
+            continue
+        path = data_dir / entry["folder"] / f"{entry['file'].format(lang=code)}.jsonl.gz"
+        rows = [row for row in read_jsonl(path) if row["lang"] == code and _trainable(row, recipe)]
+        texts = [text for row in rows for text in _sides(row)]
+        found += rng.sample(texts, min(entry["limit"], len(texts)))
+    authored = authored_dir and authored_dir / "authored_pairs" / f"{code}.jsonl"
+    if authored and authored.is_file():
+        pairs = [row for row in read_jsonl(authored) if not held_out(row["toxic"], 25)]
+        found += [text for row in pairs for text in _sides(row)] * recipe["authored_copies"]
+    if code == "tt":
+        found += [text.translate(_RUSSIAN_LETTERS) for text in found]
+    rng.shuffle(found)
+    return [*found, *(_cut(text, rng) for text in found)]
+
+
+def _trainable(row: Mapping[str, Any], recipe: Mapping[str, Any]) -> bool:
+    if row.get("source") == "multiparadetox_dev":
+        return dev_part(row["id"]) == "train"
+    if str(row.get("split", "")).startswith("overlap"):
+        return False
+    return not held_out(row.get("text", row.get("toxic", "")), recipe["held_out_percent"])
+
+
+def _sides(row: Mapping[str, Any]) -> list[str]:
+    if "text" in row:
+        return [row["text"]]
+    neutral = row["neutral"]
+    return [row["toxic"], neutral if isinstance(neutral, str) else neutral[0]]
+
+
+def _cut(text: str, rng: random.Random) -> str:
+    words = text.split()
+    size = rng.randint(1, 8)
+    start = rng.randrange(max(len(words) - size, 0) + 1)
+    return " ".join(words[start : start + size])
+
+
+def _fit(
+    texts: Sequence[str], labels: Sequence[int], codes: Sequence[str], recipe: Mapping[str, Any]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Multinomial logistic regression; py3langid's scores are features too."""
+    from scipy.sparse import csr_matrix, hstack
+    from sklearn.linear_model import LogisticRegression
+
+    owner, bucket = bucket_counts(texts)
+    counts = np.maximum(np.bincount(owner, minlength=len(texts)), 1)
+    hashed = csr_matrix(
+        (1 / np.sqrt(counts)[owner], (owner, bucket)), shape=(len(texts), 1 << BITS)
+    )
+    identifier = base_identifier()
+    base = np.array([base_scores(identifier, text, codes) for text in texts])
+    model = LogisticRegression(C=recipe["C"], solver="lbfgs", max_iter=recipe["iterations"])
+    model.fit(hstack([hashed, csr_matrix(recipe["base_scale"] * base)]).tocsr(), labels)
+    weights = model.coef_[:, : 1 << BITS].T
+    trust = recipe["base_scale"] * model.coef_[:, 1 << BITS :].T
+    constants = np.concatenate([model.intercept_[None], trust])
+    return weights.astype(np.float32), constants.astype(np.float32)

@@ -1,0 +1,137 @@
+"""A small server that speaks OpenAI's protocol, for tests: ``python tests/openai_server.py``.
+
+It prints its port, answers with the prompt's last line in capitals, and can be told to misbehave:
+``POST /control`` with ``fail`` (statuses for the next requests), ``retry_after``, ``garble`` (how
+many answers are no JSON), ``shapeless`` (how many have no choices), ``delay`` (seconds),
+``no_logprobs`` (refuse that field), ``hang_up`` (how many connections to drop), ``redirect``.
+``GET /log`` tells what it received, and how many requests it held at a time at most.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+STATE: dict = {}
+LOG: list = []
+LOCK = threading.Lock()
+HELD = {"now": 0, "most": 0}
+
+
+def reset() -> None:
+    STATE.clear()
+    STATE.update(
+        fail=[], retry_after=None, garble=0, shapeless=0, delay=0.0, no_logprobs=False, hang_up=0,
+        redirect=None,
+    )  # fmt: skip
+    LOG.clear()
+    HELD.update(now=0, most=0)
+
+
+def take(name: str) -> bool:
+    """Whether one more misbehaviour of this kind is due."""
+    with LOCK:
+        due = STATE[name] > 0
+        STATE[name] -= due
+        return due
+
+
+def answer(body: dict, chat: bool) -> dict:
+    prompt = body["messages"][-1]["content"] if chat else body["prompt"]
+    said = prompt.split("\n")[-1].upper()
+    limit = body.get("max_tokens", body.get("max_completion_tokens"))
+    words = said.split(" ")
+    cut = len(words) > limit
+    said = " ".join(words[:limit])
+    choices = []
+    for index in range(body.get("n", 1)):
+        text = said + "~" * index
+        choice = {"index": index, "finish_reason": "length" if cut else "stop", "logprobs": None}
+        if chat:
+            choice["message"] = {"role": "assistant", "content": text}
+        else:
+            choice["text"] = text
+        if body.get("logprobs"):
+            values = [-0.5, -1.0 - index]
+            choice["logprobs"] = (
+                {"content": [{"token": "x", "logprob": value} for value in values]}
+                if chat
+                else {"token_logprobs": values, "tokens": ["x", "y"]}
+            )
+        choices.append(choice)
+    return {"id": "1", "object": "answer", "choices": choices[::-1]}
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def reply(self, status: int, payload: object, headers: dict | None = None) -> None:
+        raw = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
+        self.send_response(status)
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(raw)))
+        self.end_headers()
+        self.wfile.write(raw)
+
+    def do_GET(self) -> None:
+        self.reply(200, {"log": LOG, "most": HELD["most"]})
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if self.path == "/control":
+            reset()
+            STATE.update(body)
+            self.reply(200, {})
+            return
+        with LOCK:
+            HELD["now"] += 1
+            HELD["most"] = max(HELD.values())
+            LOG.append({"path": self.path, "body": body, "key": self.headers["Authorization"]})
+        try:
+            time.sleep(STATE["delay"])
+            self.respond(body)
+        finally:
+            with LOCK:
+                HELD["now"] -= 1
+
+    def respond(self, body: dict) -> None:
+        if take("hang_up"):
+            self.close_connection = True
+            self.connection.close()
+            return
+        if STATE["redirect"]:
+            self.reply(307, {}, {"Location": STATE["redirect"]})
+            return
+        with LOCK:
+            status = STATE["fail"].pop(0) if STATE["fail"] else 200
+        if status != 200:
+            wait = STATE["retry_after"]
+            message = f"told to fail with {status}, key was {self.headers['Authorization']}"
+            self.reply(
+                status,
+                {"error": {"message": message}},
+                {} if wait is None else {"Retry-After": wait},
+            )
+        elif take("garble"):
+            self.reply(200, b"<html>a proxy's page</html>")
+        elif take("shapeless"):
+            self.reply(200, {"choices": []})
+        elif STATE["no_logprobs"] and "logprobs" in body:
+            self.reply(400, {"detail": "logprobs is not supported"})
+        elif body["model"] != "parrot":
+            self.reply(404, {"error": {"message": f"no model {body['model']}"}})
+        else:
+            self.reply(200, answer(body, self.path.endswith("/chat/completions")))
+
+
+if __name__ == "__main__":
+    reset()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    print(server.server_address[1], flush=True)
+    server.serve_forever()

@@ -1,0 +1,224 @@
+"""Makes and saves tiny random models with real tokenizers, for tests without a network.
+
+Run as a script, it writes one model: ``python tests/tiny_models.py gemma folder``.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+SENTENCES = (
+    "You people never read the article before you comment.",
+    "Que gente tan maleducada hay en este foro, de verdad.",
+    "Этот человек опять ничего не понял, почитай сначала статью.",
+    "Rude: this is a stupid idea\nPolite: this is not a good idea\n\n",
+    "把粗鲁的句子改写成文明的句子，保留原意。",
+    "أعد صياغة النص المسيء بأدب مع الحفاظ على المعنى.",
+    "The quick brown fox jumps over the lazy dog, 0123456789 times!",
+)
+SPECIAL = ["<pad>", "<eos>", "<bos>", "<unk>"]
+SENTINELS = ["<fim_prefix>", "<fim_suffix>", "<fim_middle>"]
+CHAT_TEMPLATE = (
+    "{{ bos_token }}{% for m in messages %}<turn>{{ m['role'] }}\n{{ m['content'] }}</turn>\n"
+    "{% endfor %}{% if add_generation_prompt %}<turn>model\n{% endif %}"
+)
+
+
+def byte_level_tokenizer(folder: Path) -> None:
+    """A byte-level BPE as code models have it: control tokens outside the merges.
+
+    The FIM sentinels are added as *plain* tokens, as some code models have them.
+    """
+    from tokenizers import (
+        AddedToken,
+        Tokenizer,
+        decoders,
+        models,
+        pre_tokenizers,
+        processors,
+        trainers,
+    )
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokenizer.train_from_iterator(
+        SENTENCES * 3,
+        trainers.BpeTrainer(
+            vocab_size=400, special_tokens=SPECIAL, initial_alphabet=alphabet, show_progress=False
+        ),
+    )
+    tokenizer.add_tokens([AddedToken(each, special=False, normalized=False) for each in SENTINELS])
+    tokenizer.add_special_tokens(["<turn>", "</turn>"])
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<bos> $A", special_tokens=[("<bos>", 2)]
+    )
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token="<pad>",
+        eos_token="<eos>",
+        bos_token="<bos>",
+        unk_token="<unk>",
+    ).save_pretrained(folder)
+
+
+def unigram_tokenizer(folder: Path) -> None:
+    """A SentencePiece-like unigram with T5's layout: ``</s>`` is a piece that text can match."""
+    from tokenizers import (
+        Tokenizer,
+        decoders,
+        models,
+        normalizers,
+        pre_tokenizers,
+        processors,
+        trainers,
+    )
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = Tokenizer(models.Unigram())
+    tokenizer.normalizer = normalizers.NFKC()
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.decoder = decoders.Metaspace()
+    special = ["<pad>", "</s>", "<unk>"]
+    tokenizer.train_from_iterator(
+        SENTENCES * 3,
+        trainers.UnigramTrainer(
+            vocab_size=220, special_tokens=special, unk_token="<unk>", show_progress=False
+        ),
+    )
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="$A </s>", special_tokens=[("</s>", 1)]
+    )
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
+    ).save_pretrained(folder)
+
+
+def _vocabulary_size(folder: Path) -> int:
+    from transformers import AutoTokenizer
+
+    return len(AutoTokenizer.from_pretrained(folder))
+
+
+def gemma(folder: Path) -> Path:
+    """A tiny random Gemma 3 with a chat template beside its byte-level tokenizer."""
+    import torch
+    from transformers import Gemma3ForCausalLM, Gemma3TextConfig
+
+    byte_level_tokenizer(folder)
+    torch.manual_seed(1)
+    config = Gemma3TextConfig(
+        vocab_size=_vocabulary_size(folder),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=8,
+        sliding_window=64,
+        max_position_embeddings=512,
+        initializer_range=0.3,
+        pad_token_id=0,
+        eos_token_id=1,
+        bos_token_id=2,
+    )
+    Gemma3ForCausalLM(config).save_pretrained(folder)
+    return folder
+
+
+def gemma_chat(folder: Path) -> Path:
+    """The same, with a chat template."""
+    from transformers import AutoTokenizer
+
+    gemma(folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.chat_template = CHAT_TEMPLATE
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def llama(folder: Path) -> Path:
+    """A tiny random Llama whose own generation defaults are unhelpful on purpose."""
+    import torch
+    from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
+
+    byte_level_tokenizer(folder)
+    torch.manual_seed(2)
+    config = LlamaConfig(
+        vocab_size=_vocabulary_size(folder),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=512,
+        initializer_range=0.3,
+        pad_token_id=0,
+        eos_token_id=1,
+        bos_token_id=2,
+    )
+    model = LlamaForCausalLM(config)
+    model.generation_config = GenerationConfig(
+        do_sample=True,
+        temperature=0.6,
+        top_p=0.5,
+        repetition_penalty=3.0,
+        max_length=20,
+        eos_token_id=1,
+        bos_token_id=2,
+        pad_token_id=0,
+    )
+    model.save_pretrained(folder)
+    return folder
+
+
+def t5(folder: Path) -> Path:
+    """A tiny random T5."""
+    import torch
+    from transformers import T5Config, T5ForConditionalGeneration
+
+    unigram_tokenizer(folder)
+    torch.manual_seed(3)
+    config = T5Config(
+        vocab_size=_vocabulary_size(folder),
+        d_model=32,
+        d_kv=8,
+        d_ff=64,
+        num_layers=2,
+        num_heads=4,
+        initializer_factor=2.0,
+        pad_token_id=0,
+        eos_token_id=1,
+        decoder_start_token_id=0,
+    )
+    T5ForConditionalGeneration(config).save_pretrained(folder)
+    return folder
+
+
+def adapter(base: Path, folder: Path, seed: int = 4) -> Path:
+    """A LoRA adapter of a tiny causal model, with weights strong enough to change its text."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    model = get_peft_model(
+        AutoModelForCausalLM.from_pretrained(base),
+        LoraConfig(r=4, lora_alpha=8, target_modules=["q_proj", "v_proj", "down_proj"]),
+    )
+    torch.manual_seed(seed)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "lora_" in name:
+                parameter.normal_(0, 0.3)
+    model.save_pretrained(folder)
+    return folder
+
+
+MODELS = {"gemma": gemma, "gemma_chat": gemma_chat, "llama": llama, "t5": t5}
+
+if __name__ == "__main__":
+    kind, target = sys.argv[1:]
+    MODELS[kind](Path(target))
