@@ -29,7 +29,7 @@ CYRILLIC: tuple[str, ...] = tuple(c for c in CODES if LANGUAGES[c].script == "Cy
 BITS = 15
 """Log2 of the number of buckets per language."""
 
-_LONGEST = 1000
+_LONGEST = 1000  # characters looked at
 _SCRIPTS = (
     ("Latin", re.compile("[a-zß-öø-ɏ]")),
     ("Cyrillic", re.compile("[\u0400-\u052f]")),
@@ -65,7 +65,7 @@ def script_shares(text: str) -> dict[str, float]:
 
     A Han character counts as Japanese where kana are about, and is worth two letters otherwise.
     """
-    lowered = text.lower()
+    lowered = text[:_LONGEST].lower()
     shares = {name: float(len(pattern.findall(lowered))) for name, pattern in _SCRIPTS}
     if shares["Japanese"] and shares["Japanese"] * 10 >= shares["Han"]:
         shares["Japanese"] += shares.pop("Han")
@@ -104,7 +104,6 @@ class Identifier:
 
     def __init__(self, refinements: Sequence[Refinement]) -> None:
         self._refinements = {r.codes: r for r in refinements}
-        self._base = base_identifier()
 
     @classmethod
     def load(cls, path: Path = WEIGHTS) -> Identifier:
@@ -169,7 +168,8 @@ class Identifier:
             sums[:, column] = np.bincount(
                 owner, model.weights[bucket, column], minlength=len(texts)
             )
-        base = np.array([base_scores(self._base, text, model.codes) for text in texts])
+        identifier = base_identifier()
+        base = np.array([base_scores(identifier, text, model.codes) for text in texts])
         base = base.reshape(len(texts), len(model.codes))
         logits = model.constants[0] + sums / np.sqrt(counts) + base @ model.constants[1:]
         logits -= logits.max(axis=1, keepdims=True, initial=-np.inf)
@@ -177,8 +177,9 @@ class Identifier:
         return np.asarray(odds / odds.sum(axis=1, keepdims=True))
 
 
+@cache
 def base_identifier() -> Any:  # noqa: ANN401 - py3langid has no types
-    """An identifier of py3langid of our own; the module's shared one stays as it is."""
+    """An identifier of py3langid of our own, loaded when first needed; the module's shared one stays as it is."""
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
     identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)

@@ -22,7 +22,6 @@ from civilly.detect.language import (
 from civilly.errors import MissingExtraError
 from civilly.train.detector_data import held_out, read_jsonl
 
-
 _RUSSIAN_LETTERS = str.maketrans("әөүҗңһӘӨҮҖҢҺ", "эоужнхЭОУЖНХ")
 """How Tatar is typed on a Russian keyboard."""
 
