@@ -40,7 +40,6 @@ class Features:
         ends: int64 [tokens]; one past its last normalised character.
         token: int64 [features]; the token of each feature.
         bucket: int64 [features]; in ``[0, 2 ** BITS)``.
-        value: float32 [features]; the share of the feature that the token gets.
     """
 
     normalised: list[Normalised]
@@ -49,7 +48,6 @@ class Features:
     ends: NDArray[np.int64]
     token: NDArray[np.int64]
     bucket: NDArray[np.int64]
-    value: NDArray[np.float32]
 
 
 def extract(texts: Sequence[str], lang: str) -> Features:
@@ -73,8 +71,7 @@ def extract(texts: Sequence[str], lang: str) -> Features:
     if not spaces:
         return _by_character(normalised, owner, limits, _codes(pieces))
     token, bucket = hashed_words(pieces, owner)
-    value = np.ones(len(token), dtype=np.float32)
-    return Features(normalised, owner, limits[:, 0], limits[:, 1], token, bucket, value)
+    return Features(normalised, owner, limits[:, 0], limits[:, 1], token, bucket)
 
 
 def _codes(pieces: Sequence[str]) -> NDArray[np.uint64]:
@@ -151,7 +148,7 @@ def _by_character(
     limits: NDArray[np.int64],
     codes: NDArray[np.uint64],
 ) -> Features:
-    """Character 1- to 4-grams across a run of characters, shared out among its characters."""
+    """Character 1- to 4-grams across a run of characters; each counts for all its characters."""
     edge = codes == 1
     letters = np.flatnonzero(~edge)
     run = np.cumsum(edge)[letters] - 1
@@ -162,7 +159,6 @@ def _by_character(
     edges = np.concatenate([[0], np.cumsum(edge)])
     tokens: list[NDArray[np.int64]] = []
     buckets: list[NDArray[np.int64]] = []
-    values: list[NDArray[np.float32]] = []
     rolling = codes.copy()
     for size in range(1, 5):
         if size > 1:
@@ -173,7 +169,6 @@ def _by_character(
         for step in range(size):
             tokens.append(place[first[keep] + step])
             buckets.append(bucket)
-            values.append(np.full(len(bucket), 1 / size, dtype=np.float32))
     return Features(
         normalised,
         owner[run],
@@ -181,5 +176,4 @@ def _by_character(
         starts + 1,
         np.concatenate(tokens),
         np.concatenate(buckets),
-        np.concatenate(values),
     )

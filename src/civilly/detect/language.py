@@ -1,16 +1,17 @@
 """Which of the 15 languages a text is in.
 
 The script decides where only one language uses it. Among the languages in Latin and in Cyrillic
-letters, the naive Bayes scores of py3langid (an identifier of our own, restricted to our 14 codes)
-are added to those of a small learned model over hashed character n-grams, which knows what
-py3langid does not: Hinglish, Tatar typed in Russian letters, and the language of chats.
+letters a small learned model over hashed character n-grams decides; it knows what py3langid does
+not: Hinglish, Tatar typed in Russian letters, the language of chats. Where it is not sure, a second
+one does, which also reads the naive Bayes scores of py3langid (an identifier of our own, restricted
+to our 14 codes; loading it takes most of a second, so it waits until it is needed).
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -24,12 +25,19 @@ from civilly.errors import ModelError
 from civilly.languages import CODES, LANGUAGES
 
 WEIGHTS = Path(__file__).parent.parent / "weights" / "language" / "language.safetensors"
-LATIN: tuple[str, ...] = tuple(c for c in CODES if LANGUAGES[c].script == "Latin")
-CYRILLIC: tuple[str, ...] = tuple(c for c in CODES if LANGUAGES[c].script == "Cyrillic")
+SHARED_SCRIPTS: dict[str, tuple[str, ...]] = {
+    script: tuple(code for code in CODES if LANGUAGES[code].script == script)
+    for script in ("Latin", "Cyrillic")
+}
+"""The scripts that several of our languages share, with these languages."""
+
 BITS = 15
 """Log2 of the number of buckets per language."""
 
-_LONGEST = 1000
+SURE = 0.9
+"""Below this probability the quick model's verdict is left to the careful one."""
+
+_LONGEST = 1000  # characters looked at
 _SCRIPTS = (
     ("Latin", re.compile("[a-zß-öø-ɏ]")),
     ("Cyrillic", re.compile("[\u0400-\u052f]")),
@@ -46,18 +54,36 @@ _NOISE = re.compile(r"https?://\S+|www\.\S+|[@#]\w+")
 
 @dataclass(frozen=True, slots=True)
 class Refinement:
-    """The learned model among the languages of one script.
+    """A learned model among the languages of one script.
 
     Attributes:
         codes: The languages.
         weights: float32 [2 ** BITS, languages].
-        constants: float32 [1 + languages, languages]; the offsets, and below them what each of
-            py3langid's scores says for each language.
+        offsets: float32 [languages].
+        trust: float32 [languages, languages]; what each of py3langid's scores says for each
+            language. None: without py3langid.
     """
 
     codes: tuple[str, ...]
     weights: NDArray[np.float32]
-    constants: NDArray[np.float32]
+    offsets: NDArray[np.float32]
+    trust: NDArray[np.float32] | None
+
+    def probabilities(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """Probability of each language for each text, [texts, languages]."""
+        owner, bucket = bucket_counts(texts)
+        roots = np.sqrt(np.maximum(np.bincount(owner, minlength=len(texts)), 1))
+        logits = np.empty((len(texts), len(self.codes)))
+        for column in range(len(self.codes)):
+            gathered = self.weights[bucket, column]
+            logits[:, column] = np.bincount(owner, gathered, minlength=len(texts)) / roots
+        logits += self.offsets
+        if self.trust is not None and texts:
+            identifier = base_identifier()
+            base = np.array([base_scores(identifier, text, self.codes) for text in texts])
+            logits += base @ self.trust
+        odds = np.exp(logits - logits.max(axis=1, keepdims=True, initial=-np.inf))
+        return np.asarray(odds / odds.sum(axis=1, keepdims=True))
 
 
 def script_shares(text: str) -> dict[str, float]:
@@ -65,7 +91,7 @@ def script_shares(text: str) -> dict[str, float]:
 
     A Han character counts as Japanese where kana are about, and is worth two letters otherwise.
     """
-    lowered = text.lower()
+    lowered = text[:_LONGEST].lower()
     shares = {name: float(len(pattern.findall(lowered))) for name, pattern in _SCRIPTS}
     if shares["Japanese"] and shares["Japanese"] * 10 >= shares["Han"]:
         shares["Japanese"] += shares.pop("Han")
@@ -99,12 +125,11 @@ class Identifier:
     """Identifies languages in batches.
 
     Args:
-        refinements: The learned models of the scripts that several languages share.
+        cascades: By script: a quick model, and a careful one for where the quick one is not sure.
     """
 
-    def __init__(self, refinements: Sequence[Refinement]) -> None:
-        self._refinements = {r.codes: r for r in refinements}
-        self._base = base_identifier()
+    def __init__(self, cascades: Mapping[str, tuple[Refinement, Refinement]]) -> None:
+        self._cascades = cascades
 
     @classmethod
     def load(cls, path: Path = WEIGHTS) -> Identifier:
@@ -118,20 +143,19 @@ class Identifier:
 
         try:
             tensors = load_file(path)
-            refinements = [
-                Refinement(
-                    codes,
-                    tensors[f"{name}.weights"].astype(np.float32) * tensors[f"{name}.scale"],
-                    tensors[f"{name}.constants"],
+            cascades = {
+                script: (
+                    _refinement(tensors, f"{script}.quick", codes),
+                    _refinement(tensors, f"{script}.careful", codes),
                 )
-                for name, codes in (("latin", LATIN), ("cyrillic", CYRILLIC))
-            ]
+                for script, codes in SHARED_SCRIPTS.items()
+            }
         except (OSError, KeyError, SafetensorError) as error:
             raise ModelError(
                 f"The language model {path.name} cannot be read ({error}).",
                 mend="reinstall civilly, or train the model again",
             ) from error
-        return cls(refinements)
+        return cls(cascades)
 
     def probabilities(self, texts: Sequence[str]) -> list[dict[str, float]]:
         """Probability of each of the 15 languages for each text, in order.
@@ -146,13 +170,13 @@ class Identifier:
                 row.update(dict.fromkeys(CODES, 1 / len(CODES)))
             for code in CODES:
                 script = LANGUAGES[code].script
-                if code not in LATIN and code not in CYRILLIC and script in share:
+                if script not in SHARED_SCRIPTS and script in share:
                     row[code] = share[script] / total
-        for name, codes in (("Latin", LATIN), ("Cyrillic", CYRILLIC)):
-            chosen = [i for i, share in enumerate(shares) if name in share]
-            refined = self._refined([texts[i] for i in chosen], self._refinements[codes])
+        for script, codes in SHARED_SCRIPTS.items():
+            chosen = [i for i, share in enumerate(shares) if script in share]
+            refined = self._refined([texts[i] for i in chosen], script)
             for index, among in zip(chosen, refined, strict=True):
-                part = shares[index][name] / sum(shares[index].values())
+                part = shares[index][script] / sum(shares[index].values())
                 for code, probability in zip(codes, among.tolist(), strict=True):
                     rows[index][code] = part * probability
         return rows
@@ -161,23 +185,23 @@ class Identifier:
         """The most probable language of each text, in order; English where there are no letters."""
         return [max(row, key=row.__getitem__) for row in self.probabilities(texts)]
 
-    def _refined(self, texts: Sequence[str], model: Refinement) -> NDArray[np.float64]:
-        owner, bucket = bucket_counts(texts)
-        counts = np.maximum(np.bincount(owner, minlength=len(texts)), 1)[:, None]
-        sums = np.zeros((len(texts), len(model.codes)))
-        for column in range(len(model.codes)):
-            sums[:, column] = np.bincount(
-                owner, model.weights[bucket, column], minlength=len(texts)
-            )
-        base = np.array([base_scores(self._base, text, model.codes) for text in texts])
-        base = base.reshape(len(texts), len(model.codes))
-        logits = model.constants[0] + sums / np.sqrt(counts) + base @ model.constants[1:]
-        logits -= logits.max(axis=1, keepdims=True, initial=-np.inf)
-        odds = np.exp(logits)
-        return np.asarray(odds / odds.sum(axis=1, keepdims=True))
+    def _refined(self, texts: Sequence[str], script: str) -> NDArray[np.float64]:
+        quick, careful = self._cascades[script]
+        found = quick.probabilities(texts)
+        unsure = np.flatnonzero(found.max(axis=1, initial=0.0) < SURE).tolist()
+        found[unsure] = careful.probabilities([texts[i] for i in unsure])
+        return found
 
 
-def base_identifier() -> Any:
+def _refinement(
+    tensors: Mapping[str, NDArray[Any]], name: str, codes: tuple[str, ...]
+) -> Refinement:
+    weights = tensors[f"{name}.weights"].astype(np.float32) * tensors[f"{name}.scale"]
+    return Refinement(codes, weights, tensors[f"{name}.offsets"], tensors.get(f"{name}.trust"))
+
+
+@cache
+def base_identifier() -> Any:  # noqa: ANN401 - py3langid has no types
     """An identifier of py3langid of our own; the module's shared one stays as it is."""
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
@@ -186,7 +210,7 @@ def base_identifier() -> Any:
     return identifier
 
 
-def base_scores(identifier: Any, text: str, codes: Sequence[str]) -> list[float]:
+def base_scores(identifier: Any, text: str, codes: Sequence[str]) -> list[float]:  # noqa: ANN401
     """py3langid's log probabilities, at least -10; 0 for Hinglish, which it does not know."""
     ranked = dict(identifier.rank(" ".join(words_of(text))))
     return [

@@ -96,9 +96,9 @@ _CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uff66-\uff9f"
 _SEPARATORS = r".\-_*/\\|,·•~+=:;'\"^`"
 
 _TRIGGER = re.compile(
-    r"(.)\1\1"  # stretched
+    r"([^\d\s])\1\1"  # stretched
     rf"|[{_LATIN}][{_CYRILLIC}\u0370-\u03ff]|[{_CYRILLIC}\u0370-\u03ff][{_LATIN}]"  # mixed
-    r"|[^\W\d_][\d@$!|€£+*_#%]|\d[^\W\d_]|[$*][^\W\d_]"  # digits and symbols inside words
+    r"|[^\W\d_](?:[\d@$€£+*_#%]|[!|]\w)|[\d$*][^\W\d_]"  # digits and symbols inside words
     rf"|(?<!\w)\w[\s{_SEPARATORS}]+\w(?!\w)"  # single letters apart
     rf"|[{_CJK}][\s{_SEPARATORS}]+[{_CJK}]"
     r"|[\u0370-\u03ff]"
@@ -109,7 +109,7 @@ _SPACED_LETTERS = re.compile(
     rf"(?:[\s{_SEPARATORS}]{{1,3}}[^\W\d_])+(?![\w*])"
 )
 _CJK_GAP = re.compile(rf"(?<=[{_CJK}])[\s{_SEPARATORS}]{{1,2}}(?=[{_CJK}])")
-_STRETCH = re.compile(r"(.)\1\1+", re.DOTALL)
+_STRETCH = re.compile(r"([^\d\s])\1\1+")
 
 _Chars = list[tuple[str, int, int]]
 
@@ -143,10 +143,7 @@ def normalise(text: str, lang: str) -> Normalised:
         chars = [(char, i, i + 1) for i, char in enumerate(folded)]
     else:
         chars = _canonical(text, table)
-    if not spaces:
-        chars = _without(_CJK_GAP, chars)
-    else:
-        chars = _joined_letters(chars)
+    chars = _joined_letters(chars) if spaces else _without(_CJK_GAP, chars)
     chars = _stretches(chars, spaces)
     chars = [part for word in _words(chars) for part in _repaired(word, lang)]
     return Normalised(

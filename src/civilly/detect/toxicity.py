@@ -41,7 +41,7 @@ class Pooling:
 
 
 def pool(
-    scores: NDArray[np.floating], owner: NDArray[np.int64], count: int, pooling: Pooling
+    scores: NDArray[np.float64], owner: NDArray[np.int64], count: int, pooling: Pooling
 ) -> NDArray[np.float64]:
     """Logits of texts from the scores of their tokens.
 
@@ -58,9 +58,8 @@ def pool(
     worst = np.zeros(count)
     np.maximum.at(worst, owner, scores)
     lifted = np.bincount(owner, np.exp(scores - worst[owner]), minlength=count)
-    return np.asarray(
-        pooling.bias + pooling.share * sums / roots + worst + np.log(np.exp(-worst) + lifted)
-    )
+    bags = worst + np.log(np.exp(-worst) + lifted)
+    return np.asarray(pooling.bias + pooling.share * sums / roots + bags)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +84,9 @@ class LanguageModel:
 
     def token_scores(self, features: Features) -> NDArray[np.float64]:
         """Score of each token."""
-        products = self.weights[features.bucket] * features.value
-        return self.scale * np.bincount(features.token, products, minlength=len(features.texts))
+        weights = self.weights[features.bucket]
+        sums = np.bincount(features.token, weights, minlength=len(features.texts))
+        return np.asarray(self.scale * sums, dtype=np.float64)
 
     def probabilities(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
         """Calibrated p(toxic)."""

@@ -106,23 +106,27 @@ class _Judged:
 def _judged_unseen(
     problem: Problem, clean: Sequence[str], lang: str, options: Mapping[str, Any]
 ) -> _Judged:
-    """Cross-fitted logits of real pairs, and logits of clean sentences kept aside.
+    """Cross-fitted logits of core pairs and sentences, and of clean sentences kept aside.
 
-    Whatever was made from a judged pair (its disguised copies, insults put into its civil side)
-    is left out of the fit that judges it.
+    Whatever was made from a judged text (its disguised copies, insults put into it) is left out
+    of the fit that judges it.
     """
     examples, folds = problem.examples, options["folds"]
-    real = [i for i, e in enumerate(examples) if e.core][: options["judged"]]
+    pairs = [e for e in examples if e.core and e.twin is not None][: options["judged"]]
+    benign = [e.text for e in examples if e.core and e.twin is None]
     groups: list[list[Floats]] = [[], [], []]
     for fold in range(folds):
-        judged = [examples[i] for i in real[fold::folds]]
-        twins = {e.twin for e in judged}
-        fitted = problem.fit(np.array([e.twin in twins for e in examples]))
-        batches = ([e.text for e in judged], [e.twin or "" for e in judged], clean[fold::folds])
+        judged, calm = pairs[fold::folds], benign[fold::folds]
+        unseen = {e.twin for e in judged} | set(calm)
+        fitted = problem.fit(np.array([e.twin in unseen or e.text in unseen for e in examples]))
+        batches = (
+            [e.text for e in judged],
+            [e.twin or "" for e in judged],
+            [*clean[fold::folds], *calm],
+        )
         for group, texts in zip(groups, batches, strict=True):
             group.append(fitted.logits(extract(texts, lang)))
-    toxic, civil, calm = (np.concatenate(group) for group in groups)
-    return _Judged(toxic, civil, calm)
+    return _Judged(*(np.concatenate(group) for group in groups))
 
 
 def _calibration(judged: _Judged, options: Mapping[str, Any]) -> tuple[float, float]:

@@ -35,7 +35,7 @@ class Example:
         toxic: Its label.
         weight: How much it counts.
         twin: The same text made civil (or before an insult was put in); None without a pair.
-        core: Whether people wrote it as a pair in the genre that the model is for.
+        core: Whether it is of the kind that the model is for; such texts calibrate it.
     """
 
     text: str
@@ -179,7 +179,9 @@ class TrainingData:
             return clean
         benign = read_jsonl(self._authored / "benign_sentences.jsonl")
         weight = self._recipe["authored"]["benign_weight"]
-        return clean + [Example(r["text"], False, weight) for r in benign if r["lang"] == lang]
+        return clean + [
+            Example(r["text"], False, weight, core=True) for r in benign if r["lang"] == lang
+        ]
 
     def clean_aside(self, lang: str) -> list[str]:
         """Clean sentences that `examples` leaves out, for the calibration."""

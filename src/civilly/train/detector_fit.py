@@ -42,8 +42,8 @@ class Fit:
 
 def token_scores(features: Features, weights: Floats) -> NDArray[np.float64]:
     """Score of each token: its features' weights, summed."""
-    products = weights[features.bucket] * features.value
-    return np.bincount(features.token, products, minlength=len(features.texts)).astype(np.float64)
+    gathered = weights[features.bucket]
+    return np.bincount(features.token, gathered, minlength=len(features.texts)).astype(np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +102,9 @@ class Problem:
             for index in rng.permutation(len(batches)):
                 batch = batches[index]
                 importance = batch.weights * kept[batch.examples]
+                scores = (batch.forward @ weights).astype(np.float64)
                 token_gradient, share_gradient, bias_gradient = _gradients(
-                    batch, importance, batch.forward @ weights, Pooling(bias, share), options
+                    batch, importance, scores, Pooling(bias, share), options
                 )
                 gradient = batch.backward @ token_gradient + decay * weights
                 squares += gradient * gradient
@@ -118,7 +119,7 @@ class Problem:
 def _gradients(
     batch: _Batch,
     importance: Floats,
-    scores: NDArray[np.floating],
+    scores: NDArray[np.float64],
     pooling: Pooling,
     options: Mapping[str, Any],
 ) -> tuple[Floats, float, float]:
@@ -158,7 +159,7 @@ def _batch(numbered: Sequence[tuple[int, Example]], lang: str) -> _Batch:
     texts, examples, labels, weights = zip(*rows, strict=True)
     features = extract(texts, lang)
     forward = csr_matrix(
-        (features.value, (features.token, features.bucket)),
+        (np.ones(len(features.token), np.float32), (features.token, features.bucket)),
         shape=(len(features.texts), 1 << BITS),
         dtype=np.float32,
     )

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from civilly.data.split import dev_part
 from civilly.detect.language import (
     BITS,
-    CYRILLIC,
-    LATIN,
+    SHARED_SCRIPTS,
     base_identifier,
     base_scores,
     bucket_counts,
@@ -51,19 +50,16 @@ def train_language(
         raise MissingExtraError("Training the language model", "train", "sklearn") from error
 
     tensors: dict[str, NDArray[Any]] = {}
-    for name, codes in (("latin", LATIN), ("cyrillic", CYRILLIC)):
-        rng = random.Random(f"{recipe['seed']}-{name}")
+    for script, codes in SHARED_SCRIPTS.items():
+        rng = random.Random(f"{recipe['seed']}-{script.lower()}")
         texts: list[str] = []
         labels: list[int] = []
         for label, code in enumerate(codes):
             found = _texts(code, recipe, data_dir, authored_dir, rng)
             texts += found
             labels += [label] * len(found)
-        weights, constants = _fit(texts, labels, codes, recipe)
-        scale = np.float32(np.abs(weights).max() / 127)
-        tensors[f"{name}.weights"] = np.rint(weights / scale).astype(np.int8)
-        tensors[f"{name}.scale"] = np.array([scale], dtype=np.float32)
-        tensors[f"{name}.constants"] = constants
+        tensors |= _fit(texts, labels, codes, recipe, f"{script}.quick", with_base=False)
+        tensors |= _fit(texts, labels, codes, recipe, f"{script}.careful", with_base=True)
     out_dir.mkdir(parents=True, exist_ok=True)
     path = out_dir / "language.safetensors"
     partial = path.with_suffix(".partial")
@@ -121,22 +117,36 @@ def _cut(text: str, rng: random.Random) -> str:
 
 
 def _fit(
-    texts: Sequence[str], labels: Sequence[int], codes: Sequence[str], recipe: Mapping[str, Any]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Multinomial logistic regression; py3langid's scores are features too."""
+    texts: Sequence[str],
+    labels: Sequence[int],
+    codes: Sequence[str],
+    recipe: Mapping[str, Any],
+    name: str,
+    with_base: bool,
+) -> dict[str, NDArray[Any]]:
+    """Multinomial logistic regression, with or without py3langid's scores as features."""
     from scipy.sparse import csr_matrix, hstack
     from sklearn.linear_model import LogisticRegression
 
     owner, bucket = bucket_counts(texts)
     counts = np.maximum(np.bincount(owner, minlength=len(texts)), 1)
-    hashed = csr_matrix(
+    features = csr_matrix(
         (1 / np.sqrt(counts)[owner], (owner, bucket)), shape=(len(texts), 1 << BITS)
     )
-    identifier = base_identifier()
-    base = np.array([base_scores(identifier, text, codes) for text in texts])
+    if with_base:
+        identifier = base_identifier()
+        base = np.array([base_scores(identifier, text, codes) for text in texts])
+        features = hstack([features, csr_matrix(recipe["base_scale"] * base)]).tocsr()
     model = LogisticRegression(C=recipe["C"], solver="lbfgs", max_iter=recipe["iterations"])
-    model.fit(hstack([hashed, csr_matrix(recipe["base_scale"] * base)]).tocsr(), labels)
+    model.fit(features, labels)
     weights = model.coef_[:, : 1 << BITS].T
-    trust = recipe["base_scale"] * model.coef_[:, 1 << BITS :].T
-    constants = np.concatenate([model.intercept_[None], trust])
-    return weights.astype(np.float32), constants.astype(np.float32)
+    scale = np.float32(np.abs(weights).max() / 127)
+    tensors = {
+        f"{name}.weights": np.rint(weights / scale).astype(np.int8),
+        f"{name}.scale": np.array([scale], dtype=np.float32),
+        f"{name}.offsets": model.intercept_.astype(np.float32),
+    }
+    if with_base:
+        trust = recipe["base_scale"] * model.coef_[:, 1 << BITS :].T
+        tensors[f"{name}.trust"] = np.ascontiguousarray(trust, dtype=np.float32)
+    return tensors
