@@ -16,7 +16,7 @@ from civilly.types import GenerationOptions, Prompt, Segment
 
 torch = pytest.importorskip("torch")
 BEGIN = Segment("<bos>", special=True)
-TEXTS = ["Hello there", "a", "What is this? I do not know it at all, friend", "zz top", "Hello you"]
+TEXTS = ["Hello there", "a", "What is this? I do not know", "zz top", "Hello you"]
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def reference(folders):
 
 @pytest.fixture(scope="module")
 def loaded(folders):
-    return LoadedModel(folders[1], threads=1)
+    return LoadedModel(folders[1], threads=1, window=tiny_gemma.SHAPE.window)
 
 
 def ids_of(loaded, text):
@@ -75,6 +75,12 @@ def test_a_text_scores_the_same_alone_and_in_a_batch(loaded):
     together = loaded.logprobs([prompt] * len(TEXTS), TEXTS)
     alone = [loaded.logprobs([prompt], [text])[0] for text in TEXTS]
     assert together == pytest.approx(alone, abs=1e-5)
+
+
+def test_text_beyond_the_window_is_scored_as_far_as_it_goes(loaded):
+    begin, window = Prompt((BEGIN,)), tiny_gemma.SHAPE.window
+    long, cut = "abcd" * 40, ("abcd" * 40)[: window - 1]
+    assert loaded.logprobs([begin], [long]) == pytest.approx(loaded.logprobs([begin], [cut]))
 
 
 def test_limits_and_candidates(loaded):

@@ -36,11 +36,11 @@ def test_penn_treebank_spacing_is_undone():
 def data(tmp_path):
     folder = tmp_path / "parallel"
     folder.mkdir()
+    plain = [f"sentence {'abcdefghij'[i % 10] * 3} number {i}" for i in range(60)]
     rows = [
-        {"id": f"dev-{i}", "lang": "en", "toxic": f"sentence {'abcdefghij'[i % 10] * 3} number {i} idiot",
-         "neutral": [f"sentence {'abcdefghij'[i % 10] * 3} number {i}"], "split": "dev"}
-        for i in range(60)
-    ]  # fmt: skip
+        {"id": f"dev-{i}", "lang": "en", "toxic": f"{t} idiot", "neutral": [t], "split": "dev"}
+        for i, t in enumerate(plain)
+    ]
     with gzip.open(folder / "multiparadetox_dev.jsonl.gz", "wt", encoding="utf-8") as file:
         file.writelines(json.dumps(row) + "\n" for row in rows)
     return tmp_path

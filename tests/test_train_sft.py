@@ -1,4 +1,4 @@
-"""Fine-tuning on a tiny model: it learns, resumes to the same weights, and the engine can use it."""
+"""Fine-tuning on a tiny model: it learns, and resumes to the same weights."""
 
 import json
 from pathlib import Path

@@ -12,7 +12,7 @@ from civilly.model.vocabulary import KEPT_CONTROL
 
 SHAPE = Architecture(
     layers=7, width=32, feed_forward=48, heads=2, key_value_heads=1, head_size=16,
-    context=256, window=8, norm_epsilon=1e-6, rope_global=1_000_000.0,
+    context=256, window=32, norm_epsilon=1e-6, rope_global=1_000_000.0,
 )  # fmt: skip
 
 

@@ -201,7 +201,7 @@ def _refinement(
 
 
 @cache
-def base_identifier() -> Any:  # noqa: ANN401 - py3langid has no types
+def base_identifier() -> Any:
     """An identifier of py3langid of our own; the module's shared one stays as it is."""
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
@@ -210,7 +210,7 @@ def base_identifier() -> Any:  # noqa: ANN401 - py3langid has no types
     return identifier
 
 
-def base_scores(identifier: Any, text: str, codes: Sequence[str]) -> list[float]:  # noqa: ANN401
+def base_scores(identifier: Any, text: str, codes: Sequence[str]) -> list[float]:
     """py3langid's log probabilities, at least -10; 0 for Hinglish, which it does not know."""
     ranked = dict(identifier.rank(" ".join(words_of(text))))
     return [

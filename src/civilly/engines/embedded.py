@@ -19,6 +19,8 @@ BATCH_PROMPTS = 64
 """Prompts decoded together; more does not speed up two cores (see BENCHMARKS.md)."""
 BATCH_TOKENS = 8_192
 """The most prompt tokens in one batch, so that long prompts do not fill the memory."""
+WINDOW = 512
+"""Sliding window of Gemma 3 270M, in tokens."""
 SCORED_LOGITS = 25_000_000
 """The most logits that one scoring batch may hold (100 MB)."""
 
@@ -77,12 +79,14 @@ class LoadedModel:
     Args:
         folder: A folder made by `civilly.model.build.embedded_folder`.
         threads: CPU threads.
+        window: Sliding window of the model, in tokens.
     """
 
-    def __init__(self, folder: Path, threads: int) -> None:
+    def __init__(self, folder: Path, threads: int, window: int = WINDOW) -> None:
         import ctranslate2
 
         self._folder = folder
+        self._window = window
         self._generator: Any = ctranslate2.Generator(
             str(folder), device="cpu", inter_threads=1, intra_threads=threads
         )
@@ -156,11 +160,15 @@ class LoadedModel:
             texts: What it would have to write; same length.
 
         Returns:
-            One number <= 0 per text; an empty text gives 0.
+            One number <= 0 per text; an empty text gives 0. Of a prompt and text that are longer
+            than the model's sliding window (512 tokens), only the window is read: CTranslate2's
+            forward pass can do no more.
         """
         heads = self.tokenizer.encode_prompts(prompts)
         tails = self.tokenizer.encode_batch(texts)
         scores = [0.0] * len(texts)
+        heads = [head[: self._window // 2] for head in heads]
+        tails = [tail[: self._window - len(head)] for head, tail in zip(heads, tails, strict=True)]
         rows = [head + tail for head, tail in zip(heads, tails, strict=True)]
         room = SCORED_LOGITS // self.tokenizer.size
         for batch in equal_lengths([len(row) for row in rows], room):
