@@ -55,7 +55,9 @@ test: lint
 	@$(VENV)/bin/pytest $(PYTEST_ARGS)
 
 bench: $(VENV)/.dev
-	@for script in benchmarks/*.py; do echo "== $$script"; $(PYTHON) "$$script" $(BENCH_ARGS); done
+	@for name in trimming startup detection rewriting engines official; do \
+	  echo "== $$name"; $(PYTHON) benchmarks/$$name.py $(BENCH_ARGS); done
+	@$(PYTHON) benchmarks/assemble.py
 
 train: $(VENV)/.dev
 	@$(CIVILLY) train sft recipes/tuned.toml -o runs/tuned

@@ -85,9 +85,10 @@ def main() -> None:
             exact = sum(trimmed.decode(s) == t for s, t in zip(short, texts, strict=True))
             pairs = [(n, s) for n, s, equal in zip(long, short, same, strict=True) if equal]
             comparable += pairs[: COMPARED // len(CODES)]
+            before, after = (sum(map(len, rows)) / len(texts) for rows in (long, short))
             lines.append(
                 f"| {lang} | {len(texts)} | {1 - sum(same) / len(same):.0%} "
-                f"| {sum(map(len, long)) / len(texts):.1f} → {sum(map(len, short)) / len(texts):.1f} "
+                f"| {before:.1f} → {after:.1f} "
                 f"| {exact}/{len(texts)} |"
             )
         worst = largest_logit_difference(source, kept, comparable, folder)

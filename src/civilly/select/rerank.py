@@ -61,11 +61,16 @@ class RerankSelector:
 def score(source: str, candidate: Candidate, after: Detection) -> Scores:
     """Scores of one candidate, each in [0, 1]."""
     civility = 1.0 - after.p_toxic
-    similarity = float(Levenshtein.normalized_similarity(source, candidate.text))
+    similarity = levenshtein_similarity(source, candidate.text)
     known = candidate.logprob is not None
     fluency = math.exp(min(0.0, candidate.logprob or 0.0)) if known else UNSCORED_FLUENCY
     joint = civility * similarity**SIMILARITY_WEIGHT * fluency**FLUENCY_WEIGHT
     return Scores(civility, similarity, fluency, joint)
+
+
+def levenshtein_similarity(left: str, right: str) -> float:
+    """1 - edit distance / length of the longer text, in [0, 1]."""
+    return float(Levenshtein.normalized_similarity(left, right))
 
 
 def _choose(text: Text, before: Detection, scored: list[tuple[Candidate, Scores]]) -> Choice:
