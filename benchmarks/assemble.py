@@ -19,9 +19,10 @@ SECTIONS = (
 )
 HEAD = """# Benchmarks
 
-Made by `make bench` (each section names its script) and put together by `benchmarks/assemble.py`; do not
-edit by hand. Quality figures are means with 95 % bootstrap intervals (1,000 resamples). Speed figures
-hold for one run on one machine: read the ratios. Texts quoted here are toxic by nature.
+Made by `make bench` (each section names its script) and put together by
+`benchmarks/assemble.py`; do not edit by hand. Quality figures are means with 95 % bootstrap
+intervals (1,000 resamples). Speed figures hold for one run on one machine: read the ratios. Texts
+quoted here are toxic by nature.
 """
 
 

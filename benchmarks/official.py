@@ -41,7 +41,7 @@ def main() -> None:
     source = arguments.data / "inputs" / "textdetox2025_test.tsv"
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     began = time.perf_counter()
-    command = [sys.executable, "-m", "civilly.cli", "rewrite", str(source), "-o",
+    command = [sys.executable, "-m", "civilly", "rewrite", str(source), "-o",
                str(arguments.output)]  # fmt: skip
     if not arguments.output.exists():
         subprocess.run([*command, "--resume"], check=True)

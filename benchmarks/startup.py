@@ -20,10 +20,10 @@ RESULTS = Path(__file__).parent / "results"
 REPEATS = 7
 COMMANDS = {
     "python -c pass": [sys.executable, "-c", "pass"],
-    "civilly --help": [sys.executable, "-m", "civilly.cli", "--help"],
-    "civilly detect TEXT": [sys.executable, "-m", "civilly.cli", "detect", "You are an idiot."],
+    "civilly --help": [sys.executable, "-m", "civilly", "--help"],
+    "civilly detect TEXT": [sys.executable, "-m", "civilly", "detect", "You are an idiot."],
     "civilly rewrite TEXT": [
-        *(sys.executable, "-m", "civilly.cli", "rewrite"),
+        *(sys.executable, "-m", "civilly", "rewrite"),
         "You are a fucking idiot, read the article first.",
     ],
 }
@@ -75,9 +75,9 @@ def main() -> None:
     total = sum(size_mb(name) for name in core)
     lines += [
         "",
-        f"n = {REPEATS} runs each after one to warm up. A core install is {len(core)} distributions, "
+        f"n = {REPEATS} runs each after one to warm up. A core install is {len(core)} packages, "
         f"{total:.0f} MB, {'with ' + ', '.join(heavy) if heavy else 'without torch'}; the extra "
-        f"`embedded` adds the packaged model (245 MB).",
+        "`embedded` adds the packaged model (245 MB).",
     ]
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "startup.md").write_text("\n".join(lines) + "\n", "utf-8")

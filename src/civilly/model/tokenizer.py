@@ -6,6 +6,7 @@ become one. Whoever builds a prompt adds them by id.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from civilly.types import Prompt
 
 SPACE = "\u2581"
 """SentencePiece's visible space; its literal occurrence in a text must go through bytes."""
+
+_SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 def byte_piece(value: int) -> str:
@@ -95,7 +98,8 @@ class TextTokenizer:
         return self.encode_batch([text])[0]
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token ids of each text, in order."""
+        """Token ids of each text, in order; a lone surrogate, no valid Unicode, becomes U+FFFD."""
+        texts = [_SURROGATES.sub("\ufffd", text) for text in texts]
         encoded = self._tokenizer.encode_batch_fast(
             [part for text in texts for part in text.split(SPACE)], add_special_tokens=False
         )

@@ -18,6 +18,8 @@ from civilly.types import (
 
 ADAPTER = "tuned"
 """Name of the adapter that the package brings."""
+LONGEST_TEXT = 2_000
+"""Characters; longer texts get no candidate here, the pipeline cuts them into parts before."""
 UNKNOWN_LOGPROB = -0.3
 """Stands for the score of a proposal where the engine cannot score text."""
 
@@ -44,14 +46,15 @@ class TunedRewriter:
         self, texts: Sequence[Text], detections: Sequence[Detection], n: int = 1
     ) -> list[list[Candidate]]:
         """Up to ``n`` distinct finished answers per text; see `civilly.types.Rewriter`."""
-        prompts = [tuned_prompt(text.text, text.lang) for text in texts]
+        short = [i for i, text in enumerate(texts) if len(text.text) <= LONGEST_TEXT]
+        prompts = [tuned_prompt(texts[i].text, texts[i].lang) for i in short]
         limit = max((p.max_new_tokens or 0 for p in prompts), default=1)
         options = GenerationOptions(n=n, max_new_tokens=limit, adapter=self._adapter)
-        results = []
-        for generations in self._engine.generate(prompts, options):
+        results: list[list[Candidate]] = [[] for _ in texts]
+        for i, generations in zip(short, self._engine.generate(prompts, options), strict=True):
             best = {g.text: g for g in reversed(generations) if g.finished and g.text.strip()}
             ranked = sorted(best.values(), key=lambda g: -(g.logprob or 0.0))
-            results.append([Candidate(g.text.strip(), ADAPTER, g.logprob) for g in ranked])
+            results[i] = [Candidate(g.text.strip(), ADAPTER, g.logprob) for g in ranked]
         return results
 
     def score(self, texts: Sequence[Text], proposals: Sequence[str]) -> list[float]:

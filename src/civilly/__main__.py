@@ -1,0 +1,5 @@
+"""``python -m civilly``: the command line."""
+
+from civilly.cli import main
+
+main()
