@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from civilly.pipeline import Detoxifier, rewrite
 
+    __version__: str
+
 __all__ = ["Detoxifier", "__version__", "rewrite"]
 
-try:
-    __version__ = version("civilly")
-except PackageNotFoundError:  # a source tree that was never installed
-    __version__ = "0+unknown"
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("civilly")
+    except PackageNotFoundError:  # a source tree that was never installed
+        return "0+unknown"
 
 
 def __getattr__(name: str) -> Any:
-    """Imports the pipeline only when it is used, so that ``import civilly`` stays instant."""
+    """Imports what is used only when it is used, so that ``import civilly`` stays instant."""
+    if name == "__version__":
+        return _version()
     if name in ("Detoxifier", "rewrite"):
         from civilly import pipeline
 

@@ -99,7 +99,6 @@ class Detoxifier:
             raise CivillyError(f"n_candidates is {n_candidates}.", allowed="1 or more")
         self.method = method
         self.n_candidates = n_candidates or 1
-        self._adapter = adapter
         self._tools = Toolbox(engine, {**(options or {}), "adapter": adapter})
         self._module = registry.load("rewrite", method)
 
@@ -121,11 +120,13 @@ class Detoxifier:
 
     def describe(self) -> dict[str, Any]:
         """What the results depend on, for journals and reports."""
+        fingerprint = getattr(self._module, "fingerprint", None)
         return {
             "civilly": __version__,
             "method": self.method,
             "engine": self._tools.engine_spec or "embedded",
-            "adapter": self._adapter,
+            "options": {k: str(v) for k, v in sorted(self._tools.options.items())},
+            "fingerprint": fingerprint(self._tools.options) if fingerprint else None,
             "n_candidates": self.n_candidates,
         }
 

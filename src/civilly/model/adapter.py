@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from importlib.resources import files
 from pathlib import Path
@@ -28,6 +29,20 @@ def shipped_adapter(name: str) -> Path:
             mend="train one with `civilly train sft recipes/tuned.toml` and name it with --adapter",
         )
     return folder
+
+
+def adapter_digest(folder: Path) -> str:
+    """The first 16 hexadecimal digits of the SHA-256 of an adapter's weights.
+
+    Raises:
+        ModelError: If the folder holds no adapter.
+    """
+    try:
+        return hashlib.sha256((folder / WEIGHTS_FILE).read_bytes()).hexdigest()[:16]
+    except OSError as error:
+        raise ModelError(
+            f"No adapter in {folder}.", mend=f"name one with {WEIGHTS_FILE}"
+        ) from error
 
 
 class Adapter:

@@ -86,7 +86,9 @@ class TextTokenizer:
         self._tokenizer = tokenizer
         self.special = dict(special)
         self._special_ids = frozenset(self.special.values())
-        self._literal_space = [tokenizer.token_to_id(byte_piece(b)) for b in SPACE.encode()]
+        self._literal_space: list[int] = [
+            tokenizer.token_to_id(byte_piece(b)) or 0 for b in SPACE.encode()
+        ]
 
     @classmethod
     def load(cls, path: Path, special: Mapping[str, int]) -> TextTokenizer:

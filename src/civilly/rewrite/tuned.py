@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
-from civilly.model.adapter import shipped_adapter
+from civilly.model.adapter import adapter_digest, shipped_adapter
 from civilly.rewrite.tuned_prompt import tuned_prompt
 from civilly.types import (
     Candidate,
@@ -26,8 +28,17 @@ UNKNOWN_LOGPROB = -0.3
 
 def create(tools: Tools) -> TunedRewriter:
     """The method; the option ``adapter`` names another adapter's folder."""
-    adapter = tools.options.get("adapter")
-    return TunedRewriter(tools.engine(), str(adapter or shipped_adapter(ADAPTER)))
+    return TunedRewriter(tools.engine(), str(_folder(tools.options)))
+
+
+def fingerprint(options: Mapping[str, Any]) -> str:
+    """A hash of the adapter, so that a journal notices when it was trained anew."""
+    return adapter_digest(_folder(options))
+
+
+def _folder(options: Mapping[str, Any]) -> Path:
+    adapter = options.get("adapter")
+    return Path(adapter) if adapter else shipped_adapter(ADAPTER)
 
 
 class TunedRewriter:

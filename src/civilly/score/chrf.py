@@ -23,7 +23,7 @@ class Chrf:
 
     def __init__(self) -> None:
         try:
-            from sacrebleu.metrics import CHRF
+            from sacrebleu.metrics.chrf import CHRF
         except ImportError as error:
             raise MissingExtraError("chrF", "score", str(error.name)) from error
         self._chrf: Any = CHRF()
