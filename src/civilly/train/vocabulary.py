@@ -51,14 +51,14 @@ def choose_vocabulary(vocabulary: Vocabulary, data: Path, kept: int = KEPT) -> l
     texts: dict[str, list[str]] = {}
     for lang, text in texts_by_language(data):
         texts.setdefault(lang, []).append(text)
-    share: Counter[int] = Counter()
+    share: dict[int, float] = {}
     for lang in sorted(texts):
         counts: Counter[int] = Counter()
         for encoding in tokenizer.encode_batch_fast(texts[lang]):
             counts.update(encoding.ids)
         total = sum(counts.values())
         for index, count in counts.items():
-            share[index] += count / total
+            share[index] = share.get(index, 0.0) + count / total
     ranked = sorted(share, key=lambda index: (-share[index], index))
     newlines = range(NEWLINE_RUNS, NEWLINE_RUNS + 5)
     return close_over_merges([*ranked[:kept], *newlines], vocabulary)
