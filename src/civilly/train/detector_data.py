@@ -199,12 +199,12 @@ class TrainingData:
         ]
 
     def span_rows(self, lang: str) -> list[tuple[str, list[tuple[int, int]]]]:
-        """Texts of the dev part "train" with the stretches that their civil side replaces."""
+        """Texts of the dev part "tune" with the stretches that their civil side replaces."""
         rows = read_jsonl(self._data / "spans" / "multiparadetox_dev_autodiff.jsonl.gz")
         return [
             (row["text"], [(start, end) for start, end in row["spans"]])
             for row in rows
-            if row["lang"] == lang and dev_part(row["id"]) == "train"
+            if row["lang"] == lang and dev_part(row["id"]) == "tune"
         ]
 
     def _read_terms(self) -> dict[str, list[str]]:

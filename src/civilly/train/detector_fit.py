@@ -36,14 +36,9 @@ class Fit:
 
     def logits(self, features: Features) -> NDArray[np.float64]:
         """Uncalibrated logits of the texts behind ``features``."""
-        scores = token_scores(features, self.weights)
+        gathered = self.weights[features.bucket]
+        scores = np.bincount(features.token, gathered, len(features.texts)).astype(np.float64)
         return pool(scores, features.texts, len(features.normalised), self.pooling)
-
-
-def token_scores(features: Features, weights: Floats) -> NDArray[np.float64]:
-    """Score of each token: its features' weights, summed."""
-    gathered = weights[features.bucket]
-    return np.bincount(features.token, gathered, minlength=len(features.texts)).astype(np.float64)
 
 
 @dataclass(frozen=True, slots=True)
