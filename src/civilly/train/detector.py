@@ -23,7 +23,7 @@ Floats = NDArray[np.float64]
 
 
 def train_detector(
-    recipe: Mapping[str, Any], data_dir: Path, out_dir: Path, authored_dir: Path | None = None
+    recipe: Mapping[str, Any], data_dir: Path, out_dir: Path, authored_dir: Path = Path("recipes")
 ) -> Path:
     """Trains all languages and writes ``toxicity.safetensors``.
 
@@ -31,7 +31,7 @@ def train_detector(
         recipe: The content of ``recipes/detector.toml``.
         data_dir: Folder of parallel/, toxicity/, clean/ and lexicons/.
         out_dir: Where the weights go; made if missing.
-        authored_dir: Folder of what was written for this project (``recipes``), or None.
+        authored_dir: Folder of what was written for this project; ``recipes`` of the repository.
 
     Returns:
         The path of the weights. The same recipe and data give the same bytes on one machine.
@@ -115,7 +115,7 @@ def _judged_unseen(
     """
     examples = problem.examples
     pairs = [e for e in examples if e.core and e.twin is not None][: options["judged"] : 2]
-    benign = [e.text for e in examples if e.core and e.twin is None][::2]
+    benign = list(dict.fromkeys(e.text for e in examples if e.core and e.twin is None))[::2]
     unseen = {e.twin for e in pairs} | set(benign)
     fitted = problem.fit(np.array([e.twin in unseen or e.text in unseen for e in examples]))
     groups = ([e.text for e in pairs], [e.twin or "" for e in pairs], benign, clean)
