@@ -78,13 +78,19 @@ def _require_sklearn() -> None:
 
 
 def _train_language(data: TrainingData, lang: str, recipe: Mapping[str, Any]) -> LanguageModel:
-    options = {**recipe["fit"], **recipe["fit"].get(lang, {})}
+    options = _of_language(recipe["fit"], lang)
+    calibration = _of_language(recipe["calibration"], lang)
     problem = Problem(data.examples(lang), lang, options, recipe["seed"])
     model = _quantised(problem.fit())
-    judged = _judged_unseen(problem, data.clean_aside(lang), lang, recipe["calibration"])
-    slope, offset = _calibration(judged, recipe["calibration"])
-    span_score = _span_threshold(data.span_rows(lang), model, lang, recipe["calibration"])
+    judged = _judged_unseen(problem, data.clean_aside(lang), lang, calibration)
+    slope, offset = _calibration(judged, calibration)
+    span_score = _span_threshold(data.span_rows(lang), model, lang, calibration)
     return LanguageModel(model.weights, model.scale, model.pooling, slope, offset, span_score)
+
+
+def _of_language(options: Mapping[str, Any], lang: str) -> dict[str, Any]:
+    """A table of the recipe with what its sub-table of the language overrides."""
+    return {**options, **options.get(lang, {})}
 
 
 def _quantised(fitted: Fit) -> LanguageModel:
@@ -127,7 +133,7 @@ def _calibration(judged: _Judged, options: Mapping[str, Any]) -> tuple[float, fl
 
     Toxic sides count as much as all others together. The offset is lowered where more than
     ``clean_rate`` of the clean sentences would reach p = 0.5; a language without clean sentences
-    is held to ``benign_rate`` of its benign ones.
+    is held to ``benign_rate`` of its benign ones; so is one with fewer than ``least_clean``.
     """
     from sklearn.linear_model import LogisticRegression
 
