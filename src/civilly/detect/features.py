@@ -40,6 +40,7 @@ class Features:
         ends: int64 [tokens]; one past its last normalised character.
         token: int64 [features]; the token of each feature.
         bucket: int64 [features]; in ``[0, 2 ** BITS)``.
+        value: float32 [features]; the share of the feature that the token gets.
     """
 
     normalised: list[Normalised]
@@ -48,6 +49,7 @@ class Features:
     ends: NDArray[np.int64]
     token: NDArray[np.int64]
     bucket: NDArray[np.int64]
+    value: NDArray[np.float32]
 
 
 def extract(texts: Sequence[str], lang: str) -> Features:
@@ -71,7 +73,8 @@ def extract(texts: Sequence[str], lang: str) -> Features:
     if not spaces:
         return _by_character(normalised, owner, limits, _codes(pieces))
     token, bucket = hashed_words(pieces, owner)
-    return Features(normalised, owner, limits[:, 0], limits[:, 1], token, bucket)
+    value = np.ones(len(token), dtype=np.float32)
+    return Features(normalised, owner, limits[:, 0], limits[:, 1], token, bucket, value)
 
 
 def _codes(pieces: Sequence[str]) -> NDArray[np.uint64]:
@@ -139,7 +142,7 @@ def _whole_words(codes: NDArray[np.uint64], edge: NDArray[np.bool_]) -> NDArray[
     powers = np.full(longest, _BASE, dtype=np.uint64)
     powers[0] = 1
     powers = np.multiply.accumulate(powers)
-    return np.add.reduceat(codes * powers[place], opens[:-1])
+    return np.add.reduceat((codes * powers[place])[:-1], opens[:-1])
 
 
 def _by_character(
@@ -148,7 +151,7 @@ def _by_character(
     limits: NDArray[np.int64],
     codes: NDArray[np.uint64],
 ) -> Features:
-    """Character 1- to 4-grams across a run of characters; each counts for all its characters."""
+    """Character 1- to 4-grams across a run of characters, shared out among its characters."""
     edge = codes == 1
     letters = np.flatnonzero(~edge)
     run = np.cumsum(edge)[letters] - 1
@@ -159,6 +162,7 @@ def _by_character(
     edges = np.concatenate([[0], np.cumsum(edge)])
     tokens: list[NDArray[np.int64]] = []
     buckets: list[NDArray[np.int64]] = []
+    values: list[NDArray[np.float32]] = []
     rolling = codes.copy()
     for size in range(1, 5):
         if size > 1:
@@ -169,6 +173,7 @@ def _by_character(
         for step in range(size):
             tokens.append(place[first[keep] + step])
             buckets.append(bucket)
+            values.append(np.full(len(bucket), 1 / size, dtype=np.float32))
     return Features(
         normalised,
         owner[run],
@@ -176,4 +181,5 @@ def _by_character(
         starts + 1,
         np.concatenate(tokens),
         np.concatenate(buckets),
+        np.concatenate(values),
     )

@@ -84,7 +84,7 @@ class LanguageModel:
 
     def token_scores(self, features: Features) -> NDArray[np.float64]:
         """Score of each token."""
-        weights = self.weights[features.bucket]
+        weights = self.weights[features.bucket] * features.value
         sums = np.bincount(features.token, weights, minlength=len(features.texts))
         return np.asarray(self.scale * sums, dtype=np.float64)
 

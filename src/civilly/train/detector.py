@@ -17,13 +17,13 @@ from civilly.detect.toxicity import LanguageModel
 from civilly.errors import MissingExtraError
 from civilly.languages import CODES
 from civilly.train.detector_data import TrainingData
-from civilly.train.detector_fit import Fit, Problem, token_scores
+from civilly.train.detector_fit import Fit, Problem
 
 Floats = NDArray[np.float64]
 
 
 def train_detector(
-    recipe: Mapping[str, Any], data_dir: Path, out_dir: Path, authored_dir: Path | None = None
+    recipe: Mapping[str, Any], data_dir: Path, out_dir: Path, authored_dir: Path = Path("recipes")
 ) -> Path:
     """Trains all languages and writes ``toxicity.safetensors``.
 
@@ -31,7 +31,7 @@ def train_detector(
         recipe: The content of ``recipes/detector.toml``.
         data_dir: Folder of parallel/, toxicity/, clean/ and lexicons/.
         out_dir: Where the weights go; made if missing.
-        authored_dir: Folder of what was written for this project (``recipes``), or None.
+        authored_dir: Folder of what was written for this project; ``recipes`` of the repository.
 
     Returns:
         The path of the weights. The same recipe and data give the same bytes on one machine.
@@ -78,12 +78,19 @@ def _require_sklearn() -> None:
 
 
 def _train_language(data: TrainingData, lang: str, recipe: Mapping[str, Any]) -> LanguageModel:
-    problem = Problem(data.examples(lang), lang, recipe["fit"], recipe["seed"])
+    options = _of_language(recipe["fit"], lang)
+    calibration = _of_language(recipe["calibration"], lang)
+    problem = Problem(data.examples(lang), lang, options, recipe["seed"])
     model = _quantised(problem.fit())
-    judged = _judged_unseen(problem, data.clean_aside(lang), lang, recipe["calibration"])
-    slope, offset = _calibration(judged, recipe["calibration"])
-    span_score = _span_threshold(data.span_rows(lang), model, lang, recipe["calibration"])
+    judged = _judged_unseen(problem, data.clean_aside(lang), lang, calibration)
+    slope, offset = _calibration(judged, calibration)
+    span_score = _span_threshold(data.span_rows(lang), model, lang, calibration)
     return LanguageModel(model.weights, model.scale, model.pooling, slope, offset, span_score)
+
+
+def _of_language(options: Mapping[str, Any], lang: str) -> dict[str, Any]:
+    """A table of the recipe with what its sub-table of the language overrides."""
+    return {**options, **options.get(lang, {})}
 
 
 def _quantised(fitted: Fit) -> LanguageModel:
@@ -100,54 +107,46 @@ class _Judged:
 
     toxic: Floats
     civil: Floats
+    benign: Floats
     clean: Floats
 
 
 def _judged_unseen(
     problem: Problem, clean: Sequence[str], lang: str, options: Mapping[str, Any]
 ) -> _Judged:
-    """Cross-fitted logits of core pairs and sentences, and of clean sentences kept aside.
+    """Logits of every second core text by a model fitted without it, and of the clean sentences.
 
     Whatever was made from a judged text (its disguised copies, insults put into it) is left out
-    of the fit that judges it.
+    of that fit too.
     """
-    examples, folds = problem.examples, options["folds"]
-    pairs = [e for e in examples if e.core and e.twin is not None][: options["judged"]]
-    benign = [e.text for e in examples if e.core and e.twin is None]
-    groups: list[list[Floats]] = [[], [], []]
-    for fold in range(folds):
-        judged, calm = pairs[fold::folds], benign[fold::folds]
-        unseen = {e.twin for e in judged} | set(calm)
-        fitted = problem.fit(np.array([e.twin in unseen or e.text in unseen for e in examples]))
-        batches = (
-            [e.text for e in judged],
-            [e.twin or "" for e in judged],
-            [*clean[fold::folds], *calm],
-        )
-        for group, texts in zip(groups, batches, strict=True):
-            group.append(fitted.logits(extract(texts, lang)))
-    return _Judged(*(np.concatenate(group) for group in groups))
+    examples = problem.examples
+    pairs = [e for e in examples if e.core and e.twin is not None][: options["judged"] : 2]
+    benign = list(dict.fromkeys(e.text for e in examples if e.core and e.twin is None))[::2]
+    unseen = {e.twin for e in pairs} | set(benign)
+    fitted = problem.fit(np.array([e.twin in unseen or e.text in unseen for e in examples]))
+    groups = ([e.text for e in pairs], [e.twin or "" for e in pairs], benign, clean)
+    return _Judged(*(fitted.logits(extract(texts, lang)) for texts in groups))
 
 
 def _calibration(judged: _Judged, options: Mapping[str, Any]) -> tuple[float, float]:
     """Platt scaling (1999), then lowered until clean text passes.
 
-    Toxic sides count as much as civil sides and clean sentences together. The offset is lowered
-    where more than ``clean_rate`` of clean or ``civil_rate`` of civil sides would reach p = 0.5.
+    Toxic sides count as much as all others together. The offset is lowered where more than
+    ``clean_rate`` of the clean sentences would reach p = 0.5; a language without clean sentences
+    is held to ``benign_rate`` of its benign ones; so is one with fewer than ``least_clean``.
     """
     from sklearn.linear_model import LogisticRegression
 
-    groups = ((judged.toxic, 1, 1.0), (judged.civil, 0, 0.5), (judged.clean, 0, 0.5))
-    logits = np.concatenate([g for g, _, _ in groups])[:, None]
-    labels = np.concatenate([np.full(len(g), label) for g, label, _ in groups])
+    calm = np.concatenate([judged.benign, judged.clean])
+    groups = ((judged.toxic, 1, 1.0), (judged.civil, 0, 0.5), (calm, 0, 0.5))
+    logits = np.concatenate([group for group, _, _ in groups])[:, None]
+    labels = np.concatenate([np.full(len(group), label) for group, label, _ in groups])
     weights = np.concatenate([np.full(len(g), w / max(len(g), 1)) for g, _, w in groups])
     platt = LogisticRegression(C=1.0).fit(logits, labels, sample_weight=weights * len(logits))
     slope, offset = max(float(platt.coef_[0, 0]), 0.1), float(platt.intercept_[0])
-    limits = [(judged.clean, options["clean_rate"]), (judged.civil, options["civil_rate"])]
-    for group, rate in limits:
-        if len(group):
-            offset = min(offset, -slope * float(np.quantile(group, 1 - rate)))
-    return slope, offset
+    enough = len(judged.clean) >= options["least_clean"]
+    group, rate = (judged.clean, "clean_rate") if enough else (calm, "benign_rate")
+    return slope, min(offset, -slope * float(np.quantile(group, 1 - options[rate])))
 
 
 def _span_threshold(
@@ -156,11 +155,11 @@ def _span_threshold(
     lang: str,
     options: Mapping[str, Any],
 ) -> float:
-    """The token score that gives the best character F1 on the training pairs' differences."""
+    """The token score that gives the best character F1 on the differences of the tune pairs."""
     if not rows:
         return float(options["span_score"])
     features = extract([text for text, _ in rows], lang)
-    scores = token_scores(features, model.weights.astype(np.float32)) * model.scale
+    scores = model.token_scores(features)
     lengths = features.ends - features.starts
     gold = np.zeros(len(scores))
     for token, text in enumerate(features.texts.tolist()):
@@ -171,4 +170,5 @@ def _span_threshold(
     order = np.argsort(-scores, kind="stable")
     hits = np.cumsum((gold * lengths)[order])
     f1 = 2 * hits / (np.cumsum(lengths[order]) + (gold * lengths).sum())
-    return max(float(scores[order][int(f1.argmax())]), float(options["least_span_score"]))
+    best = float(scores[order][int(f1.argmax())])
+    return float(np.clip(best, options["least_span_score"], options["most_span_score"]))

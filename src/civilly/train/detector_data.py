@@ -77,11 +77,11 @@ class TrainingData:
     Args:
         recipe: The recipe's tables ``pairs``, ``labelled``, ``clean``, ``lexicon``, ``seed``.
         data_dir: Folder of parallel/, toxicity/, clean/ and lexicons/.
-        authored_dir: Folder of what was written for this project (``recipes``), or None.
+        authored_dir: Folder of what was written for this project; ``recipes`` of the repository.
     """
 
     def __init__(
-        self, recipe: dict[str, Any], data_dir: Path, authored_dir: Path | None = None
+        self, recipe: dict[str, Any], data_dir: Path, authored_dir: Path = Path("recipes")
     ) -> None:
         self._recipe = recipe
         self._data = data_dir
@@ -94,7 +94,8 @@ class TrainingData:
         pairs = self._pairs(lang, rng)
         labelled = self._labelled(lang, rng)
         clean = self._clean(lang, rng)
-        civil = [p.twin for p in pairs if p.twin] + [e.text for e in clean]
+        benign = self._benign(lang)
+        civil = [p.twin for p in pairs if p.twin] + [e.text for e in clean + benign]
         toxic = [p.text for p in pairs] + [e.text for e in labelled if e.toxic]
         terms = self._reliable_terms(lang, toxic, civil, rng)
         inserted = self._inserted(lang, terms, civil, rng)
@@ -103,7 +104,9 @@ class TrainingData:
             Example(term, True, lexicon["alone_weight"])
             for term in _at_most(terms, lexicon["alone_limit"], rng)
         ]
-        found = pairs + labelled + clean + inserted + alone
+        # AdaGrad's steps shrink, so a rare exception ("Dick Cheney") must come often to be learnt.
+        benign *= self._recipe["authored"]["benign_copies"]
+        found = pairs + labelled + clean + benign + inserted + alone
         return found + self._disguised(found, lang, rng)
 
     def _disguised(
@@ -145,8 +148,8 @@ class TrainingData:
                 for row in rows
                 if row["neutral"]
             ]
-        authored = self._authored and self._authored / "authored_pairs" / f"{lang}.jsonl"
-        if authored and authored.is_file():
+        authored = self._authored / "authored_pairs" / f"{lang}.jsonl"
+        if authored.is_file():
             weight = self._recipe["authored"]["weight"]
             found += [
                 Example(row["toxic"], True, weight, row["neutral"], core=True)
@@ -174,13 +177,15 @@ class TrainingData:
         entry = self._recipe["clean"]
         texts = [text for text in self._clean_texts(lang) if not _aside(text)]
         chosen = _at_most(texts, entry["limit"], rng)
-        clean = [Example(text, False, entry["weight"]) for text in chosen]
-        if self._authored is None:
-            return clean
-        benign = read_jsonl(self._authored / "benign_sentences.jsonl")
+        return [Example(text, False, entry["weight"]) for text in chosen]
+
+    def _benign(self, lang: str) -> list[Example]:
+        """Harmless sentences with words that look rude or name groups of people."""
         weight = self._recipe["authored"]["benign_weight"]
-        return clean + [
-            Example(r["text"], False, weight, core=True) for r in benign if r["lang"] == lang
+        return [
+            Example(row["text"], False, weight, core=True)
+            for row in read_jsonl(self._authored / "benign_sentences.jsonl")
+            if row["lang"] == lang
         ]
 
     def clean_aside(self, lang: str) -> list[str]:
@@ -199,12 +204,12 @@ class TrainingData:
         ]
 
     def span_rows(self, lang: str) -> list[tuple[str, list[tuple[int, int]]]]:
-        """Texts of the dev part "train" with the stretches that their civil side replaces."""
+        """Texts of the dev part "tune" with the stretches that their civil side replaces."""
         rows = read_jsonl(self._data / "spans" / "multiparadetox_dev_autodiff.jsonl.gz")
         return [
             (row["text"], [(start, end) for start, end in row["spans"]])
             for row in rows
-            if row["lang"] == lang and dev_part(row["id"]) == "train"
+            if row["lang"] == lang and dev_part(row["id"]) == "tune"
         ]
 
     def _read_terms(self) -> dict[str, list[str]]:

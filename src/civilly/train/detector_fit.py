@@ -36,14 +36,9 @@ class Fit:
 
     def logits(self, features: Features) -> NDArray[np.float64]:
         """Uncalibrated logits of the texts behind ``features``."""
-        scores = token_scores(features, self.weights)
+        gathered = self.weights[features.bucket] * features.value
+        scores = np.bincount(features.token, gathered, len(features.texts)).astype(np.float64)
         return pool(scores, features.texts, len(features.normalised), self.pooling)
-
-
-def token_scores(features: Features, weights: Floats) -> NDArray[np.float64]:
-    """Score of each token: its features' weights, summed."""
-    gathered = weights[features.bucket]
-    return np.bincount(features.token, gathered, minlength=len(features.texts)).astype(np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +154,7 @@ def _batch(numbered: Sequence[tuple[int, Example]], lang: str) -> _Batch:
     texts, examples, labels, weights = zip(*rows, strict=True)
     features = extract(texts, lang)
     forward = csr_matrix(
-        (np.ones(len(features.token), np.float32), (features.token, features.bucket)),
+        (features.value, (features.token, features.bucket)),
         shape=(len(features.texts), 1 << BITS),
         dtype=np.float32,
     )

@@ -26,7 +26,7 @@ _RUSSIAN_LETTERS = str.maketrans("әөүҗңһӘӨҮҖҢҺ", "эоужнхЭОУ
 
 
 def train_language(
-    recipe: Mapping[str, Any], data_dir: Path, out_dir: Path, authored_dir: Path | None = None
+    recipe: Mapping[str, Any], data_dir: Path, out_dir: Path, authored_dir: Path = Path("recipes")
 ) -> Path:
     """Trains both refinements and writes ``language.safetensors``.
 
@@ -34,7 +34,7 @@ def train_language(
         recipe: The content of ``recipes/language.toml``.
         data_dir: Folder of parallel/, toxicity/ and clean/.
         out_dir: Where the weights go; made if missing.
-        authored_dir: Folder of what was written for this project (``recipes``), or None.
+        authored_dir: Folder of what was written for this project; ``recipes`` of the repository.
 
     Returns:
         The path of the weights.
@@ -72,7 +72,7 @@ def _texts(
     code: str,
     recipe: Mapping[str, Any],
     data_dir: Path,
-    authored_dir: Path | None,
+    authored_dir: Path,
     rng: random.Random,
 ) -> list[str]:
     """Texts of one language: whole, and cut to a few words as chats are."""
@@ -84,8 +84,8 @@ def _texts(
         rows = [row for row in read_jsonl(path) if row["lang"] == code and _trainable(row, recipe)]
         texts = [text for row in rows for text in _sides(row)]
         found += rng.sample(texts, min(entry["limit"], len(texts)))
-    authored = authored_dir and authored_dir / "authored_pairs" / f"{code}.jsonl"
-    if authored and authored.is_file():
+    authored = authored_dir / "authored_pairs" / f"{code}.jsonl"
+    if authored.is_file():
         pairs = [row for row in read_jsonl(authored) if not held_out(row["toxic"], 25)]
         found += [text for row in pairs for text in _sides(row)] * recipe["authored_copies"]
     if code == "tt":
