@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from civilly.data.journal import CHUNK_ROWS
+
 CLI = [sys.executable, str(Path(__file__).with_name("fake_pipeline.py"))]
-ROWS = 128 * 5 + 17
+ROWS = CHUNK_ROWS * 5 + 17
 
 
 def civilly(*arguments: object, delay: float = 0, **options: object) -> subprocess.CompletedProcess:

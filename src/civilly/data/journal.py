@@ -24,8 +24,8 @@ from civilly.errors import DataError
 Record = dict[str, Any]
 """What is kept of one row; any JSON object."""
 
-CHUNK_ROWS = 128
-"""Rows per chunk: a few seconds of work on two cores, and several batches of an engine."""
+CHUNK_ROWS = 512
+"""Rows per chunk: enough for batches of like length, a minute or so of work on two cores."""
 
 
 def chunk_bounds(rows: int) -> list[range]:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 BATCH_PROMPTS = 64
 """Prompts decoded together; more does not speed up two cores (see BENCHMARKS.md)."""
+FEW_PROMPTS, MOST_SPREAD = 8, 6
+"""Batches of at least so many prompts may differ by at most so many tokens in length."""
 BATCH_TOKENS = 8_192
 """The most prompt tokens in one batch, so that long prompts do not fill the memory."""
 WINDOW = 512
@@ -207,11 +209,17 @@ def _mean_logprob(logits: np.ndarray[Any, np.dtype[np.float32]], ids: Sequence[i
 
 
 def like_lengths(lengths: Sequence[int]) -> Iterator[list[int]]:
-    """Positions sorted by length, longest first, in batches of bounded prompts and tokens."""
+    """Positions sorted by length, longest first, in batches of bounded prompts and tokens.
+
+    What the longest prompt of a batch has more than the shortest is read token by token, so a
+    batch also ends where prompts get much shorter.
+    """
     batch: list[int] = []
     for position in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
         widest = lengths[batch[0]] if batch else 0
-        if batch and (len(batch) == BATCH_PROMPTS or widest * (len(batch) + 1) > BATCH_TOKENS):
+        full = len(batch) == BATCH_PROMPTS or widest * (len(batch) + 1) > BATCH_TOKENS
+        much_shorter = len(batch) >= FEW_PROMPTS and widest - lengths[position] > MOST_SPREAD
+        if batch and (full or much_shorter):
             yield batch
             batch = []
         batch.append(position)
