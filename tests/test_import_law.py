@@ -23,6 +23,7 @@ LINE = [
     {"pipeline"},
     {"leaderboard", "serve", "batch"},
     {"cli"},
+    {"__main__"},
 ]
 SIDE_ROOMS = {"train", "synth", "interpret"}
 RANK = {room: rank for rank, rooms in enumerate(LINE) for room in rooms}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.metadata import version
 from typing import Any
 
 from civilly.errors import CivillyError, MissingExtraError
@@ -30,8 +31,10 @@ class Chrf:
 
     @property
     def signature(self) -> str:
-        """Sacrebleu's own signature."""
-        return f"chrF|{self._chrf.get_signature()}"
+        """The options in sacrebleu's spelling; it signs itself only after scoring."""
+        chrf = self._chrf
+        options = f"case:mixed|eff:yes|nc:{chrf.char_order}|nw:{chrf.word_order}|beta:{chrf.beta}"
+        return f"chrF|{options}|space:no|sacrebleu:{version('sacrebleu')}"
 
     def score(
         self,
