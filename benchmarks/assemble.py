@@ -5,6 +5,7 @@ Usage: python benchmarks/assemble.py
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -26,6 +27,12 @@ quoted here are toxic by nature.
 """
 
 
+def demoted(text: str) -> str:
+    """A result's Markdown without its own title, headings one level down."""
+    text = re.sub(r"\A# .*\n+", "", text.strip())
+    return re.sub(r"^(#+) ", r"#\1 ", text, flags=re.MULTILINE)
+
+
 def main() -> None:
     """Command line."""
     parts = [HEAD]
@@ -33,7 +40,7 @@ def main() -> None:
         path = HERE / "results" / name
         if path.exists():
             source = f"`python {script}`\n\n" if script else ""
-            parts.append(f"## {title}\n\n{source}{path.read_text('utf-8').strip()}\n")
+            parts.append(f"## {title}\n\n{source}{demoted(path.read_text('utf-8'))}\n")
     (HERE.parent / "BENCHMARKS.md").write_text("\n".join(parts), "utf-8")
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -42,6 +43,17 @@ def held_out(data: Path) -> list[Row]:
         for row in read_rows(data / "parallel" / "multiparadetox_dev.jsonl.gz")
         if dev_part(row["id"]) == "eval"
     ]
+
+
+def first_of_each(rows: Sequence[Row], most: int) -> list[Row]:
+    """At most ``most`` rows a language, the same for every method."""
+    seen: Counter[str] = Counter()
+    chosen = []
+    for row in rows:
+        seen[row.text.lang] += 1
+        if seen[row.text.lang] <= most:
+            chosen.append(row)
+    return chosen
 
 
 def held_out_authored() -> list[Row]:
@@ -167,6 +179,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--methods", nargs="*", default=["duplicate", "delete", "prompt", "tuned"])
     parser.add_argument("--n-candidates", type=int)
+    parser.add_argument("--rows", type=int, default=1_000, help="the most rows a language")
     parser.add_argument("--outputs", type=Path)
     parser.add_argument("--name", default="rewriting")
     arguments = parser.parse_args()
@@ -177,8 +190,9 @@ def main() -> None:
         ("Six languages with pairs written for this project (the `eval` part; small)",
          held_out_authored()),
     ):  # fmt: skip
+        rows = first_of_each(rows, arguments.rows)
         scored = {m: run(m, rows, arguments.n_candidates) for m in arguments.methods}
-        sections.append(f"#### {title}\n\n{report(scored, rows)}")
+        sections.append(f"## {title}\n\n{report(scored, rows)}")
         if arguments.outputs:
             write_outputs(arguments.outputs, scored, rows)
     RESULTS.mkdir(exist_ok=True)
