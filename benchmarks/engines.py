@@ -94,19 +94,26 @@ def open_ctranslate2(folder: Path, threads: int) -> Decode:
 
     from civilly.engines.embedded import like_lengths
 
-    generator = ctranslate2.Generator(str(folder), device="cpu", intra_threads=threads)
+    generator = ctranslate2.Generator(
+        str(folder), device="cpu", inter_threads=threads, intra_threads=1
+    )
     pieces = json.loads((folder / "vocabulary.json").read_text("utf-8"))
 
     def decode(prompts: Sequence[list[int]], limits: Sequence[int]) -> list[list[int]]:
         answers: list[list[int]] = [[] for _ in prompts]
-        for group in like_lengths([len(p) for p in prompts]):
-            outputs = generator.generate_batch(
+        batches = list(like_lengths([len(p) for p in prompts]))
+        running = [
+            generator.generate_batch(
                 [[pieces[t] for t in prompts[i]] for i in group],
                 max_length=max(limits[i] for i in group),
                 include_prompt_in_result=False,
+                asynchronous=True,
             )
+            for group in batches
+        ]
+        for group, outputs in zip(batches, running, strict=True):
             for i, output in zip(group, outputs, strict=True):
-                answers[i] = list(output.sequences_ids[0])
+                answers[i] = list(output.result().sequences_ids[0])
         return answers
 
     return decode
