@@ -20,12 +20,12 @@ BATCH_PROMPTS = 64
 """Prompts decoded together; more does not speed up two cores (see BENCHMARKS.md)."""
 FEW_PROMPTS, MOST_SPREAD = 8, 6
 """Batches of at least so many prompts may differ by at most so many tokens in length."""
-BATCH_TOKENS = 8_192
-"""The most prompt tokens in one batch, so that long prompts do not fill the memory."""
+BATCH_TOKENS = 3_072
+"""The most prompt tokens in one batch: with its answer, a token keeps 37 kB of keys and values."""
 WINDOW = 512
 """Sliding window of Gemma 3 270M, in tokens."""
-SCORED_LOGITS = 15_000_000
-"""The most logits that one scoring batch may hold (60 MB)."""
+SCORED_LOGITS = 6_000_000
+"""The most logits that one scoring batch may hold (24 MB)."""
 
 
 def create(target: str = "") -> EmbeddedEngine:
