@@ -10,10 +10,11 @@ from rapidfuzz.distance import Levenshtein
 from civilly.types import Candidate, Choice, Detection, Detector, Scores, Text, Tools
 
 # Chosen on the "tune" part of the dev pairs: the mean product of civility, similarity to the
-# reference and fluency was flat (.61-.62) between weights of .5 and 1 for fluency.
+# reference and fluency was flat (.61-.62) for weights of .5 to 1; the larger one for similarity
+# keeps inventions of the small model away.
 CIVIL_ENOUGH = 0.05
 """Below this p(toxic) a text is left alone."""
-SIMILARITY_WEIGHT = 0.5
+SIMILARITY_WEIGHT = 1.0
 FLUENCY_WEIGHT = 0.75
 LEAST_GAIN = 0.02
 """A rewrite must lower p(toxic) by this much of what there is."""
