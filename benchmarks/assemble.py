@@ -1,4 +1,4 @@
-"""Writes BENCHMARKS.md from the tables that the other scripts left in results/.
+"""Writes BENCHMARKS.md and the table in README.md from what the other scripts left in results/.
 
 Usage: python benchmarks/assemble.py
 """
@@ -33,6 +33,14 @@ def demoted(text: str) -> str:
     return re.sub(r"^(#+) ", r"#\1 ", text, flags=re.MULTILINE)
 
 
+def update_readme(path: Path) -> None:
+    """Puts the summary of the rewriting benchmark between the README's markers."""
+    table = (HERE / "results" / "rewriting_summary.md").read_text("utf-8").strip()
+    begin, end = "<!-- table: begin -->", "<!-- table: end -->"
+    head, rest = path.read_text("utf-8").split(begin)
+    path.write_text(f"{head}{begin}\n{table}\n{end}{rest.split(end)[1]}", "utf-8")
+
+
 def main() -> None:
     """Command line."""
     parts = [HEAD]
@@ -41,6 +49,7 @@ def main() -> None:
         if path.exists():
             source = f"`python {script}`\n\n" if script else ""
             parts.append(f"## {title}\n\n{source}{demoted(path.read_text('utf-8'))}\n")
+    update_readme(HERE.parent / "README.md")
     (HERE.parent / "BENCHMARKS.md").write_text("\n".join(parts), "utf-8")
 
 

@@ -45,6 +45,24 @@ def held_out(data: Path) -> list[Row]:
     ]
 
 
+def summary(scored: dict[str, Scored], rows: Sequence[Row]) -> str:
+    """Methods × languages: the mean product, without intervals."""
+    languages = sorted({r.text.lang for r in rows}, key=CODES.index)
+    chosen = {c: [i for i, r in enumerate(rows) if r.text.lang == c] for c in languages}
+    lines = [
+        "| method | " + " | ".join(languages) + " | mean |",
+        "|---" * (len(languages) + 2) + "|",
+    ]
+    for method, s in scored.items():
+        means = [_mean_of(chosen[c], s.product) for c in languages]
+        average = sum(m.mean for m in means) / len(means)
+        cells = [short(m) for m in means] + [f"**{average:.3f}**".replace("0.", ".", 1)]
+        lines.append(f"| `{method}` | " + " | ".join(cells) + " |")
+    sizes = [len(chosen[c]) for c in languages]
+    lines += ["", f"n = {min(sizes)}–{max(sizes)} pairs a language."]
+    return "\n".join(lines) + "\n"
+
+
 def first_of_each(rows: Sequence[Row], most: int) -> list[Row]:
     """At most ``most`` rows a language, the same for every method."""
     seen: Counter[str] = Counter()
@@ -183,7 +201,7 @@ def main() -> None:
     parser.add_argument("--outputs", type=Path)
     parser.add_argument("--name", default="rewriting")
     arguments = parser.parse_args()
-    sections = []
+    sections, tables = [], []
     for title, rows in (
         ("Nine languages with human pairs (TextDetox 2024 dev, the `eval` part)",
          held_out(arguments.data)),
@@ -192,10 +210,12 @@ def main() -> None:
     ):  # fmt: skip
         rows = first_of_each(rows, arguments.rows)
         scored = {m: run(m, rows, arguments.n_candidates) for m in arguments.methods}
+        tables.append(summary(scored, rows))
         sections.append(f"## {title}\n\n{report(scored, rows)}")
         if arguments.outputs:
             write_outputs(arguments.outputs, scored, rows)
     RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{arguments.name}_summary.md").write_text("\n".join(tables), "utf-8")
     (RESULTS / f"{arguments.name}.md").write_text("\n".join(sections), "utf-8")
 
 
