@@ -146,4 +146,4 @@ def test_batches_cover_every_position_once():
     for batches in (list(like_lengths(lengths)), list(equal_lengths(lengths, 20))):
         assert sorted(i for b in batches for i in b) == list(range(len(lengths)))
     assert all(len({lengths[i] for i in b}) == 1 for b in equal_lengths(lengths, 20))
-    assert max(len(b) * max(lengths[i] for i in b) for b in like_lengths(lengths)) <= 3_072
+    assert max(len(b) * max(lengths[i] for i in b) for b in like_lengths(lengths)) <= 1_536

@@ -16,11 +16,11 @@ from civilly.types import Generation, GenerationOptions, Prompt
 if TYPE_CHECKING:
     from civilly.model.tokenizer import TextTokenizer
 
-BATCH_PROMPTS = 64
+BATCH_PROMPTS = 32
 """Prompts decoded together; more does not speed up two cores (see BENCHMARKS.md)."""
 FEW_PROMPTS, MOST_SPREAD = 8, 6
 """Batches of at least so many prompts may differ by at most so many tokens in length."""
-BATCH_TOKENS = 3_072
+BATCH_TOKENS = 1_536
 """The most prompt tokens in one batch: with its answer, a token keeps 37 kB of keys and values."""
 WINDOW = 512
 """Sliding window of Gemma 3 270M, in tokens."""
@@ -111,7 +111,8 @@ class LoadedModel:
 
         Prompts of like length are decoded together, since CTranslate2 reads at once only what all
         prompts of a batch have; a limit per prompt cuts an answer off. The batches depend on the
-        prompts alone, so the same call gives the same bytes.
+        prompts alone, so the same call gives the same bytes; except when sampling, where
+        CTranslate2's workers cannot be seeded per call and ``options.seed`` has no effect.
         """
         encoded = self.tokenizer.encode_prompts(prompts)
         limits = [_limit(p, len(ids), options) for p, ids in zip(prompts, encoded, strict=True)]
