@@ -10,7 +10,11 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 SECTIONS = (
-    ("Rewriting: the methods side by side", "rewriting.md", "benchmarks/rewriting.py"),
+    (
+        "Rewriting: the methods side by side",
+        "rewriting.md",
+        "benchmarks/rewriting.py --rows 55 --methods duplicate delete tuned",
+    ),
     ("The 9,000 official inputs", "official.md", "benchmarks/official.py"),
     ("Outputs read by eye", "../notes/reading.md", None),
     ("Detection", "detection.md", "benchmarks/detection.py"),
