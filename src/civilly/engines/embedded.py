@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from civilly.model.tokenizer import TextTokenizer
 
 BATCH_PROMPTS = 32
-"""Prompts decoded together; more does not speed up two cores (see BENCHMARKS.md)."""
+"""Prompts that a worker decodes together, so that memory stays bounded."""
 FEW_PROMPTS, MOST_SPREAD = 8, 6
 """Batches of at least so many prompts may differ by at most so many tokens in length."""
 BATCH_TOKENS = 1_536
