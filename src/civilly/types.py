@@ -276,6 +276,20 @@ class Metric(Protocol):
 
 
 @runtime_checkable
+class Suite(Metric, Protocol):
+    """A metric that is a product of components; its ``score`` is J, their product per text."""
+
+    def components(
+        self,
+        inputs: Sequence[Text],
+        outputs: Sequence[str],
+        references: Sequence[Sequence[str]] | None = None,
+    ) -> dict[str, list[float]]:
+        """``STA``, ``SIM`` and ``FL``: one score in [0, 1] per output, in order."""
+        ...
+
+
+@runtime_checkable
 class Selector(Protocol):
     """Chooses among candidates, or keeps the input."""
 
