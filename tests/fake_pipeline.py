@@ -47,7 +47,10 @@ class Detoxifier:
         time.sleep(float(os.environ.get("CIVILLY_TEST_DELAY", "0")))
         if "explode" in texts:
             raise EngineError("The engine exploded.", mend="another engine")
-        return [self._rewrite(*pair, len(texts)) for pair in zip(texts, langs, strict=True)]
+        return [
+            self._rewrite(text, identify([text])[0] if lang == "auto" else lang, len(texts))
+            for text, lang in zip(texts, langs, strict=True)
+        ]
 
     def _rewrite(self, text: str, lang: str, batch: int) -> Rewrite:
         new = text.replace("damn ", "")

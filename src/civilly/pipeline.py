@@ -144,6 +144,7 @@ class Detoxifier:
             UnknownNameError: If a code is not one of the 15.
             CivillyError: If ``langs`` has another length than ``texts``.
         """
+        selector = self._selector  # first, since a model may load in the background meanwhile
         codes = self._languages(texts, langs)
         parts = [p for row, text in enumerate(texts) for p in _parts(row, text)]
         inputs = [Text(part.core, codes[part.row]) for part in parts]
@@ -152,7 +153,7 @@ class Detoxifier:
         tried = [
             i
             for i, (part, detection) in enumerate(zip(parts, found, strict=True))
-            if self._selector.worth_trying(detection)
+            if selector.worth_trying(detection)
             and (part.row in alone or detection.p_toxic >= TOXIC_PART)
         ]
         choices = dict(

@@ -95,9 +95,16 @@ def entries(room: str) -> list[Entry]:
 def load(room: str, name: str) -> ModuleType:
     """Imports the module of one method.
 
+    A method of our own is found by its file alone: looking through all installed packages for
+    entry points takes longer than most methods do.
+
     Raises:
         UnknownNameError: If the room has no method of that name.
     """
+    if room in ROOMS and name.isidentifier() and not name.startswith("_"):
+        own = f"civilly.{room}.{name}"
+        if _read_without_import(own)[0]:
+            return importlib.import_module(own)
     known = {entry.name: entry for entry in entries(room)}
     if name not in known:
         raise UnknownNameError(ROOMS[room], name, known)

@@ -228,6 +228,15 @@ class TextScorer(Protocol):
 
 
 @runtime_checkable
+class Preparable(Protocol):
+    """An engine that can begin to load a model before it is asked to generate."""
+
+    def prepare(self, adapter: str | None = None) -> None:
+        """Begins to load in the background; never raises: errors wait until the model is used."""
+        ...
+
+
+@runtime_checkable
 class Detector(Protocol):
     """Finds toxicity."""
 

@@ -17,7 +17,6 @@ from civilly.cli._source import (
     TextArgument,
     TextColumnOption,
     open_source,
-    settled_languages,
 )
 from civilly.errors import CivillyError, DataError
 
@@ -175,8 +174,7 @@ def _options(given: Sequence[str]) -> dict[str, Any]:
 
 def _rewrite_rows(detoxifier: Detoxifier, source: Source, rows: range) -> list[Record]:
     texts = source.texts[rows.start : rows.stop]
-    langs = settled_languages(texts, source.langs[rows.start : rows.stop])
-    rewrites = detoxifier.rewrite(texts, langs)
+    rewrites = detoxifier.rewrite(texts, source.langs[rows.start : rows.stop])
     return [_record(text, result) for text, result in zip(texts, rewrites, strict=True)]
 
 

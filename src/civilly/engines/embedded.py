@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from civilly.errors import CivillyError
 from civilly.types import Generation, GenerationOptions, Prompt
 
 if TYPE_CHECKING:
@@ -63,6 +65,15 @@ class EmbeddedEngine:
             self._models[adapter] = LoadedModel(folder, self._threads)
         return self._models[adapter]
 
+    def prepare(self, adapter: str | None = None) -> None:
+        """Begins to load a model that is built already; see `civilly.types.Preparable`."""
+        from civilly.model.build import embedded_if_built
+
+        with suppress(CivillyError):  # whoever uses the model will hear of it
+            folder = embedded_if_built(Path(adapter) if adapter else None)
+            if folder is not None and adapter not in self._models:
+                self._models[adapter] = LoadedModel(folder, self._threads)
+
     def generate(
         self, prompts: Sequence[Prompt], options: GenerationOptions
     ) -> list[list[Generation]]:
@@ -86,16 +97,30 @@ class LoadedModel:
     """
 
     def __init__(self, folder: Path, threads: int, window: int = WINDOW) -> None:
-        import ctranslate2
-
         self._folder = folder
         self._window = window
         self._threads = threads
+        # CTranslate2 reads the weights without holding the interpreter, so that the tokenizer can
+        # be read at the same time.
+        loader = ThreadPoolExecutor(1, "load")
+        self._loading: Future[Any] = loader.submit(self._load)
+        loader.shutdown(wait=False)
+
+    def _load(self) -> Any:
+        import ctranslate2
+
         # A worker per core, each on a batch of its own, is three times as fast as all cores on one
         # batch: much of a decoding step is not parallel inside.
-        self._generator: Any = ctranslate2.Generator(
-            str(folder), device="cpu", inter_threads=threads, intra_threads=1
+        generator = ctranslate2.Generator(
+            str(self._folder), device="cpu", inter_threads=self._threads, intra_threads=1
         )
+        # The first step compiles the kernels, which need not wait for the tokenizer either.
+        generator.generate_batch([["<bos>"]], max_length=1)
+        return generator
+
+    @property
+    def _generator(self) -> Any:
+        return self._loading.result()
 
     @cached_property
     def tokenizer(self) -> TextTokenizer:

@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 
 from civilly.errors import ModelError
 from civilly.model.adapter import WEIGHTS_FILE, Adapter
-from civilly.model.cache import built_once, fingerprint
+from civilly.model.cache import built_once, cache_folder, fingerprint
 from civilly.model.ctranslate2_format import Precision, write_ctranslate2
 from civilly.model.source import (
     Architecture,
@@ -84,10 +84,6 @@ def embedded_folder(adapter: Path | None = None, precision: Precision = "int8") 
         ModelError: If the package or the adapter is damaged.
         CacheError: If the cache cannot be written.
     """
-    if adapter is not None and not (adapter / WEIGHTS_FILE).exists():
-        raise ModelError(f"No adapter in {adapter}.", mend=f"name a folder with {WEIGHTS_FILE}")
-    change = (adapter / WEIGHTS_FILE).read_bytes() if adapter else b""
-    key = fingerprint(FORMAT, packaged_fingerprint(), shipped_bytes(), change, precision)
 
     def build(folder: Path) -> None:
         with _reported("preparing the embedded model (once)") as report:
@@ -102,7 +98,27 @@ def embedded_folder(adapter: Path | None = None, precision: Precision = "int8") 
             report(0.8)
             write_ctranslate2(weights, shape, vocabulary.pieces, folder, precision)
 
-    return built_once(f"embedded-{key}", _SPACE_FOR_RUNTIME, build)
+    return built_once(_embedded_name(adapter, precision), _SPACE_FOR_RUNTIME, build)
+
+
+def embedded_if_built(adapter: Path | None = None, precision: Precision = "int8") -> Path | None:
+    """The folder that `embedded_folder` gives, or None if it would have to be built first.
+
+    Raises:
+        MissingExtraError: If the model package is not installed.
+        ModelError: If there is no such adapter.
+    """
+    folder = cache_folder() / _embedded_name(adapter, precision)
+    return folder if folder.is_dir() else None
+
+
+def _embedded_name(adapter: Path | None, precision: Precision) -> str:
+    """The name in the cache, which changes with everything that the model is built from."""
+    if adapter is not None and not (adapter / WEIGHTS_FILE).exists():
+        raise ModelError(f"No adapter in {adapter}.", mend=f"name a folder with {WEIGHTS_FILE}")
+    change = (adapter / WEIGHTS_FILE).read_bytes() if adapter else b""
+    key = fingerprint(FORMAT, packaged_fingerprint(), shipped_bytes(), change, precision)
+    return f"embedded-{key}"
 
 
 def embedded_training_folder() -> Path:

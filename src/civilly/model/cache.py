@@ -9,7 +9,6 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from filelock import FileLock
 from platformdirs import user_cache_path
 
 from civilly.errors import CacheError
@@ -51,6 +50,8 @@ def built_once(name: str, needed_bytes: int, build: Callable[[Path], None]) -> P
     target = root / name
     if target.is_dir():
         return target
+    from filelock import FileLock  # not needed once everything is built
+
     move = f"set {CACHE_VARIABLE} to a folder on another disk"
     try:
         root.mkdir(parents=True, exist_ok=True)

@@ -13,6 +13,7 @@ from civilly.types import (
     Detection,
     Engine,
     GenerationOptions,
+    Preparable,
     Text,
     TextScorer,
     Tools,
@@ -28,7 +29,10 @@ UNKNOWN_LOGPROB = -0.3
 
 def create(tools: Tools) -> TunedRewriter:
     """The method; the option ``adapter`` names another adapter's folder."""
-    return TunedRewriter(tools.engine(), str(_folder(tools.options)))
+    engine, adapter = tools.engine(), str(_folder(tools.options))
+    if isinstance(engine, Preparable):
+        engine.prepare(adapter)
+    return TunedRewriter(engine, adapter)
 
 
 def fingerprint(options: Mapping[str, Any]) -> str:
