@@ -6,25 +6,24 @@ comes from rows that no model here was trained on; intervals are 95 % bootstrap 
 
 from __future__ import annotations
 
-import csv
-import gzip
-import json
 import os
 import random
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import numpy as np
 
+from civilly.data.io import read_table
+from civilly.data.pairs import read_authored, read_inputs, read_pairs
 from civilly.data.split import dev_part
 from civilly.detect.language import identify
 from civilly.detect.normalise import Normalised
 from civilly.detect.toxicity import create
-from civilly.languages import CODES, LANGUAGES, NEW_CODES
+from civilly.languages import CODES, LANGUAGES
 from civilly.train.detector_data import held_out
 from civilly.train.disguise import DISGUISES
 from civilly.types import Detection, Text
@@ -41,12 +40,6 @@ NOT_LABELLED_SETS = {"multilingual_hatecheck", "parallel_derived", "multiparadet
 RESAMPLES = 300
 Floats = Any
 detector = create()
-
-
-def rows(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows of a gzipped JSON-lines file."""
-    with gzip.open(path, "rt", encoding="utf-8") as lines:
-        yield from map(json.loads, lines)
 
 
 def detect(texts: Sequence[str], lang: str) -> list[Detection]:
@@ -100,9 +93,8 @@ def table(head: Sequence[str], body: Sequence[Sequence[Any]]) -> str:
 def official_inputs() -> dict[str, list[str]]:
     """The official 2025 test inputs by language."""
     found: dict[str, list[str]] = defaultdict(list)
-    with (DATA / "inputs" / "textdetox2025_test.tsv").open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file, delimiter="\t"):
-            found[row["lang"]].append(row["toxic_sentence"])
+    for given in read_inputs(DATA / "inputs" / "textdetox2025_test.tsv"):
+        found[given.lang].append(given.text)
     return found
 
 
@@ -111,21 +103,18 @@ def clean_sentences(lang: str) -> list[str]:
     path = DATA / "clean" / f"{lang}.jsonl.gz"
     if not path.is_file():
         return []
-    return [r["text"] for r in rows(path) if held_out(r["text"], 20)][:1000]
+    return [r["text"] for r in read_table(path).rows if held_out(r["text"], 20)][:1000]
 
 
 def pairs() -> dict[str, list[tuple[str, str]]]:
     """Dev pairs of the part "eval", and the held-out quarter of the authored pairs."""
     found: dict[str, list[tuple[str, str]]] = defaultdict(list)
-    for row in rows(DATA / "parallel" / "multiparadetox_dev.jsonl.gz"):
-        if dev_part(row["id"]) == "eval":
-            found[row["lang"]].append((row["toxic"], row["neutral"][0]))
-    for lang in NEW_CODES:
-        path = ROOT / "recipes" / "authored_pairs" / f"{lang}.jsonl"
-        for line in path.read_text(encoding="utf-8").splitlines():
-            row = json.loads(line)
-            if held_out(row["toxic"], 25):
-                found[lang].append((row["toxic"], row["neutral"]))
+    dev = read_pairs(DATA / "parallel" / "multiparadetox_dev.jsonl.gz")
+    authored = read_authored(ROOT / "recipes" / "authored_pairs")
+    chosen = [pair for pair in dev if dev_part(pair.id) == "eval"]
+    chosen += [pair for pair in authored if held_out(pair.toxic, 25)]
+    for pair in chosen:
+        found[pair.lang].append((pair.toxic, pair.neutral[0]))
     return found
 
 
@@ -191,7 +180,7 @@ def labelled_section() -> str:
         if name in NOT_LABELLED_SETS:
             continue
         by_language: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        for row in rows(path):
+        for row in read_table(path).rows:
             trained = name in TRAINED_ON or (name == "mlma" and row["lang"] in ("fr", "ar"))
             if not trained or held_out(row["text"], 20):
                 by_language[row["lang"]].append(row)
@@ -215,7 +204,7 @@ def labelled_section() -> str:
 def hatecheck_section() -> str:
     """Multilingual HateCheck by language."""
     by_language: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for row in rows(DATA / "toxicity" / "multilingual_hatecheck.jsonl.gz"):
+    for row in read_table(DATA / "toxicity" / "multilingual_hatecheck.jsonl.gz").rows:
         by_language[row["lang"]].append(row)
     body = []
     for lang, found in sorted(by_language.items()):
@@ -236,7 +225,7 @@ def only_lower_case(text: str, lang: str) -> Normalised:
 def disguised(name: str) -> dict[str, list[str]]:
     """Toxic sides of the eval pairs; every word that the civil side drops is disguised."""
     found: dict[str, list[str]] = defaultdict(list)
-    for row in rows(DATA / "spans" / "multiparadetox_dev_autodiff.jsonl.gz"):
+    for row in read_table(DATA / "spans" / "multiparadetox_dev_autodiff.jsonl.gz").rows:
         if dev_part(row["id"]) != "eval" or not LANGUAGES[row["lang"]].spaces:
             continue
         rng = random.Random(row["id"])
@@ -281,11 +270,15 @@ def span_f1(found: Sequence[Detection], gold: Sequence[Sequence[Sequence[int]]])
 
 def span_section() -> str:
     """Character F1 of the spans."""
-    test = [r for r in rows(DATA / "spans" / "semeval2021_en.jsonl.gz") if r["split"] == "test"]
+    test = [
+        r
+        for r in read_table(DATA / "spans" / "semeval2021_en.jsonl.gz").rows
+        if r["split"] == "test"
+    ]
     scores = span_f1(detect([r["text"] for r in test], "en"), [r["spans"] for r in test])
     body = [["en", "SemEval-2021 test (people)", len(test), rate(scores)]]
     by_language: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for row in rows(DATA / "spans" / "multiparadetox_dev_autodiff.jsonl.gz"):
+    for row in read_table(DATA / "spans" / "multiparadetox_dev_autodiff.jsonl.gz").rows:
         if dev_part(row["id"]) == "eval":
             by_language[row["lang"]].append(row)
     for lang, found in sorted(by_language.items(), key=lambda x: CODES.index(x[0])):

@@ -10,7 +10,6 @@ one run, and how often outputs agree with float32.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import random
 import resource
@@ -22,6 +21,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from civilly.data.pairs import read_inputs
 from civilly.model.adapter import Adapter, shipped_adapter
 from civilly.model.build import embedded_folder, load_text_tokenizer, write_hugging_face
 from civilly.model.ctranslate2_format import write_ctranslate2
@@ -29,16 +29,15 @@ from civilly.model.source import SourceModel, assemble_packaged
 from civilly.model.tokenizer import TextTokenizer, build_tokenizer, merges_of
 from civilly.model.vocabulary import shipped_kept_ids
 from civilly.rewrite.tuned_prompt import MAX_GROWTH, tuned_prompt
+from civilly.types import Text
 
 Decode = Callable[[Sequence[list[int]], Sequence[int]], list[list[int]]]
 RESULTS = Path(__file__).parent / "results"
 
 
-def inputs(data: Path, n: int) -> list[tuple[str, str]]:
-    """``n`` official inputs with their languages, drawn with seed 0."""
-    csv.field_size_limit(10**9)
-    with (data / "inputs/textdetox2025_test.tsv").open(encoding="utf-8", newline="") as file:
-        rows = [(r["toxic_sentence"], r["lang"]) for r in csv.DictReader(file, delimiter="\t")]
+def inputs(data: Path, n: int) -> list[Text]:
+    """``n`` official inputs, drawn with seed 0."""
+    rows = read_inputs(data / "inputs/textdetox2025_test.tsv")
     random.Random(0).shuffle(rows)
     return rows[:n]
 
@@ -207,11 +206,11 @@ CONTESTANTS: dict[str, tuple[str, Callable[[Path, int], Decode]]] = {
 }
 
 
-def work(name: str, folder: Path, rows: Sequence[tuple[str, str]], threads: int) -> dict[str, Any]:
+def work(name: str, folder: Path, rows: Sequence[Text], threads: int) -> dict[str, Any]:
     """Runs one contestant in this process."""
     kind, opener = CONTESTANTS[name]
     tokenizer: TextTokenizer = load_text_tokenizer(folder / f"hf-{kind}")
-    prompts = tokenizer.encode_prompts([tuned_prompt(text, lang) for text, lang in rows])
+    prompts = tokenizer.encode_prompts([tuned_prompt(row.text, row.lang) for row in rows])
     limits = [int(MAX_GROWTH * len(ids)) for ids in prompts]
     began = time.perf_counter()
     decode = opener(folder, threads)

@@ -9,13 +9,14 @@ and after, similarity to the input; and checks that the file is a valid submissi
 from __future__ import annotations
 
 import argparse
-import csv
 import subprocess
 import sys
 import time
 from collections import Counter
 from pathlib import Path
 
+from civilly.data.io import read_table
+from civilly.data.pairs import read_inputs
 from civilly.languages import CODES
 from civilly.pipeline import Toolbox
 from civilly.score.intervals import bootstrap_mean
@@ -24,12 +25,6 @@ from civilly.types import Text
 
 RESULTS = Path(__file__).parent / "results"
 COLUMNS = ["toxic_sentence", "neutral_sentence", "lang"]
-
-
-def read(path: Path) -> list[dict[str, str]]:
-    """Rows of a shared-task file."""
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file, delimiter="\t"))
 
 
 def main() -> None:
@@ -46,15 +41,15 @@ def main() -> None:
     if not arguments.output.exists():
         subprocess.run([*command, "--resume"], check=True)
     seconds = time.perf_counter() - began
-    inputs, outputs = read(source), read(arguments.output)
-    keys = [(row["toxic_sentence"], row["lang"]) for row in inputs]
+    inputs, submission = read_inputs(source), read_table(arguments.output)
+    outputs = submission.rows
     valid = (
-        list(outputs[0]) == COLUMNS
-        and keys == [(row["toxic_sentence"], row["lang"]) for row in outputs]
+        submission.columns == COLUMNS
+        and inputs == [Text(row["toxic_sentence"], row["lang"]) for row in outputs]
         and all(row["neutral_sentence"].strip() for row in outputs)
     )
     detector = Toolbox(None, {}).detector
-    before = detector.detect([Text(r["toxic_sentence"], r["lang"]) for r in outputs])
+    before = detector.detect(inputs)
     after = detector.detect([Text(r["neutral_sentence"], r["lang"]) for r in outputs])
     lines = [
         f"{len(outputs):,} rows, {'valid' if valid else 'NOT VALID'}: same rows, same order, no "

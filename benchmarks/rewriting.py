@@ -17,11 +17,11 @@ from functools import partial
 from pathlib import Path
 
 from civilly import registry
+from civilly.data.pairs import read_authored, read_pairs
 from civilly.data.split import dev_part
 from civilly.languages import CODES
 from civilly.pipeline import Detoxifier, Toolbox
 from civilly.score.intervals import Interval, bootstrap_mean
-from civilly.train.corpus import authored_id, read_rows
 from civilly.types import Text
 
 RESULTS = Path(__file__).parent / "results"
@@ -39,9 +39,9 @@ class Row:
 def held_out(data: Path) -> list[Row]:
     """The ``eval`` part of the dev pairs."""
     return [
-        Row(Text(row["toxic"], row["lang"]), list(row["neutral"]))
-        for row in read_rows(data / "parallel" / "multiparadetox_dev.jsonl.gz")
-        if dev_part(row["id"]) == "eval"
+        Row(Text(pair.toxic, pair.lang), list(pair.neutral))
+        for pair in read_pairs(data / "parallel" / "multiparadetox_dev.jsonl.gz")
+        if dev_part(pair.id) == "eval"
     ]
 
 
@@ -77,10 +77,9 @@ def first_of_each(rows: Sequence[Row], most: int) -> list[Row]:
 def held_out_authored() -> list[Row]:
     """The ``eval`` part of the pairs written for this project (six languages)."""
     return [
-        Row(Text(row["toxic"], path.stem), [row["neutral"]])
-        for path in sorted(AUTHORED.glob("*.jsonl"))
-        for number, row in enumerate(read_rows(path))
-        if dev_part(authored_id(path.stem, number)) == "eval"
+        Row(Text(pair.toxic, pair.lang), list(pair.neutral))
+        for pair in read_authored(AUTHORED)
+        if dev_part(pair.id) == "eval"
     ]
 
 

@@ -9,10 +9,10 @@ after, round trips, and how far the logits of kept tokens differ from the untrim
 from __future__ import annotations
 
 import argparse
-import csv
 import tempfile
 from pathlib import Path
 
+from civilly.data.pairs import read_inputs
 from civilly.languages import CODES
 from civilly.model.build import write_hugging_face
 from civilly.model.source import SourceModel, Vocabulary, assemble_packaged
@@ -61,10 +61,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     arguments = parser.parse_args()
-    with (arguments.data / "inputs/textdetox2025_test.tsv").open(
-        encoding="utf-8", newline=""
-    ) as file:
-        rows = list(csv.DictReader(file, delimiter="\t"))
+    inputs = read_inputs(arguments.data / "inputs/textdetox2025_test.tsv")
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         assemble_packaged(folder / "packaged.gguf")
@@ -79,7 +76,7 @@ def main() -> None:
         ]
         comparable: list[tuple[list[int], list[int]]] = []
         for lang in CODES:
-            texts = [row["toxic_sentence"] for row in rows if row["lang"] == lang]
+            texts = [given.text for given in inputs if given.lang == lang]
             long, short = full.encode_batch(texts), trimmed.encode_batch(texts)
             same = [[kept[i] for i in s] == n for n, s in zip(long, short, strict=True)]
             exact = sum(trimmed.decode(s) == t for s, t in zip(short, texts, strict=True))

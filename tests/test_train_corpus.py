@@ -5,9 +5,10 @@ import json
 
 import pytest
 
+from civilly.data.pairs import Pair
 from civilly.data.split import dev_part
 from civilly.errors import DataError
-from civilly.train.corpus import Pair, build_corpus, evaluation_texts, without_leaks
+from civilly.train.corpus import build_corpus, evaluation_texts, without_leaks
 from civilly.train.harmonise import detokenise, harmonise
 
 
@@ -71,8 +72,8 @@ def test_repeat_and_limit(data):
 
 
 def test_leaks_are_taken_out():
-    pairs = [Pair("1", "en", "You are such a fool, honestly!", "no", "x"),
-             Pair("2", "en", "Quite another sentence here", "no", "x")]  # fmt: skip
+    pairs = [Pair("1", "en", "You are such a fool, honestly!", ("no",), "x"),
+             Pair("2", "en", "Quite another sentence here", ("no",), "x")]  # fmt: skip
     kept, count = without_leaks(pairs, ["you are such a fool honestly"])
     assert [pair.id for pair in kept] == ["2"]
     assert count == 1
@@ -87,7 +88,7 @@ def test_evaluation_texts_hold_the_held_out_rows(data):
 
 
 def test_a_missing_source_is_named(tmp_path):
-    with pytest.raises(DataError, match=r"multiparadetox_dev\.jsonl\.gz does not exist"):
+    with pytest.raises(DataError, match=r"no file .*multiparadetox_dev\.jsonl\.gz"):
         build_corpus(recipe(), tmp_path)
 
 

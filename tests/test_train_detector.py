@@ -86,7 +86,7 @@ def test_learns_the_insult_and_is_deterministic(world):
 
 
 def test_missing_data_says_where_it_was_looked_for(tmp_path):
-    with pytest.raises(DataError, match="CIVILLY_DATA"):
+    with pytest.raises(DataError, match=r"no file .*terms\.jsonl\.gz"):
         train_detector(RECIPE, tmp_path, tmp_path / "out", tmp_path)
 
 

@@ -87,12 +87,12 @@ def test_a_stopped_run_resumes_to_the_same_weights(setting, whole):
 
 
 def test_only_the_answer_carries_loss(setting):
+    from civilly.data.pairs import Pair
     from civilly.model.build import load_text_tokenizer
-    from civilly.train.corpus import Pair
     from civilly.train.sft import IGNORED, encode_pairs
 
     tokenizer = load_text_tokenizer(setting[3])
-    (row,) = encode_pairs([Pair("1", "en", "bad idiot", "bad", "x")], tokenizer)
+    (row,) = encode_pairs([Pair("1", "en", "bad idiot", ("bad",), "x")], tokenizer)
     learned = [label for label in row["labels"] if label != IGNORED]
     assert tokenizer.decode(learned) == "bad"
     assert learned[-1] == tokenizer.special["<eos>"]

@@ -1,4 +1,4 @@
-"""Parallel pairs and labelled texts."""
+"""Parallel pairs, labelled texts, and the inputs of the shared task."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from civilly.data.io import read_table
 from civilly.data.table import Row, Table
 from civilly.data.values import as_json
 from civilly.errors import DataError
+from civilly.types import Text
 
 T = TypeVar("T")
 
@@ -97,6 +98,37 @@ def read_pairs(path: Path) -> list[Pair]:
         )
 
     return _each(table, path, pair)
+
+
+def read_authored(folder: Path) -> list[Pair]:
+    """Reads the pairs written for this project: one file per language, named by its code.
+
+    Their ids are the language and the number of the line, so lines are only ever appended.
+
+    Raises:
+        DataError: Naming file, row and column, if something is missing or of another type.
+    """
+    pairs: list[Pair] = []
+    for path in sorted(folder.glob("*.jsonl")):
+
+        def pair(row: Row, number: int, path: Path = path) -> Pair:
+            row_id = f"authored-{path.stem}-{number - 1:03d}"
+            neutral = (_string(row["neutral"]),)
+            return Pair(row_id, path.stem, _string(row["toxic"]), neutral, "authored")
+
+        pairs += _each(read_table(path), path, pair)
+    return pairs
+
+
+def read_inputs(path: Path) -> list[Text]:
+    """Reads the inputs of the shared task: columns ``toxic_sentence`` and ``lang``.
+
+    Raises:
+        DataError: Naming file, row and column, if something is missing.
+    """
+    table = read_table(path)
+    text, lang = _column(table, path, "toxic_sentence"), _column(table, path, "lang")
+    return _each(table, path, lambda row, _: Text(_string(row[text]), _string(row[lang])))
 
 
 def read_labelled(path: Path) -> list[LabelledText]:

@@ -2,54 +2,21 @@
 
 from __future__ import annotations
 
-import csv
 import difflib
-import gzip
-import json
 import random
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from civilly.data.io import read_table
 from civilly.data.leaks import find_leaks
+from civilly.data.pairs import Pair, read_authored, read_inputs, read_labelled, read_pairs
 from civilly.data.split import dev_part
 from civilly.errors import DataError
 from civilly.languages import CODES, language
 from civilly.train.harmonise import detokenise, harmonise
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """One training example.
-
-    Attributes:
-        id: Where it comes from.
-        lang: Language code.
-        toxic: What the user wrote.
-        neutral: What the model should write.
-        source: Name of the recipe's source.
-    """
-
-    id: str
-    lang: str
-    toxic: str
-    neutral: str
-    source: str
-
-
-def read_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """Rows of a ``.jsonl`` or ``.jsonl.gz`` file."""
-    opener = gzip.open if path.suffix == ".gz" else open
-    try:
-        with opener(path, "rt", encoding="utf-8") as lines:
-            for line in lines:
-                yield json.loads(line)
-    except FileNotFoundError:
-        raise DataError(
-            f"The recipe's source {path} does not exist.", mend="give the data folder with --data"
-        ) from None
 
 
 def _closest(toxic: str, references: Sequence[str]) -> str:
@@ -60,12 +27,12 @@ def _closest(toxic: str, references: Sequence[str]) -> str:
 def _pairs(source: Mapping[str, Any], data: Path, rng: random.Random) -> list[Pair]:
     """Human pairs, harmonised; pairs whose sides share too little are left out as noise."""
     pairs: list[Pair] = []
-    for row in read_rows(data / source["path"]):
-        if str(row.get("split", "")).startswith("overlap"):
+    for row in read_pairs(data / source["path"]):
+        if row.split.startswith("overlap"):
             continue
-        if source.get("dev_split") and dev_part(row["id"]) != "train":
+        if source.get("dev_split") and dev_part(row.id) != "train":
             continue
-        toxic, references = row["toxic"], list(row["neutral"])
+        toxic, references = row.toxic, list(row.neutral)
         if source.get("detokenise"):
             toxic, references = detokenise(toxic), [detokenise(r) for r in references]
             if rng.random() < 0.5:
@@ -73,24 +40,14 @@ def _pairs(source: Mapping[str, Any], data: Path, rng: random.Random) -> list[Pa
         neutral = harmonise(toxic, _closest(toxic, references))
         overlap = difflib.SequenceMatcher(None, toxic, neutral).ratio()
         if neutral and neutral != toxic and overlap >= source.get("least_overlap", 0.3):
-            pairs.append(Pair(row["id"], row["lang"], toxic, neutral, source["name"]))
+            pairs.append(Pair(row.id, row.lang, toxic, (neutral,), source["name"]))
     return pairs
 
 
 def _authored(source: Mapping[str, Any], data: Path, rng: random.Random) -> list[Pair]:
     """Pairs written for this project; the ``eval`` part by hash is held out."""
-    pairs = []
-    for path in sorted(Path(source["path"]).glob("*.jsonl")):
-        for number, row in enumerate(read_rows(path)):
-            row_id = authored_id(path.stem, number)
-            if dev_part(row_id) != "eval":
-                pairs.append(Pair(row_id, path.stem, row["toxic"], row["neutral"], source["name"]))
-    return pairs
-
-
-def authored_id(lang: str, number: int) -> str:
-    """The id of a pair of ``recipes/authored_pairs``, on which its split hangs."""
-    return f"authored-{lang}-{number:03d}"
+    pairs = read_authored(Path(source["path"]))
+    return [replace(p, source=source["name"]) for p in pairs if dev_part(p.id) != "eval"]
 
 
 def _clean_by_language(source: Mapping[str, Any], data: Path) -> dict[str, list[str]]:
@@ -100,10 +57,10 @@ def _clean_by_language(source: Mapping[str, Any], data: Path) -> dict[str, list[
     for lang in source.get("languages", CODES):
         path = data / "clean" / f"{lang}.jsonl.gz"
         if path.exists():
-            clean[lang] = [r["text"] for r in read_rows(path) if r["source"] in allowed]
+            clean[lang] = [r["text"] for r in read_table(path).rows if r["source"] in allowed]
     for entry in source.get("clean_labelled", []):
-        rows = [r for r in read_rows(data / entry["path"]) if r["label"] == 0]
-        clean.setdefault(entry["lang"], []).extend(r["text"] for r in rows)
+        labelled = read_labelled(data / entry["path"])
+        clean.setdefault(entry["lang"], []).extend(r.text for r in labelled if r.label == 0)
     return clean
 
 
@@ -111,7 +68,7 @@ def _terms_by_language(source: Mapping[str, Any], data: Path) -> dict[str, list[
     """Insults from the licensed word lists; words of one list alone only where told."""
     licensed, alone = set(source["term_sources"]), set(source["single_source_languages"])
     terms: dict[str, list[str]] = {}
-    for row in read_rows(data / "lexicons" / "terms.jsonl.gz"):
+    for row in read_table(data / "lexicons" / "terms.jsonl.gz").rows:
         listed = licensed.intersection(row["sources"])
         enough = len(row["sources"]) > 1 or row["lang"] in alone
         if listed and enough and len(row["term"].encode()) >= 3 and len(row["term"].split()) <= 2:
@@ -168,7 +125,7 @@ def _insertions(source: Mapping[str, Any], data: Path, rng: random.Random) -> li
             if rng.random() < 0.3:  # chat is rarely punctuated like read-aloud prose
                 text = text.rstrip(".。").lower()
             toxic = _insert(text, _disguise(rng.choice(vocabulary), rng), lang, rng)
-            pairs.append(Pair(f"insert-{lang}-{number}", lang, toxic, text, source["name"]))
+            pairs.append(Pair(f"insert-{lang}-{number}", lang, toxic, (text,), source["name"]))
     return pairs
 
 
@@ -177,7 +134,7 @@ def _copies(source: Mapping[str, Any], data: Path, rng: random.Random) -> list[P
     pairs = []
     for lang, texts in _clean_by_language(source, data).items():
         for number, text in enumerate(rng.sample(texts, min(source["per_language"], len(texts)))):
-            pairs.append(Pair(f"copy-{lang}-{number}", lang, text, text, source["name"]))
+            pairs.append(Pair(f"copy-{lang}-{number}", lang, text, (text,), source["name"]))
     return pairs
 
 
@@ -215,22 +172,14 @@ def build_corpus(recipe: Mapping[str, Any], data: Path) -> list[Pair]:
 
 def evaluation_texts(data: Path, authored: Path | None) -> list[str]:
     """Toxic sides that no training may see: all held-out pairs and the official inputs."""
-    texts = [
-        row["toxic"]
-        for row in read_rows(data / "parallel" / "multiparadetox_dev.jsonl.gz")
-        if dev_part(row["id"]) != "train"
-    ]
-    for path in sorted(authored.glob("*.jsonl")) if authored else ():
-        texts += [
-            row["toxic"]
-            for number, row in enumerate(read_rows(path))
-            if dev_part(authored_id(path.stem, number)) == "eval"
-        ]
+    dev = read_pairs(data / "parallel" / "multiparadetox_dev.jsonl.gz")
+    texts = [pair.toxic for pair in dev if dev_part(pair.id) != "train"]
+    if authored:
+        texts += [p.toxic for p in read_authored(authored) if dev_part(p.id) == "eval"]
     for name in ("textdetox2025_dev.tsv", "textdetox2025_test.tsv"):
         path = data / "inputs" / name
         if path.exists():
-            with path.open(encoding="utf-8", newline="") as lines:
-                texts += [row["toxic_sentence"] for row in csv.DictReader(lines, delimiter="\t")]
+            texts += [given.text for given in read_inputs(path)]
     return texts
 
 

@@ -6,19 +6,18 @@ say which. Held-out rows are chosen by hash and are never returned here.
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import json
 import random
 from collections import Counter
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from civilly.data.io import read_table
+from civilly.data.pairs import read_authored, read_labelled, read_pairs
 from civilly.data.split import dev_part
 from civilly.detect.normalise import normalise
-from civilly.errors import DataError
 from civilly.languages import CODES, language
 from civilly.train.disguise import DISGUISES
 
@@ -48,23 +47,6 @@ class Example:
 def held_out(text: str, percent: int) -> bool:
     """Whether a text belongs to the held-out ``percent`` of its set, by its SHA-1."""
     return int(hashlib.sha1(text.encode("utf-8", "replace")).hexdigest(), 16) % 100 < percent
-
-
-def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows of a (gzipped) JSON-lines file.
-
-    Raises:
-        DataError: If the file is missing.
-    """
-    if not path.is_file():
-        raise DataError(
-            f"The training data {path} is missing.",
-            mend="set CIVILLY_DATA to the folder that holds parallel/, toxicity/ and clean/",
-        )
-    opener = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "rt", encoding="utf-8") as lines:
-        for line in lines:
-            yield json.loads(line)
 
 
 def _aside(text: str) -> bool:
@@ -135,28 +117,24 @@ class TrainingData:
         for name, entry in self._recipe["pairs"].items():
             if lang not in entry["langs"]:
                 continue
-            rows = [
-                row
-                for row in read_jsonl(self._data / "parallel" / f"{name}.jsonl.gz")
-                if row["lang"] == lang
-                and not row["split"].startswith("overlap")
-                and (name != "multiparadetox_dev" or dev_part(row["id"]) == "train")
+            pairs = [
+                pair
+                for pair in read_pairs(self._data / "parallel" / f"{name}.jsonl.gz")
+                if pair.lang == lang
+                and not pair.split.startswith("overlap")
+                and (name != "multiparadetox_dev" or dev_part(pair.id) == "train")
             ]
-            rows = _at_most(rows, entry.get("limit"), rng)
             found += [
-                Example(row["toxic"], True, entry["weight"], row["neutral"][0], entry["core"])
-                for row in rows
-                if row["neutral"]
+                Example(pair.toxic, True, entry["weight"], pair.neutral[0], entry["core"])
+                for pair in _at_most(pairs, entry.get("limit"), rng)
+                if pair.neutral
             ]
-        authored = self._authored / "authored_pairs" / f"{lang}.jsonl"
-        if authored.is_file():
-            weight = self._recipe["authored"]["weight"]
-            found += [
-                Example(row["toxic"], True, weight, row["neutral"], core=True)
-                for row in read_jsonl(authored)
-                if not held_out(row["toxic"], self._recipe["authored"]["held_out_percent"])
-            ]
-        return found
+        authored = self._recipe["authored"]
+        return found + [
+            Example(pair.toxic, True, authored["weight"], pair.neutral[0], core=True)
+            for pair in read_authored(self._authored / "authored_pairs")
+            if pair.lang == lang and not held_out(pair.toxic, authored["held_out_percent"])
+        ]
 
     def _labelled(self, lang: str, rng: random.Random) -> list[Example]:
         percent = self._recipe["held_out_percent"]
@@ -166,11 +144,11 @@ class TrainingData:
                 continue
             rows = [
                 row
-                for row in read_jsonl(self._data / "toxicity" / f"{name}.jsonl.gz")
-                if row["lang"] == lang and not held_out(row["text"], percent)
+                for row in read_labelled(self._data / "toxicity" / f"{name}.jsonl.gz")
+                if row.lang == lang and not held_out(row.text, percent)
             ]
             rows = _at_most(rows, entry.get("limit"), rng)
-            found += [Example(row["text"], row["label"] == 1, entry["weight"]) for row in rows]
+            found += [Example(row.text, row.label == 1, entry["weight"]) for row in rows]
         return found
 
     def _clean(self, lang: str, rng: random.Random) -> list[Example]:
@@ -184,7 +162,7 @@ class TrainingData:
         weight = self._recipe["authored"]["benign_weight"]
         return [
             Example(row["text"], False, weight, core=True)
-            for row in read_jsonl(self._authored / "benign_sentences.jsonl")
+            for row in read_table(self._authored / "benign_sentences.jsonl").rows
             if row["lang"] == lang
         ]
 
@@ -198,24 +176,24 @@ class TrainingData:
             return []
         return [
             row["text"]
-            for row in read_jsonl(self._data / "clean" / f"{lang}.jsonl.gz")
+            for row in read_table(self._data / "clean" / f"{lang}.jsonl.gz").rows
             if row["source"] in entry["sources"]
             and not held_out(row["text"], self._recipe["held_out_percent"])
         ]
 
     def span_rows(self, lang: str) -> list[tuple[str, list[tuple[int, int]]]]:
         """Texts of the dev part "tune" with the stretches that their civil side replaces."""
-        rows = read_jsonl(self._data / "spans" / "multiparadetox_dev_autodiff.jsonl.gz")
+        table = read_table(self._data / "spans" / "multiparadetox_dev_autodiff.jsonl.gz")
         return [
             (row["text"], [(start, end) for start, end in row["spans"]])
-            for row in rows
+            for row in table.rows
             if row["lang"] == lang and dev_part(row["id"]) == "tune"
         ]
 
     def _read_terms(self) -> dict[str, list[str]]:
         allowed = set(self._recipe["lexicon"]["sources"])
         terms: dict[str, list[str]] = {code: [] for code in CODES}
-        for row in read_jsonl(self._data / "lexicons" / "terms.jsonl.gz"):
+        for row in read_table(self._data / "lexicons" / "terms.jsonl.gz").rows:
             if allowed & set(row["sources"]) and row["lang"] in terms:
                 terms[row["lang"]].append(row["term"])
         return terms

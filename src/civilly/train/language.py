@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from civilly.data.io import read_table
+from civilly.data.pairs import read_authored
 from civilly.data.split import dev_part
 from civilly.detect.language import (
     BITS,
@@ -19,7 +21,7 @@ from civilly.detect.language import (
     bucket_counts,
 )
 from civilly.errors import MissingExtraError
-from civilly.train.detector_data import held_out, read_jsonl
+from civilly.train.detector_data import held_out
 
 _RUSSIAN_LETTERS = str.maketrans("әөүҗңһӘӨҮҖҢҺ", "эоужнхЭОУЖНХ")
 """How Tatar is typed on a Russian keyboard."""
@@ -81,13 +83,12 @@ def _texts(
         if code not in entry["langs"]:
             continue
         path = data_dir / entry["folder"] / f"{entry['file'].format(lang=code)}.jsonl.gz"
-        rows = [row for row in read_jsonl(path) if row["lang"] == code and _trainable(row, recipe)]
+        rows = [r for r in read_table(path).rows if r["lang"] == code and _trainable(r, recipe)]
         texts = [text for row in rows for text in _sides(row)]
         found += rng.sample(texts, min(entry["limit"], len(texts)))
-    authored = authored_dir / "authored_pairs" / f"{code}.jsonl"
-    if authored.is_file():
-        pairs = [row for row in read_jsonl(authored) if not held_out(row["toxic"], 25)]
-        found += [text for row in pairs for text in _sides(row)] * recipe["authored_copies"]
+    pairs = [pair for pair in read_authored(authored_dir / "authored_pairs") if pair.lang == code]
+    sides = [text for p in pairs if not held_out(p.toxic, 25) for text in (p.toxic, *p.neutral)]
+    found += sides * recipe["authored_copies"]
     if code == "tt":
         found += [text.translate(_RUSSIAN_LETTERS) for text in found]
     rng.shuffle(found)

@@ -29,7 +29,7 @@ def encode_pairs(corpus: Sequence[Pair], tokenizer: TextTokenizer) -> list[dict[
     """``input_ids`` and ``labels`` of each pair; only the answer and its end carry loss."""
     end = tokenizer.special["<eos>"]
     prompts = tokenizer.encode_prompts([tuned_prompt(pair.toxic, pair.lang) for pair in corpus])
-    answers = tokenizer.encode_batch([pair.neutral for pair in corpus])
+    answers = tokenizer.encode_batch([pair.neutral[0] for pair in corpus])
     rows = []
     for prompt, neutral in zip(prompts, answers, strict=True):
         answer = [*neutral, end]

@@ -7,10 +7,11 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from civilly.data.io import read_table
+from civilly.data.pairs import read_pairs
 from civilly.model.source import SourceModel, Vocabulary, assemble_packaged
 from civilly.model.tokenizer import build_tokenizer, merges_of
 from civilly.model.vocabulary import close_over_merges, pack
-from civilly.train.corpus import read_rows
 
 KEPT = 46_000
 """Tokens chosen by frequency; closing them over merges and bytes adds about 3,600."""
@@ -25,11 +26,11 @@ def texts_by_language(data: Path) -> Iterator[tuple[str, str]]:
     The official inputs are left out so that what trimming costs can be measured on them.
     """
     for path in sorted((data / "parallel").glob("*.jsonl.gz")):
-        for row in read_rows(path):
-            yield from ((row["lang"], text) for text in [row["toxic"], *row["neutral"]])
+        for pair in read_pairs(path):
+            yield from ((pair.lang, text) for text in [pair.toxic, *pair.neutral])
     for folder in ("toxicity", "clean"):
         for path in sorted((data / folder).glob("*.jsonl.gz")):
-            yield from ((row["lang"], row["text"]) for row in read_rows(path))
+            yield from ((row["lang"], row["text"]) for row in read_table(path).rows)
     for path in sorted((data / "lexicons" / "textdetox").glob("*.txt")):
         for line in path.read_text("utf-8").split("\n")[:LEXICON_LINES]:
             yield path.stem, line
