@@ -5,6 +5,7 @@ import os
 import time
 
 import pytest
+from filelock import FileLock
 
 from civilly.errors import CacheError
 from civilly.model import cache
@@ -77,6 +78,51 @@ def test_two_processes_at_once_build_one_folder():
     assert len(set(folders)) == 1
     made_by = cache.cache_folder() / "thing-6" / "made-by"
     assert len(made_by.read_text().splitlines()) == 1
+
+
+def builds(**days):
+    """Builds, each last used so many days ago."""
+    made = {
+        name: cache.built_once(name.replace("_", "-"), 1, lambda f: (f / "x").write_text("1"))
+        for name in days
+    }
+    for name, folder in made.items():
+        os.utime(folder, (time.time() - days[name] * 86_400,) * 2)
+
+
+def folders():
+    return {path.name for path in cache.cache_folder().iterdir() if path.is_dir()}
+
+
+def test_stale_builds_make_room_for_new_ones():
+    builds(other_1=30, thing_a=9, thing_b=8, thing_c=7, thing_used=0.5, thing_also=0.6)
+    cache.built_once("thing-new", 1, lambda f: None)
+    assert folders() == {"other-1", "thing-used", "thing-also", "thing-new"}
+    assert (cache.cache_folder() / "thing-used" / "x").exists()
+
+
+def test_two_builds_of_a_kind_stay_however_old():
+    builds(thing_a=90, thing_b=80, thing_c=70)
+    cache.built_once("thing-new", 1, lambda f: None)
+    assert folders() == {"thing-c", "thing-new"}
+
+
+def test_using_a_build_keeps_it():
+    builds(thing_a=9, thing_b=8, thing_c=7)
+    assert cache.built("thing-a") == cache.cache_folder() / "thing-a"
+    cache.built_once("thing-new", 1, lambda f: None)
+    assert folders() == {"thing-a", "thing-new"}
+    assert cache.built("thing-b") is None
+
+
+def test_what_a_killed_build_left_is_removed_but_not_one_at_work():
+    root = cache.cache_folder()
+    for name in ("thing-killed", "thing-working"):
+        (root / f"{name}.building").mkdir(parents=True)
+        (root / f"{name}.building" / "packaged.gguf").write_text("half")
+    with FileLock(root / "thing-working.lock"):
+        cache.built_once("thing-new", 1, lambda f: None)
+    assert folders() == {"thing-working.building", "thing-new"}
 
 
 def test_fingerprint_depends_on_every_part_and_their_borders():

@@ -161,7 +161,8 @@ class Detoxifier:
                 strict=True)
         )  # fmt: skip
         outputs = self._joined(texts, parts, choices)
-        return self._results(texts, codes, outputs, parts, choices)
+        before = self._detected(texts, codes, parts, found)
+        return self._results(texts, codes, outputs, before, parts, choices)
 
     def _languages(self, texts: Sequence[str], langs: str | Sequence[str]) -> list[str]:
         given = [langs] * len(texts) if isinstance(langs, str) else list(langs)
@@ -212,18 +213,32 @@ class Detoxifier:
             rows[part.row].append(part.left + (chosen.text if chosen else part.core) + part.right)
         return ["".join(row) if row else text for row, text in zip(rows, texts, strict=True)]
 
+    def _detected(
+        self,
+        texts: Sequence[str],
+        codes: list[str],
+        parts: list[_Part],
+        found: list[Detection],
+    ) -> list[Detection]:
+        """Detections on the whole inputs; on those of one part they were made already."""
+        known = {p.row: d for p, d in zip(parts, found, strict=True) if p.core == texts[p.row]}
+        rest = [row for row in range(len(texts)) if row not in known]
+        detections = self._tools.detector.detect([Text(texts[i], codes[i]) for i in rest])
+        known.update(zip(rest, detections, strict=True))
+        return [known[row] for row in range(len(texts))]
+
     def _results(
         self,
         texts: Sequence[str],
         codes: list[str],
         outputs: list[str],
+        before: list[Detection],
         parts: list[_Part],
         choices: Mapping[int, Choice],
     ) -> list[Rewrite]:
         """The last word on safety: no output may be more toxic than its input."""
-        detector = self._tools.detector
-        before = detector.detect([Text(t, c) for t, c in zip(texts, codes, strict=True)])
-        after = detector.detect([Text(o, c) for o, c in zip(outputs, codes, strict=True)])
+        written = [Text(o, c) for o, c in zip(outputs, codes, strict=True)]
+        after = self._tools.detector.detect(written)
         of_row: dict[int, list[Choice]] = {}
         for i, part in enumerate(parts):
             if i in choices:

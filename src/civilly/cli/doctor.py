@@ -132,6 +132,7 @@ def _cache() -> dict[str, Any]:
         "size_mb": round(_size(folder) / 1e6, 1),
         "writable": os.access(present, os.W_OK),
         "free_gb": round(shutil.disk_usage(present).free / 1e9, 1),
+        "clear": f"delete {folder}; what is needed is built again at the next use",
     }
 
 

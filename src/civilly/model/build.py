@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 
 from civilly.errors import ModelError
 from civilly.model.adapter import WEIGHTS_FILE, Adapter
-from civilly.model.cache import built_once, cache_folder, fingerprint
+from civilly.model.cache import built, built_once, fingerprint
 from civilly.model.ctranslate2_format import Precision, write_ctranslate2
 from civilly.model.source import (
     Architecture,
@@ -108,8 +108,7 @@ def embedded_if_built(adapter: Path | None = None, precision: Precision = "int8"
         MissingExtraError: If the model package is not installed.
         ModelError: If there is no such adapter.
     """
-    folder = cache_folder() / _embedded_name(adapter, precision)
-    return folder if folder.is_dir() else None
+    return built(_embedded_name(adapter, precision))
 
 
 def _embedded_name(adapter: Path | None, precision: Precision) -> str:
