@@ -71,7 +71,12 @@ def fake_training(calls: list[Any], name: str) -> Callable[..., None]:
 
 def test_train_calls_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[Any] = []
-    for module, name in (("sft", "train_sft"), ("detector", "train_detector")):
+    for module, name in (
+        ("sft", "train_sft"),
+        ("detector", "train_detector"),
+        ("language", "train_language"),
+        ("vocabulary", "write_vocabulary"),
+    ):
         made = ModuleType(f"civilly.train.{module}")
         setattr(made, name, fake_training(calls, name))
         monkeypatch.setitem(sys.modules, made.__name__, made)
@@ -79,9 +84,13 @@ def test_train_calls_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     recipe.write_text("seed = 3\n")
     run("train", "sft", recipe, "-o", out, "--data", tmp_path, "--resume")
     run("train", "detector", recipe, "--out", out, "--data", tmp_path)
+    run("train", "language", recipe, "-o", out, "--data", tmp_path)
+    run("train", "vocabulary", "-o", out, "--data", tmp_path)
     assert calls == [
         ("train_sft", recipe, tmp_path, out, {"resume": True}),
         ("train_detector", {"seed": 3}, tmp_path, out, tmp_path, {}),
+        ("train_language", {"seed": 3}, tmp_path, out, tmp_path, {}),
+        ("write_vocabulary", tmp_path, out, {}),
     ]
     recipe.write_text("seed =\n")
     with pytest.raises(CivillyError, match=r"r\.toml.* is not TOML"):

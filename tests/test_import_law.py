@@ -85,6 +85,16 @@ def test_no_module_is_too_long() -> None:
     assert {name: length for name, length in lengths.items() if length > 400} == {}
 
 
+def test_every_module_says_in_one_line_what_it_is_for() -> None:
+    silent = []
+    for path in modules():
+        documentation = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+        first = documentation.split("\n")[0]
+        if not first.endswith(".") or len(first.split()) < 3:
+            silent.append(f"{path.relative_to(PACKAGE)}: {first!r}")
+    assert silent == []
+
+
 def test_the_folder_listing_shows_the_way() -> None:
     assert not [path for path in modules() if path.stem in {"utils", "helpers", "common", "misc"}]
     for folder in {path.parent for path in modules()}:

@@ -21,6 +21,14 @@ if TYPE_CHECKING:
 STDIN = Path("-")
 
 
+def complete_entry(room: str, incomplete: str) -> list[tuple[str, str]]:
+    """What a room of the registry holds, for shell completion, with the summaries."""
+    from civilly import registry
+
+    offered = registry.entries(room)
+    return [(entry.name, entry.summary) for entry in offered if entry.name.startswith(incomplete)]
+
+
 def complete_language(incomplete: str) -> list[tuple[str, str]]:
     """Language codes for shell completion, with their names."""
     from civilly.languages import LANGUAGES

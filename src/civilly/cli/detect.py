@@ -15,6 +15,7 @@ from civilly.cli._source import (
     Source,
     TextArgument,
     TextColumnOption,
+    complete_entry,
     open_source,
     settled_languages,
 )
@@ -31,10 +32,7 @@ civilly detect comments.tsv -o found.jsonl"""
 
 def complete_detector(incomplete: str) -> list[tuple[str, str]]:
     """Detectors for shell completion, with their summaries."""
-    from civilly import registry
-
-    offered = registry.entries("detect")
-    return [(entry.name, entry.summary) for entry in offered if entry.name.startswith(incomplete)]
+    return complete_entry("detect", incomplete)
 
 
 def add_to(app: typer.Typer) -> None:

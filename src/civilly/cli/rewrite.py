@@ -16,6 +16,7 @@ from civilly.cli._source import (
     Source,
     TextArgument,
     TextColumnOption,
+    complete_entry,
     open_source,
 )
 from civilly.errors import CivillyError, DataError
@@ -34,21 +35,14 @@ civilly rewrite comments.tsv -o civil.tsv --resume
 cat comments.txt | civilly rewrite - --lang en --json"""
 
 
-def _complete(room: str, incomplete: str) -> list[tuple[str, str]]:
-    from civilly import registry
-
-    offered = registry.entries(room)
-    return [(entry.name, entry.summary) for entry in offered if entry.name.startswith(incomplete)]
-
-
 def complete_method(incomplete: str) -> list[tuple[str, str]]:
     """Rewriting methods for shell completion, with their summaries."""
-    return _complete("rewrite", incomplete)
+    return complete_entry("rewrite", incomplete)
 
 
 def complete_engine(incomplete: str) -> list[tuple[str, str]]:
     """Engines for shell completion, with their summaries."""
-    return _complete("engines", incomplete)
+    return complete_entry("engines", incomplete)
 
 
 def add_to(app: typer.Typer) -> None:

@@ -1,4 +1,4 @@
-"""``civilly train``: makes an adapter or a detector from a recipe."""
+"""``civilly train``: makes what ships as weights, each from a recipe or the data alone."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DataOption = Annotated[
 OutOption = Annotated[Path, typer.Option("--output", "--out", "-o", help="Folder for the result.")]
 
 trainings = typer.Typer(
-    help="Train an adapter or a detector from a recipe.",
+    help="Train an adapter, a detector or a language model; choose the vocabulary.",
     no_args_is_help=True,
     epilog="Example: civilly train sft recipes/tuned.toml -o runs/tuned",
 )
@@ -85,3 +85,34 @@ def detector(
 
         train_detector(_read_recipe(recipe), data_folder(data), output, recipe.parent)
     _console.note(f"done: {output}")
+
+
+@trainings.command(epilog="Example: civilly train language recipes/language.toml -o runs/language")
+def language(
+    recipe: RecipeArgument,
+    output: OutOption,
+    data: DataOption = None,
+    debug: _console.DebugOption = False,
+) -> None:
+    """Train what tells apart the languages that share a script."""
+    from civilly.data.pairs import data_folder
+
+    with _needing_extra("Training the language model"):
+        from civilly.train.language import train_language
+
+        train_language(_read_recipe(recipe), data_folder(data), output, recipe.parent)
+    _console.note(f"done: {output}")
+
+
+@trainings.command(epilog="Example: civilly train vocabulary -o runs/kept_tokens.safetensors")
+def vocabulary(
+    output: Annotated[Path, typer.Option("--output", "-o", help="File for the list.")],
+    data: DataOption = None,
+    debug: _console.DebugOption = False,
+) -> None:
+    """Choose the tokens that the trimmed model keeps."""
+    from civilly.data.pairs import data_folder
+    from civilly.train.vocabulary import write_vocabulary
+
+    kept = write_vocabulary(data_folder(data), output)
+    _console.note(f"done: {output}, {kept} tokens")

@@ -153,7 +153,7 @@ class Identifier:
         except (OSError, KeyError, SafetensorError) as error:
             raise ModelError(
                 f"The language model {path.name} cannot be read ({error}).",
-                mend="reinstall civilly, or train the model again",
+                mend="reinstall civilly, or train the model again: civilly train language",
             ) from error
         return cls(cascades)
 

@@ -8,17 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from civilly.data.pairs import Pair
 from civilly.errors import CivillyError, MissingExtraError
 from civilly.model.adapter import CONFIG_FILE, WEIGHTS_FILE
 from civilly.model.tokenizer import TextTokenizer
 from civilly.rewrite.tuned_prompt import tuned_prompt
-from civilly.train.corpus import (
-    Pair,
-    build_corpus,
-    count_by_source,
-    evaluation_texts,
-    without_leaks,
-)
+from civilly.train.corpus import build_corpus, count_by_source, evaluation_texts, without_leaks
 
 BASE_NAME = "civilly: trimmed gemma-3-270m"
 IGNORED = -100
