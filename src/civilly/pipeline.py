@@ -21,6 +21,7 @@ from civilly.types import (
     Engine,
     Rewrite,
     Rewriter,
+    SecondLook,
     Selector,
     Text,
 )
@@ -184,7 +185,30 @@ class Detoxifier:
         ]
         if self._fallback is not None:
             self._add_fallback(texts, detections, candidates)
-        return self._selector.select(texts, detections, candidates)
+        choices = self._selector.select(texts, detections, candidates)
+        if isinstance(self._rewriter, SecondLook):
+            self._look_again(texts, detections, candidates, choices)
+        return choices
+
+    def _look_again(
+        self,
+        texts: list[Text],
+        detections: list[Detection],
+        candidates: list[list[Candidate]],
+        choices: list[Choice],
+    ) -> None:
+        """Asks the method for more where the selector is not satisfied, and chooses anew there."""
+        assert isinstance(self._rewriter, SecondLook)
+        poor = [i for i, choice in enumerate(choices) if not self._selector.satisfied(choice)]
+        more = self._rewriter.look_again([texts[i] for i in poor], [detections[i] for i in poor])
+        for i, found in zip(poor, more, strict=True):
+            known = {candidate.text for candidate in candidates[i]}
+            candidates[i] += [c for c in found if c.text not in known]
+        again = self._selector.select(
+            [texts[i] for i in poor], [detections[i] for i in poor], [candidates[i] for i in poor]
+        )
+        for i, choice in zip(poor, again, strict=True):
+            choices[i] = choice
 
     def _add_fallback(
         self, texts: list[Text], detections: list[Detection], candidates: list[list[Candidate]]

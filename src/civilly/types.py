@@ -237,6 +237,21 @@ class Preparable(Protocol):
 
 
 @runtime_checkable
+class Brancher(Protocol):
+    """An engine that can also take other turns than its best one at a given place."""
+
+    def branch(
+        self, prompts: Sequence[Prompt], n: int, max_new_tokens: int, adapter: str | None = None
+    ) -> list[list[Generation]]:
+        """The beginnings of up to ``n`` continuations of each prompt, most likely first.
+
+        They begin with the ``n`` most likely different tokens and then go on greedily, for at most
+        ``max_new_tokens``.
+        """
+        ...
+
+
+@runtime_checkable
 class Detector(Protocol):
     """Finds toxicity."""
 
@@ -262,6 +277,17 @@ class CandidateScorer(Protocol):
 
     def score(self, texts: Sequence[Text], proposals: Sequence[str]) -> list[float]:
         """Mean natural log probability per token of each proposal, in order."""
+        ...
+
+
+@runtime_checkable
+class SecondLook(Protocol):
+    """A rewriter that can try harder where its first candidates were poor."""
+
+    def look_again(
+        self, texts: Sequence[Text], detections: Sequence[Detection]
+    ) -> list[list[Candidate]]:
+        """Further candidates per text (possibly none), in order; dearer ones than the first."""
         ...
 
 
@@ -304,6 +330,10 @@ class Selector(Protocol):
 
     def worth_trying(self, detection: Detection) -> bool:
         """Whether a text is toxic enough to be rewritten at all."""
+        ...
+
+    def satisfied(self, choice: Choice) -> bool:
+        """Whether a choice is so good that looking for more candidates is not worth it."""
         ...
 
     def select(

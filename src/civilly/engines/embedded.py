@@ -26,6 +26,8 @@ BATCH_TOKENS = 1_536
 """The most prompt tokens in one batch: with its answer, a token keeps 37 kB of keys and values."""
 WINDOW = 512
 """Sliding window of Gemma 3 270M, in tokens."""
+LEAST_BRANCH_PROBABILITY = 0.01
+"""A first token that the model finds less likely than this is no other turn worth taking."""
 SCORED_LOGITS = 6_000_000
 """The most logits that one scoring batch may hold (24 MB)."""
 
@@ -85,6 +87,12 @@ class EmbeddedEngine:
     ) -> list[float]:
         """Scores given texts; see `civilly.types.TextScorer`."""
         return self.model(adapter).logprobs(prompts, texts)
+
+    def branch(
+        self, prompts: Sequence[Prompt], n: int, max_new_tokens: int, adapter: str | None = None
+    ) -> list[list[Generation]]:
+        """Other turns at the end of each prompt; see `civilly.types.Brancher`."""
+        return self.model(adapter).branch(prompts, n, max_new_tokens)
 
 
 class LoadedModel:
@@ -185,6 +193,52 @@ class LoadedModel:
             if cut >= 0:
                 text, finished = text[:cut], True
         return Generation(text, score, finished)
+
+    def branch(
+        self, prompts: Sequence[Prompt], n: int, max_new_tokens: int
+    ) -> list[list[Generation]]:
+        """Beginnings of continuations that differ in their first token.
+
+        Args:
+            prompts: What to continue; a prompt may end inside the answer.
+            n: The most continuations per prompt.
+            max_new_tokens: Tokens after which a continuation is broken off.
+
+        Returns:
+            Per prompt 1 to ``n`` generations, most likely first token first.
+        """
+        encoded = self.tokenizer.encode_prompts(prompts)
+        # In batches of equal lengths, no part of a prompt is read token by token.
+        batches = list(equal_lengths([len(row) for row in encoded], BATCH_TOKENS // n))
+        running = [
+            self._generator.generate_batch(
+                [[self.tokenizer.piece(token) for token in encoded[i]] for i in batch],
+                num_hypotheses=n,
+                return_alternatives=True,
+                min_alternative_expansion_prob=LEAST_BRANCH_PROBABILITY,
+                # With alternatives, CTranslate2 counts the prompt as well.
+                max_length=len(encoded[batch[0]]) + max_new_tokens,
+                include_prompt_in_result=False,
+                return_scores=True,
+                return_end_token=True,
+                asynchronous=True,
+            )
+            for batch in batches
+        ]
+        results: list[list[Generation]] = [[] for _ in prompts]
+        for batch, outputs in zip(batches, running, strict=True):
+            for i, output in zip(batch, outputs, strict=True):
+                decoded = output.result()
+                results[i] = [
+                    self._beginning(list(ids), float(total))
+                    for ids, total in zip(decoded.sequences_ids, decoded.scores, strict=True)
+                ]
+        return results
+
+    def _beginning(self, ids: list[int], total: float) -> Generation:
+        finished = bool(ids) and ids[-1] == self.tokenizer.special["<eos>"]
+        text = self.tokenizer.decode(ids[:-1] if finished else ids)
+        return Generation(text, total / max(1, len(ids)), finished)
 
     def logprobs(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> list[float]:
         """Mean natural log probability per token of each text after its prompt.

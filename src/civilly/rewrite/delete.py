@@ -55,7 +55,7 @@ def delete_spans(text: str, spans: Sequence[Span]) -> str:
         spans: Stretches to cut, in any order. Overlaps count once; what lies outside the text is
             ignored.
     """
-    cuts = _merged(text, spans)
+    cuts = merge_spans(text, spans)
     ends = [0, *(end for _, end in cuts)]
     starts = [*(start for start, _ in cuts), len(text)]
     first, *others = [text[end:start] for end, start in zip(ends, starts, strict=True)]
@@ -65,8 +65,8 @@ def delete_spans(text: str, spans: Sequence[Span]) -> str:
     return rest
 
 
-def _merged(text: str, spans: Sequence[Span]) -> list[tuple[int, int]]:
-    """Cuts in order; those with nothing but spaces and commas between them are one."""
+def merge_spans(text: str, spans: Sequence[Span]) -> list[tuple[int, int]]:
+    """Start and end of the cuts in order; those with only spaces and commas between are one."""
     cuts: list[tuple[int, int]] = []
     for span in sorted(spans, key=lambda each: (each.start, each.end)):
         start, end = max(0, span.start), min(len(text), span.end)

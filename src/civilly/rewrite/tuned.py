@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from civilly.model.adapter import adapter_digest, shipped_adapter
+from civilly.rewrite.branching import forks
 from civilly.rewrite.tuned_prompt import tuned_prompt
 from civilly.types import (
+    Brancher,
     Candidate,
     Detection,
+    Detector,
     Engine,
     GenerationOptions,
     Preparable,
+    Prompt,
+    Segment,
     Text,
     TextScorer,
     Tools,
@@ -25,6 +31,12 @@ LONGEST_TEXT = 2_000
 """Characters; longer texts get no candidate here, the pipeline cuts them into parts before."""
 UNKNOWN_LOGPROB = -0.3
 """Stands for the score of a proposal where the engine cannot score text."""
+BRANCHES = 4
+"""Ways on that are tried at a span."""
+BRANCH_TOKENS = 10
+"""Tokens after which a way on must have come back to the text."""
+MOST_BRANCHED = 2
+"""Proposals per text that are kept of those; each costs a reading by the model."""
 
 
 def create(tools: Tools) -> TunedRewriter:
@@ -32,7 +44,7 @@ def create(tools: Tools) -> TunedRewriter:
     engine, adapter = tools.engine(), str(_folder(tools.options))
     if isinstance(engine, Preparable):
         engine.prepare(adapter)
-    return TunedRewriter(engine, adapter)
+    return TunedRewriter(engine, adapter, tools.detector)
 
 
 def fingerprint(options: Mapping[str, Any]) -> str:
@@ -46,16 +58,18 @@ def _folder(options: Mapping[str, Any]) -> Path:
 
 
 class TunedRewriter:
-    """Greedy for one candidate, beam search for several.
+    """Greedy for one candidate, beam search for several; a second look branches at the spans.
 
     Args:
         engine: Any engine that can load the adapter.
         adapter: Folder of the LoRA adapter.
+        detector: Judges what the second look proposes.
     """
 
-    def __init__(self, engine: Engine, adapter: str) -> None:
+    def __init__(self, engine: Engine, adapter: str, detector: Detector) -> None:
         self._engine = engine
         self._adapter = adapter
+        self._detector = detector
 
     def rewrite(
         self, texts: Sequence[Text], detections: Sequence[Detection], n: int = 1
@@ -78,3 +92,62 @@ class TunedRewriter:
             return [UNKNOWN_LOGPROB] * len(proposals)
         prompts = [tuned_prompt(text.text, text.lang) for text in texts]
         return self._engine.logprobs(prompts, proposals, self._adapter)
+
+    def look_again(
+        self, texts: Sequence[Text], detections: Sequence[Detection]
+    ) -> list[list[Candidate]]:
+        """Other ways on at the toxic spans (`civilly.rewrite.branching`), at most `MOST_BRANCHED`.
+
+        See `civilly.types.SecondLook`; an engine that cannot branch gives none.
+        """
+        if not isinstance(self._engine, Brancher):
+            return [[] for _ in texts]
+        places = [
+            (i, fork)
+            for i, (text, detection) in enumerate(zip(texts, detections, strict=True))
+            if len(text.text) <= LONGEST_TEXT
+            for fork in forks(text.text, detection.spans)
+        ]
+        prompts = [_at_fork(texts[i], fork.before) for i, fork in places]
+        turns = self._engine.branch(prompts, BRANCHES, BRANCH_TOKENS, self._adapter)
+        proposals: list[dict[str, float]] = [{} for _ in texts]
+        for (i, fork), generations in zip(places, turns, strict=True):
+            for generation in generations:
+                text = (fork.joined(generation.text, generation.finished) or "").strip()
+                if text and text != texts[i].text:
+                    proposals[i].setdefault(text, generation.logprob or 0.0)
+        kept = _best(texts, detections, proposals, self._detector)
+        flat = [(text, proposal) for text, row in zip(texts, kept, strict=True) for proposal in row]
+        scores = iter(self.score([text for text, _ in flat], [proposal for _, proposal in flat]))
+        return [[Candidate(proposal, ADAPTER, next(scores)) for proposal in row] for row in kept]
+
+
+def _at_fork(text: Text, before: str) -> Prompt:
+    """The prompt of a text with the beginning of its answer."""
+    prompt = tuned_prompt(text.text, text.lang)
+    return Prompt((*prompt.segments, Segment(before)) if before else prompt.segments)
+
+
+def _best(
+    texts: Sequence[Text],
+    detections: Sequence[Detection],
+    proposals: Sequence[Mapping[str, float]],
+    detector: Detector,
+) -> list[list[str]]:
+    """The `MOST_BRANCHED` proposals of each text with the best civility · exp(log probability).
+
+    Args:
+        texts: The inputs.
+        detections: What the detector says of them.
+        proposals: Per input, proposals with their mean log probability per token.
+        detector: Judges the proposals; those no less toxic than their input are left out.
+    """
+    flat = [Text(p, t.lang) for t, row in zip(texts, proposals, strict=True) for p in row]
+    found = iter(detector.detect(flat))
+    kept = []
+    for detection, row in zip(detections, proposals, strict=True):
+        rated = [(next(found).p_toxic, logprob, text) for text, logprob in row.items()]
+        civil = [item for item in rated if item[0] < detection.p_toxic]
+        civil.sort(key=lambda item: -(1 - item[0]) * math.exp(item[1]))
+        kept.append([text for _, _, text in civil[:MOST_BRANCHED]])
+    return kept

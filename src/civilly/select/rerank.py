@@ -9,17 +9,18 @@ from rapidfuzz.distance import Levenshtein
 
 from civilly.types import Candidate, Choice, Detection, Detector, Scores, Text, Tools
 
-# Chosen on the "tune" part of the dev pairs: the mean product of civility, similarity to the
-# reference and fluency was flat (.61-.62) for weights of .5 to 1; the larger one for similarity
-# keeps inventions of the small model away.
+# Chosen on the "tune" part of the dev pairs (docs/decisions.md): the mean product of civility,
+# similarity to the reference and fluency was flat around these weights.
 CIVIL_ENOUGH = 0.05
 """Below this p(toxic) a text is left alone."""
-SIMILARITY_WEIGHT = 1.0
-FLUENCY_WEIGHT = 0.75
+SIMILARITY_WEIGHT = 0.5
+FLUENCY_WEIGHT = 1 / 3
 LEAST_GAIN = 0.02
 """A rewrite must lower p(toxic) by this much of what there is."""
 LEAST_LOGPROB = -2.5
 """A candidate that its model finds less likely than this per token is rubble: better no rewrite."""
+GOOD_ENOUGH = 0.5
+"""From this joint score on, no further candidates are looked for."""
 UNSCORED_FLUENCY = 0.75
 """Fluency of a candidate that no model has scored."""
 
@@ -46,6 +47,13 @@ class RerankSelector:
     def worth_trying(self, detection: Detection) -> bool:
         """Whether p(toxic) reaches `CIVIL_ENOUGH`."""
         return detection.p_toxic >= CIVIL_ENOUGH
+
+    def satisfied(self, choice: Choice) -> bool:
+        """Whether the chosen candidate reaches `GOOD_ENOUGH`."""
+        return any(
+            candidate is choice.candidate and scores.joint >= GOOD_ENOUGH
+            for candidate, scores in choice.scored
+        )
 
     def select(
         self,
