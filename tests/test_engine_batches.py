@@ -75,6 +75,13 @@ def test_every_prompt_is_in_one_batch_and_shares_what_it_says(rows):
             assert len({len(rows[i]) > 1 for i in batch.positions}) == 1
 
 
+def test_what_the_prompts_of_a_batch_keep_is_bounded():
+    rows = [[1] * 400 + [2, 3, i] for i in range(64)]
+    batches = list(shared_batches(rows, like_lengths, 512))
+    assert [batch.shared for batch in batches] == [401] * len(batches)
+    assert max(len(batch.positions) for batch in batches) * 403 <= 4_096 < 11 * 403
+
+
 def test_the_common_beginning():
     assert common_beginning([[1, 2, 3, 4, 5], [1, 2, 9, 9], [1, 2, 3, 7]]) == 2
     assert common_beginning([[1, 2, 3], [1, 2, 3]]) == 1
