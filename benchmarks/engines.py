@@ -1,291 +1,253 @@
-"""Compares engines and precisions on real inputs, each in a process of its own.
+"""Compares engines and precisions on the same sentences, each in a process of its own.
 
-Usage: python benchmarks/engines.py --data ../shared/data [--n 1000] [--only NAME …]
+Usage: python benchmarks/engines.py [--data ../shared/data] [--n 192] [--common 48]
+       [--seconds 120] [--only NAME …] [--work runs/engines]
 
-Every contestant gets the same prompts (the tuned adapter's), greedy, and writes its sentences per
-second alone and in batches, start-up, peak memory and outputs. The report gives ratios within this
-one run, and how often outputs agree with float32.
+Every contestant answers the same prompts (those of the method `tuned`, its adapter merged),
+greedily: sentences per second alone and in batches, start-up, peak memory, outputs. All ratios are
+on the first --common sentences, which all contestants answer; the quick ones also answer --n. What
+is done stays in --work, and a second call goes on from there. Writes results/engines.md.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import resource
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from civilly.data.pairs import read_inputs
-from civilly.model.adapter import Adapter, shipped_adapter
-from civilly.model.build import embedded_folder, load_text_tokenizer, write_hugging_face
-from civilly.model.ctranslate2_format import write_ctranslate2
-from civilly.model.source import SourceModel, assemble_packaged
-from civilly.model.tokenizer import TextTokenizer, build_tokenizer, merges_of
-from civilly.model.vocabulary import shipped_kept_ids
-from civilly.rewrite.tuned_prompt import MAX_GROWTH, tuned_prompt
-from civilly.types import Text
+from civilly import registry
+from civilly.pipeline import Toolbox
+from civilly.rewrite.tuned_prompt import tuned_prompt
+from civilly.score.intervals import Interval, bootstrap_mean
+from civilly.types import Prompt
+from contestants import CONTESTANTS, DEFAULT, FLOAT, FULL_EXACT, Answer, prepare
+from rewriting import Row, held_out, held_out_authored
 
-Decode = Callable[[Sequence[list[int]], Sequence[int]], list[list[int]]]
 RESULTS = Path(__file__).parent / "results"
+METRICS = ("civility", "similarity", "fluency")
+ALONE = 8
+"""Sentences that are answered one at a time."""
+GOALS = {
+    FULL_EXACT: 10.0,
+    "ctranslate2 int8, whole vocabulary": 1.5,
+}
+"""How many times as fast as these the default engine is meant to be."""
 
 
-def inputs(data: Path, n: int) -> list[Text]:
-    """``n`` official inputs, drawn with seed 0."""
-    rows = read_inputs(data / "inputs/textdetox2025_test.tsv")
+def chosen_rows(data: Path, n: int) -> list[Row]:
+    """``n`` held-out pairs of the 15 languages, drawn with seed 0."""
+    rows = [*held_out(data), *held_out_authored()]
     random.Random(0).shuffle(rows)
     return rows[:n]
 
 
-def prepare(folder: Path) -> None:
-    """Writes every model form that is compared, with the shipped adapter merged."""
-    joined = folder / "packaged.gguf"
-    assemble_packaged(joined)
-    source, lora = SourceModel(joined), Adapter(shipped_adapter("tuned"))
-    for name, kept in (("trimmed", shipped_kept_ids()), ("full", None)):
-        ids = range(len(source.vocabulary.pieces)) if kept is None else kept
-        vocabulary = source.vocabulary.restricted_to(list(ids))
-        weights = {k: lora.merged(k, w) for k, w in source.weights(kept)}
-        shape, pieces = source.architecture, vocabulary.pieces
-        for precision in ("int8", "float32") if kept else ("int8",):
-            write_ctranslate2(weights, shape, pieces, folder / f"ct2-{precision}-{name}", precision)
-        (folder / f"hf-{name}").mkdir()
-        write_hugging_face(weights, shape, pieces, folder / f"hf-{name}")
-        merges = merges_of(pieces, vocabulary.scores, vocabulary.atomic)
-        build_tokenizer(pieces, merges).save(str(folder / f"hf-{name}/tokenizer.json"))
-    _write_trimmed_gguf(joined, folder / "trimmed.gguf")
+def peak_mb() -> float:
+    """The most memory that this process has held, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def _write_trimmed_gguf(path: Path, target: Path) -> None:
-    """The packaged GGUF with only the kept rows; the quantised blocks stay as they are."""
-    import gguf
-    import numpy as np
-
-    reader, kept = gguf.GGUFReader(str(path)), shipped_kept_ids()
-    writer = gguf.GGUFWriter(str(target), "gemma3")
-    for name, field in reader.fields.items():
-        if name.startswith("GGUF.") or name == "general.architecture":
-            continue
-        value = field.contents()
-        if name.startswith("tokenizer.ggml.") and isinstance(value, list):
-            writer.add_array(name, [value[i] for i in kept])
-        elif isinstance(value, list):
-            writer.add_array(name, value)
-        else:
-            writer.add_key_value(name, value, field.types[0])
-    for tensor in reader.tensors:
-        rows = tensor.data[kept] if tensor.name == "token_embd.weight" else tensor.data
-        writer.add_tensor(tensor.name, np.ascontiguousarray(rows), raw_dtype=tensor.tensor_type)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
+def best_batch(
+    answer: Answer, prompts: Sequence[Prompt], sizes: Sequence[int], most_seconds: float
+) -> dict[str, Any]:
+    """Tries batch sizes until one is clearly slower than the best, or time is up."""
+    best: dict[str, Any] = {"rate": 0.0}
+    tried: dict[str, float] = {}
+    began = time.perf_counter()
+    for size in sizes:
+        if tried and time.perf_counter() - began > most_seconds:
+            break
+        start = time.perf_counter()
+        outputs = answer(prompts, size)
+        rate = tried[str(size)] = len(prompts) / (time.perf_counter() - start)
+        sys.stderr.write(f"  batch size {size or 'its own'}: {rate:.2f} sentences/s\n")
+        if rate > best["rate"]:
+            best = {"rate": rate, "size": size, "outputs": outputs, "peak_mb": peak_mb()}
+        elif rate < 0.8 * best["rate"]:
+            break
+    return {**best, "tried": tried}
 
 
-def open_ctranslate2(folder: Path, threads: int) -> Decode:
-    """CTranslate2, batched as the embedded engine does."""
-    import ctranslate2
-
-    from civilly.engines.embedded import like_lengths
-
-    generator = ctranslate2.Generator(
-        str(folder), device="cpu", inter_threads=threads, intra_threads=1
-    )
-    pieces = json.loads((folder / "vocabulary.json").read_text("utf-8"))
-
-    def decode(prompts: Sequence[list[int]], limits: Sequence[int]) -> list[list[int]]:
-        answers: list[list[int]] = [[] for _ in prompts]
-        batches = list(like_lengths([len(p) for p in prompts]))
-        running = [
-            generator.generate_batch(
-                [[pieces[t] for t in prompts[i]] for i in group],
-                max_length=max(limits[i] for i in group),
-                include_prompt_in_result=False,
-                asynchronous=True,
-            )
-            for group in batches
-        ]
-        for group, outputs in zip(batches, running, strict=True):
-            for i, output in zip(group, outputs, strict=True):
-                answers[i] = list(output.result().sequences_ids[0])
-        return answers
-
-    return decode
-
-
-def open_llama_cpp(path: Path, slots: int, threads: int) -> Decode:
-    """llama.cpp through xllamacpp: a thread per slot, continuous batching, no adapter."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    import xllamacpp
-
-    parameters = xllamacpp.CommonParams()
-    parameters.model.path = str(path)
-    parameters.n_parallel, parameters.n_ctx = slots, slots * 768
-    parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = threads
-    parameters.warmup = False
-    server = xllamacpp.Server(parameters)
-
-    def one(job: tuple[list[int], int]) -> list[int]:
-        prompt, limit = job
-        reply = server.handle_completions(
-            {"prompt": prompt, "max_tokens": limit, "n_predict": limit, "temperature": 0.0,
-             "return_tokens": True, "cache_prompt": False}
-        )  # fmt: skip
-        return list(reply.get("tokens") or reply["choices"][0].get("tokens") or [])
-
-    def decode(prompts: Sequence[list[int]], limits: Sequence[int]) -> list[list[int]]:
-        with ThreadPoolExecutor(slots) as pool:
-            return list(pool.map(one, zip(prompts, limits, strict=True)))
-
-    return decode
-
-
-def open_transformers(folder: Path, batch: int, dtype: str, threads: int) -> Decode:
-    """Hugging Face ``generate``, sorted by length, left padding."""
-    import torch
-    from transformers import AutoModelForCausalLM
-
-    torch.set_num_threads(threads)
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, dtype)).eval()
-
-    def decode(prompts: Sequence[list[int]], limits: Sequence[int]) -> list[list[int]]:
-        answers: list[list[int]] = [[] for _ in prompts]
-        order = sorted(range(len(prompts)), key=lambda i: -len(prompts[i]))
-        for start in range(0, len(order), batch):
-            group = order[start : start + batch]
-            width = max(len(prompts[i]) for i in group)
-            ids = torch.tensor([[0] * (width - len(prompts[i])) + prompts[i] for i in group])
-            with torch.inference_mode():
-                output = model.generate(
-                    input_ids=ids,
-                    attention_mask=(torch.arange(width) >= torch.tensor(
-                        [[width - len(prompts[i])] for i in group])).long(),
-                    max_new_tokens=max(limits[i] for i in group),
-                    do_sample=False,
-                )  # fmt: skip
-            for i, row in zip(group, output[:, width:].tolist(), strict=True):
-                answers[i] = row[: row.index(1)] if 1 in row else row
-        return answers
-
-    return decode
-
-
-def _hf(name: str, batch: int, dtype: str) -> tuple[str, Callable[[Path, int], Decode]]:
-    return name, lambda folder, threads: open_transformers(
-        folder / f"hf-{name}", batch, dtype, threads
-    )
-
-
-def _ct2(name: str, precision: str) -> tuple[str, Callable[[Path, int], Decode]]:
-    return name, lambda folder, threads: open_ctranslate2(
-        folder / f"ct2-{precision}-{name}", threads
-    )
-
-
-def _llama(slots: int) -> tuple[str, Callable[[Path, int], Decode]]:
-    return "trimmed", lambda folder, threads: open_llama_cpp(
-        folder / "trimmed.gguf", slots, threads
-    )
-
-
-CONTESTANTS: dict[str, tuple[str, Callable[[Path, int], Decode]]] = {
-    "ctranslate2 int8 trimmed": _ct2("trimmed", "int8"),
-    "ctranslate2 float32 trimmed": _ct2("trimmed", "float32"),
-    "ctranslate2 int8 full": _ct2("full", "int8"),
-    "llama.cpp trimmed, 16 slots": _llama(16),
-    "transformers float32 full, batch 16": _hf("full", 16, "float32"),
-    "transformers float32 full, batch 64": _hf("full", 64, "float32"),
-    "transformers float32 trimmed, batch 64": _hf("trimmed", 64, "float32"),
-    "transformers bfloat16 trimmed, batch 64": _hf("trimmed", 64, "bfloat16"),
-}
-
-
-def work(name: str, folder: Path, rows: Sequence[Text], threads: int) -> dict[str, Any]:
+def measure(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
     """Runs one contestant in this process."""
-    kind, opener = CONTESTANTS[name]
-    tokenizer: TextTokenizer = load_text_tokenizer(folder / f"hf-{kind}")
-    prompts = tokenizer.encode_prompts([tuned_prompt(row.text, row.lang) for row in rows])
-    limits = [int(MAX_GROWTH * len(ids)) for ids in prompts]
+    contestant = CONTESTANTS[name]
+    rows = chosen_rows(arguments.data, arguments.n)
+    prompts = [tuned_prompt(row.text.text, row.text.lang) for row in rows]
     began = time.perf_counter()
-    decode = opener(folder, threads)
-    decode(prompts[:1], limits[:1])
-    started = time.perf_counter() - began
-    alone = min(20, len(rows))
+    answer = contestant.open(arguments.work / contestant.form, arguments.threads)
+    answer(prompts[:1], 1)
+    run: dict[str, Any] = {"start_s": time.perf_counter() - began}
     began = time.perf_counter()
-    for i in range(alone):
-        decode([prompts[i]], [limits[i]])
-    alone_rate = alone / (time.perf_counter() - began)
-    began = time.perf_counter()
-    answers = decode(prompts, limits)
-    rate = len(rows) / (time.perf_counter() - began)
-    return {
-        "name": name, "start_s": started, "alone": alone_rate, "batch": rate,
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-        "outputs": [tokenizer.decode(ids) for ids in answers],
-    }  # fmt: skip
+    for prompt in prompts[:ALONE]:
+        answer([prompt], 1)
+    run["alone"] = min(ALONE, len(prompts)) / (time.perf_counter() - began)
+    sys.stderr.write(f"  alone: {run['alone']:.2f} sentences/s\n")
+    run |= best_batch(answer, prompts[: arguments.common], contestant.sizes, arguments.seconds)
+    if not contestant.slow:
+        began = time.perf_counter()
+        run["outputs"] = answer(prompts, run["size"])
+        run["rate_all"] = len(prompts) / (time.perf_counter() - began)
+        run["peak_mb"] = peak_mb()
+    return run
 
 
-def report(runs: Sequence[dict[str, Any]], n: int) -> str:
-    """The Markdown table; agreement is with CTranslate2 float32."""
-    exact = next((r["outputs"] for r in runs if r["name"] == "ctranslate2 float32 trimmed"), None)
-    base = next((r["batch"] for r in runs if r["name"].startswith("transformers float32 full")), 0)
-    base = max([r["batch"] for r in runs if r["name"].startswith("transformers float32 full")],
-               default=base)  # fmt: skip
+def scored(run: dict[str, Any], rows: Sequence[Row]) -> dict[str, list[float]]:
+    """Civility, similarity to the reference, fluency and their product, per output."""
+    rows = rows[: len(run["outputs"])]
+    texts, references = [row.text for row in rows], [row.references for row in rows]
+    tools = Toolbox(None, {})
+    scores = {
+        name: registry.create("score", name, tools).score(texts, run["outputs"], references)
+        for name in METRICS
+    }
+    scores["product"] = [a * b * c for a, b, c in zip(*scores.values(), strict=True)]
+    return scores
+
+
+def speed_table(runs: dict[str, dict[str, Any]], common: int) -> list[str]:
+    """One line a contestant, all on the same sentences."""
+    default = runs.get(DEFAULT)
     lines = [
-        f"n = {n} official inputs over 15 languages (seed 0), greedy, the `tuned` adapter merged "
-        "(llama.cpp: plain model), all in one run on the same machine.",
+        f"Same {common} sentences for all, best batch size of those tried.",
         "",
-        "| engine | sentences/s, batch | ratio | sentences/s, alone | start (s) | peak memory (MB) "
-        "| same output as float32 |",
+        "| engine | batch size (tried) | sentences/s, batch | default is faster | "
+        "sentences/s, alone | start (s) | peak memory (MB) | same output as transformers float32 |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name, run in runs.items():
+        exact = runs.get(CONTESTANTS[name].exact)
+        same = "–"
+        if exact and exact is not run:
+            pairs = zip(run["outputs"][:common], exact["outputs"][:common], strict=True)
+            same = f"{sum(a == b for a, b in pairs) / common:.0%}"
+        ratio = f"{default['rate'] / run['rate']:.2f} ×" if default else "–"
+        size = f"{run['size']} ({', '.join(run['tried'])})" if run["size"] else "its own"
+        lines.append(
+            f"| {name} | {size} | {run['rate']:.2f} | {ratio} | {run['alone']:.2f} "
+            f"| {run['start_s']:.2f} | {run['peak_mb']:.0f} | {same} |"
+        )
+    return lines
+
+
+def goal_lines(runs: dict[str, dict[str, Any]], n: int) -> list[str]:
+    """The ratios that have a goal, and the rates on all sentences."""
+    lines = []
+    for name, goal in GOALS.items():
+        if name in runs and DEFAULT in runs:
+            ratio = runs[DEFAULT]["rate"] / runs[name]["rate"]
+            verdict = "reached" if ratio >= goal else "missed"
+            lines.append(f"- {ratio:.1f} × {name} (goal {goal:g} ×: {verdict})")
+    rates = [f"{name} {run['rate_all']:.2f}" for name, run in runs.items() if "rate_all" in run]
+    if rates:
+        lines.append(f"- Sentences/s on all {n} sentences: {'; '.join(rates)}.")
+    return lines
+
+
+def quality_table(runs: dict[str, dict[str, Any]], rows: Sequence[Row]) -> list[str]:
+    """Scores of the plain outputs, and paired differences to float32 on the same rows."""
+    tools = Toolbox(None, {})
+    signatures = [registry.create("score", name, tools).signature for name in METRICS]
+    lines = [
+        "Outputs as the model gives them: no choice among candidates, no deletion to fall back on.",
+        f"Signatures: `{'` `'.join(signatures)}`.",
+        "",
+        f"| engine | n | {' | '.join(METRICS)} | product | product minus {FLOAT} |",
         "|---|---|---|---|---|---|---|",
     ]
-    for r in runs:
-        same = sum(a == b for a, b in zip(r["outputs"], exact, strict=True)) / n if exact else None
-        ratio = f"{r['batch'] / base:.2f}" if base else "–"
-        agreement = "–" if same is None else f"{same:.1%}"
-        lines.append(
-            f"| {r['name']} | {r['batch']:.2f} | {ratio} | {r['alone']:.2f} | {r['start_s']:.2f} "
-            f"| {r['peak_mb']:.0f} | {agreement} |"
-        )
-    return "\n".join(lines) + "\n"
+    exact = runs[FLOAT]["scores"]["product"] if FLOAT in runs else None
+    for name, run in runs.items():
+        scores = run["scores"]
+        cells = [str(bootstrap_mean(scores[key])) for key in (*METRICS, "product")]
+        if exact is None or name == FLOAT:
+            difference = "–"
+        else:
+            pairs = zip(scores["product"], exact[: len(scores["product"])], strict=True)
+            difference = _signed(bootstrap_mean([a - b for a, b in pairs]))
+        lines.append(f"| {name} | {len(run['outputs'])} | {' | '.join(cells)} | {difference} |")
+    return lines
+
+
+def _signed(interval: Interval) -> str:
+    return f"{interval.mean:+.4f} [{interval.low:+.4f}, {interval.high:+.4f}]"
+
+
+def report(runs: dict[str, dict[str, Any]], rows: Sequence[Row], arguments: Any) -> str:
+    """The whole section."""
+    head = (
+        f"{len(rows)} held-out pairs over 15 languages (seed 0), greedy, prompts and adapter of "
+        f"`tuned` (merged), {arguments.threads} threads, each engine in its own process, one "
+        "after the other on the same machine."
+    )
+    parts = [
+        [head],
+        speed_table(runs, min(arguments.common, len(rows))),
+        ["The default engine, `" + DEFAULT + "`, answers per second:", "",
+         *goal_lines(runs, len(rows))],
+        quality_table(runs, rows),
+    ]  # fmt: skip
+    return "\n\n".join("\n".join(part) for part in parts) + "\n"
+
+
+def parsed() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--n", type=int, default=192, help="sentences for the quick contestants")
+    parser.add_argument("--common", type=int, default=48, help="sentences for all contestants")
+    parser.add_argument("--seconds", type=float, default=120,
+                        help="after so many, a contestant tries no other batch size")  # fmt: skip
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--only", nargs="*", choices=list(CONTESTANTS), default=list(CONTESTANTS))
+    parser.add_argument("--work", type=Path, default=Path("runs/engines"))
+    parser.add_argument("--output", type=Path, default=RESULTS / "engines.md")
+    parser.add_argument("--worker", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    arguments.common = min(arguments.common, arguments.n)
+    return arguments
+
+
+def result_of(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
+    """What a contestant measured, from the work folder or by running it now."""
+    key = f"{arguments.n}-{arguments.common}-{arguments.threads}"
+    path = arguments.work / f"{name.replace(' ', '_')}-{key}.json"
+    if not path.exists():
+        sys.stderr.write(f"{name}\n")
+        command = [sys.executable, __file__, "--worker", name]
+        for option in ("data", "n", "common", "seconds", "threads", "work"):
+            command += [f"--{option}", str(getattr(arguments, option))]
+        output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+        run = json.loads(output.strip().splitlines()[-1])
+        run["scores"] = scored(run, chosen_rows(arguments.data, arguments.n))
+        partial = path.with_suffix(".partial")
+        partial.write_text(json.dumps(run, ensure_ascii=False), "utf-8")
+        partial.replace(path)
+    return dict(json.loads(path.read_text("utf-8")))
 
 
 def main() -> None:
-    """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--n", type=int, default=1000)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--only", nargs="*", default=list(CONTESTANTS))
-    parser.add_argument("--worker")
-    parser.add_argument("--folder", type=Path)
-    arguments = parser.parse_args()
-    rows = inputs(arguments.data, arguments.n)
+    """Runs what is missing and writes the report."""
+    arguments = parsed()
     if arguments.worker:
-        run = work(arguments.worker, arguments.folder, rows, arguments.threads)
+        run = measure(arguments.worker, arguments)
         sys.stdout.write("\n" + json.dumps(run) + "\n")
         return
-    embedded_folder(shipped_adapter("tuned"))
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = arguments.folder or Path(temporary)
-        if not (folder / "trimmed.gguf").exists():
-            prepare(folder)
-        runs = []
-        for name in arguments.only:
-            command = [sys.executable, __file__, "--worker", name, "--folder", str(folder),
-                       "--data", str(arguments.data), "--n", str(arguments.n),
-                       "--threads", str(arguments.threads)]  # fmt: skip
-            output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-            runs.append(json.loads(output.strip().splitlines()[-1]))
-            sys.stderr.write(f"{name}: {runs[-1]['batch']:.2f} sentences/s\n")
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "engines.md").write_text(report(runs, len(rows)), "utf-8")
+    arguments.work.mkdir(parents=True, exist_ok=True)
+    began = time.perf_counter()
+    prepare(arguments.work, {CONTESTANTS[name].form for name in arguments.only})
+    runs = {name: result_of(name, arguments) for name in arguments.only}
+    rows = chosen_rows(arguments.data, arguments.n)
+    arguments.output.parent.mkdir(exist_ok=True)
+    arguments.output.write_text(report(runs, rows, arguments), "utf-8")
+    sys.stderr.write(f"wrote {arguments.output} after {time.perf_counter() - began:.0f} s\n")
 
 
 if __name__ == "__main__":

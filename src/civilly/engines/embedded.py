@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from civilly.engines.batches import Batch, shared_batches
+from civilly.engines.sampling import seeded_lanes
 from civilly.errors import CivillyError
 from civilly.types import Generation, GenerationOptions, Prompt
 
@@ -108,6 +110,7 @@ class LoadedModel:
         self._folder = folder
         self._window = window
         self._threads = threads
+        self._ends: dict[tuple[str, ...], list[int]] = {}
         # CTranslate2 reads the weights without holding the interpreter, so that the tokenizer can
         # be read at the same time.
         loader = ThreadPoolExecutor(1, "load")
@@ -142,21 +145,22 @@ class LoadedModel:
     ) -> list[list[Generation]]:
         """Continues each prompt.
 
-        Prompts of like length are decoded together, since CTranslate2 reads at once only what all
-        prompts of a batch have; a limit per prompt cuts an answer off. The batches depend on the
-        prompts alone, so the same call gives the same bytes; except when sampling, where
-        CTranslate2's workers cannot be seeded per call and ``options.seed`` has no effect.
+        What prompts have in common at their beginning is read once per batch, and prompts of like
+        length are decoded together, since CTranslate2 reads at once only what all prompts of a
+        batch have; a limit per prompt cuts an answer off. The batches depend on the prompts alone,
+        so the same call gives the same bytes, also when sampling.
         """
-        encoded = self.tokenizer.encode_prompts(prompts)
+        encoded = self._encoded(prompts)
         limits = [_limit(p, len(ids), options) for p, ids in zip(prompts, encoded, strict=True)]
         results: list[list[Generation]] = [[] for _ in prompts]
-        batches = list(like_lengths([len(row) for row in encoded]))
+        batches = list(shared_batches(encoded, like_lengths, self._window))
+        workers = self._workers(options)
         running = [
-            self._start([encoded[i] for i in b], max(limits[i] for i in b), options)
-            for b in batches
+            self._start(workers[n % len(workers)], encoded, batch, limits, options)
+            for n, batch in enumerate(batches)
         ]
         for batch, outputs in zip(batches, running, strict=True):
-            for i, output in zip(batch, outputs, strict=True):
+            for i, output in zip(batch.positions, outputs, strict=True):
                 decoded = output.result()
                 results[i] = [
                     self._generation(list(ids), float(score), limits[i], options)
@@ -164,15 +168,41 @@ class LoadedModel:
                 ]
         return results
 
-    def _start(self, rows: list[list[int]], longest: int, options: GenerationOptions) -> list[Any]:
-        """Hands one batch to the workers; each row's result can be waited for."""
+    def _encoded(self, prompts: Sequence[Prompt]) -> list[list[int]]:
+        """Token ids of each prompt, after ``<bos>``: Gemma never saw a text without it."""
+        begin = self.tokenizer.special["<bos>"]
+        rows = self.tokenizer.encode_prompts(prompts)
+        return [row if row[:1] == [begin] else [begin, *row] for row in rows]
+
+    def _workers(self, options: GenerationOptions) -> list[Any]:
+        """The generators to hand the batches of one call to, by turns."""
+        if options.temperature > 0:
+            return seeded_lanes(self._folder, options.seed, self._threads, "<bos>")
+        return [self._generator]
+
+    def _start(
+        self,
+        worker: Any,
+        encoded: Sequence[list[int]],
+        batch: Batch,
+        limits: Sequence[int],
+        options: GenerationOptions,
+    ) -> list[Any]:
+        """Hands one batch to a worker; each row's result can be waited for."""
         sampling = options.temperature > 0
+        rows = [
+            [self.tokenizer.piece(i) for i in encoded[position]] for position in batch.positions
+        ]
         return list(
-            self._generator.generate_batch(
-                [[self.tokenizer.piece(i) for i in row] for row in rows],
+            worker.generate_batch(
+                [row[batch.shared :] for row in rows],
+                # CTranslate2 can also keep what it read for later calls, but never forgets it.
+                static_prompt=rows[0][: batch.shared] or None,
+                cache_static_prompt=False,
                 beam_size=1 if sampling else options.n,
                 num_hypotheses=options.n,
-                max_length=longest,
+                max_length=max(limits[i] for i in batch.positions),
+                end_token=self._end_tokens(options.stop),
                 sampling_topk=options.top_k if sampling else 1,
                 sampling_temperature=options.temperature if sampling else 1.0,
                 include_prompt_in_result=False,
@@ -181,6 +211,17 @@ class LoadedModel:
                 asynchronous=True,
             )
         )
+
+    def _end_tokens(self, stops: tuple[str, ...]) -> list[int]:
+        """Tokens after which nothing is read: the end of a text, and what holds a stop string."""
+        if stops not in self._ends:
+            from civilly.model.tokenizer import SPACE
+
+            pieces = [self.tokenizer.piece(i) for i in range(self.tokenizer.size)] if stops else []
+            texts = (piece.replace(SPACE, " ") for piece in pieces)
+            found = [i for i, text in enumerate(texts) if any(stop in text for stop in stops)]
+            self._ends[stops] = [self.tokenizer.special["<eos>"], *found]
+        return self._ends[stops]
 
     def _generation(
         self, ids: list[int], score: float, limit: int, options: GenerationOptions
@@ -207,7 +248,7 @@ class LoadedModel:
         Returns:
             Per prompt 1 to ``n`` generations, most likely first token first.
         """
-        encoded = self.tokenizer.encode_prompts(prompts)
+        encoded = self._encoded(prompts)
         # In batches of equal lengths, no part of a prompt is read token by token.
         batches = list(equal_lengths([len(row) for row in encoded], BATCH_TOKENS // n))
         running = [
@@ -252,7 +293,7 @@ class LoadedModel:
             than the model's sliding window (512 tokens), only the window is read: CTranslate2's
             forward pass can do no more.
         """
-        heads = self.tokenizer.encode_prompts(prompts)
+        heads = self._encoded(prompts)
         tails = self.tokenizer.encode_batch(texts)
         scores = [0.0] * len(texts)
         heads = [head[: self._window // 2] for head in heads]
