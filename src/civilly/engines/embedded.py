@@ -122,12 +122,9 @@ class LoadedModel:
 
         # A worker per core, each on a batch of its own, is three times as fast as all cores on one
         # batch: much of a decoding step is not parallel inside.
-        generator = ctranslate2.Generator(
+        return ctranslate2.Generator(
             str(self._folder), device="cpu", inter_threads=self._threads, intra_threads=1
         )
-        # The first step compiles the kernels, which need not wait for the tokenizer either.
-        generator.generate_batch([["<bos>"]], max_length=1)
-        return generator
 
     @property
     def _generator(self) -> Any:
