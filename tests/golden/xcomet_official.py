@@ -37,7 +37,8 @@ ROWS = (  # src, mt, ref
     ("ＡＢＣ ﬁ you  people\n", "ABC fi you people", "ＡＢＣ you"),
     ("brown fox 😀 comment. ", "brown fox comment.", "the fox"),
     ("[SEP] the fox", "the [PAD] fox", "fox"),
-    (" ".join([FOX] * 30), " ".join([YOU] * 40), " ".join([FOOLS] * 30)),
+    (" ".join([FOX] * 30), " ".join([YOU] * 80), " ".join([FOOLS] * 30)),
+    (" ".join([FOX] * 12), " ".join([YOU, RUSSIAN] * 10), " ".join([FOOLS] * 60)),
     (FOOLS, "never never never", YOU),
 )
 FORMS = ("src_scores", "ref_scores", "unified_scores")

@@ -38,7 +38,7 @@ class ModelSource:
         Raises:
             CivillyError: If there is no name.
         """
-        if Path(text).is_dir():
+        if text and Path(text).is_dir():
             return cls(text)
         name, _, revision = text.partition("@")
         if not name:

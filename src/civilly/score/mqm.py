@@ -26,7 +26,7 @@ class ErrorSpan:
 
     Attributes:
         start: First character, in Python string offsets of the output.
-        end: One past the last character.
+        end: One past the last character; both are 0 if only the mark before the text is tagged.
         severity: ``minor``, ``major`` or ``critical``.
         confidence: Mean probability of the tags in the span, in [0, 1].
     """

@@ -82,7 +82,8 @@ class XComet:
         positions = int(config.max_position_embeddings)
         self._tokenizer.enable_truncation(positions - SEGMENT_ROOM)
         self._longest = positions - SEQUENCE_ROOM
-        self._cls, self._sep, self._pad = map(self._tokenizer.token_to_id, (CLS, SEP, PAD))
+        vocabulary = self._tokenizer.get_vocab()
+        self._cls, self._sep, self._pad = (vocabulary[name] for name in (CLS, SEP, PAD))
 
     def judge(
         self,
