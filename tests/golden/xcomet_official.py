@@ -90,7 +90,8 @@ def main(models: Path) -> None:
              "without_reference": judged(model, src=src, mt=mt)}
         )  # fmt: skip
     target = Path(__file__).with_name("xcomet.json")
-    target.write_text(json.dumps(cases, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    lines = ",\n".join(json.dumps(case, ensure_ascii=False) for case in cases)
+    target.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
