@@ -51,7 +51,13 @@ def test_similarity_orders_paraphrase_before_unrelated():
     assert with_reference[0] == pytest.approx(1.0, abs=1e-3)
 
 
-@pytest.mark.parametrize("name", [e.name for e in registry.entries("score")])
+DOWNLOADED = {"textdetox2024", "textdetox2025"}
+"""Suites whose models are not packaged; test_textdetox_suites.py tries them on tiny ones."""
+
+
+@pytest.mark.parametrize(
+    "name", [e.name for e in registry.entries("score") if e.name not in DOWNLOADED]
+)
 def test_every_metric_signs_and_keeps_length_and_range(name):
     metric = registry.create("score", name, TOOLS)
     assert name.split("_")[0] in metric.signature.lower()

@@ -21,7 +21,7 @@ def device_of(torch: Any, name: str) -> Any:
         return torch.device(name)
     except RuntimeError as error:
         raise EngineError(
-            f"The option 'device' of the engine 'hf' is {name!r}.",
+            f"The option 'device' is {name!r}.",
             allowed="auto, cpu, cuda, cuda:N, mps",
         ) from error
 
