@@ -129,13 +129,13 @@ class Scoring:
         return self.langs[0] if len(self.langs) == 1 else None
 
     @property
-    def reference_digest(self) -> str:
-        """The first eight digits of the SHA-256 of the reference file, ``none`` without one."""
+    def reference_digest(self) -> str | None:
+        """The SHA-256 of the reference file, None without one."""
         from civilly.data.files import read_bytes
 
         if self.reference is None:
-            return "none"
-        return hashlib.sha256(read_bytes(self.reference)).hexdigest()[:8]
+            return None
+        return hashlib.sha256(read_bytes(self.reference)).hexdigest()
 
     def scores_of(self, argument: str) -> SystemScores:
         """Reads a scores file (``.json``), or scores a submission.
@@ -190,29 +190,24 @@ class Scoring:
         submitted, warnings = read_submission(path, self.only_language)
         _console.warn(warnings)
         submission = self._chosen(submitted)
-        try:
-            if self.references is None:
-                alignment = align_alone(submission, self.mismatch)
-            else:
-                alignment = align(submission, self.references, self.mismatch)
-        except CivillyError as error:
-            error.problem = f"{path}: {error.problem}"
-            raise
+        if self.references is None:
+            alignment = align_alone(submission, self.mismatch, str(path))
+        else:
+            alignment = align(submission, self.references, self.mismatch, str(path))
         report = alignment.report
-        left = report.refusals()
-        _console.warn(f"{path}: {note}" for note in [*left, *report.notes()])
+        _console.warn(f"{path}: {note}" for note in [*report.refusals(), *report.notes()])
         if not alignment.rows:
             raise _nothing(path, self.langs)
         with _console.progress(f"scoring {system}", len(alignment.rows)) as advance:
             values = score_rows(self.metric, self.suite, alignment.rows, advance)
         signature = self.metric.signature
-        config = self._config(path, report.as_counts())
+        config = self._config(path, report.as_dict())
         return SystemScores(system, self.suite, signature, alignment.rows, values, config)
 
     def _chosen(self, rows: Sequence[SubmittedRow]) -> list[SubmittedRow]:
         return [row for row in rows if not self.langs or row.lang in self.langs]
 
-    def _config(self, path: Path, report: dict[str, int]) -> dict[str, Any]:
+    def _config(self, path: Path, report: dict[str, list[int]]) -> dict[str, Any]:
         """What the scores depend on, for the scores file."""
         from civilly import __version__
         from civilly.data.files import read_bytes
@@ -283,6 +278,15 @@ def named(argument: str) -> tuple[str, Path]:
 def stem(path: Path) -> str:
     """A file's name without the suffix of its format, and without ``.gz``."""
     return (path.with_suffix("") if path.suffix == ".gz" else path).stem
+
+
+def run_signature(scores: SystemScores, *parts: str) -> str:
+    """The suite's signature with the data and how they were resampled, sacrebleu's way."""
+    reference = str(scores.config.get("reference_sha256") or "none")[:8]
+    mismatch = str(scores.config.get("mismatch", "refuse"))
+    data = [f"ref:{reference}", f"n:{len(scores.rows)}"]
+    data += [f"mismatch:{mismatch}"] if mismatch != "refuse" else []
+    return "|".join([scores.signature, *data, *parts])
 
 
 def require_distinct_names(systems: Sequence[SystemScores]) -> None:

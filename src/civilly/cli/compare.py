@@ -21,6 +21,7 @@ from civilly.cli._scoring import (
     check_confidence,
     open_scoring,
     require_distinct_names,
+    run_signature,
 )
 from civilly.cli._table import aligned, p_value, short
 
@@ -87,8 +88,8 @@ def compare(
     require_distinct_names([baseline, *others])
     column = metric or baseline.main_column
     findings = compare_systems(baseline, others, column, resamples, confidence, seed, correction)
-    signature = f"{baseline.signature}|trials:{resamples}|seed:{seed}|conf:{confidence}"
-    signature += f"|correction:{correction}"
+    drawing = (f"trials:{resamples}", f"seed:{seed}", f"conf:{confidence}")
+    signature = run_signature(baseline, *drawing, f"correction:{correction}")
     if as_json:
         _print_json(baseline, findings, column, signature)
         return

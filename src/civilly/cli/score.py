@@ -25,6 +25,7 @@ from civilly.cli._scoring import (
     named,
     open_scoring,
     require_distinct_names,
+    run_signature,
 )
 from civilly.cli._table import aligned, short
 from civilly.errors import DataError
@@ -109,9 +110,12 @@ def score(
     require_distinct_names(systems)
     require_same_signature(systems)
     _write(systems, files, per_sentence)
-    drawn = (resamples, confidence, seed)
-    summaries = [summarize_scores([r.lang for r in s.rows], s.scores, *drawn) for s in systems]
-    signature = f"{systems[0].signature}|bs:{resamples}|seed:{seed}|conf:{confidence}"
+    summaries = [
+        summarize_scores([r.lang for r in s.rows], s.scores, resamples, confidence, seed)
+        for s in systems
+    ]
+    drawing = (f"bs:{resamples}", f"seed:{seed}", f"conf:{confidence}")
+    signature = run_signature(systems[0], *drawing)
     if as_json:
         _print_json(systems, summaries, signature, leaks)
         return

@@ -70,30 +70,34 @@ class Report:
     reordered: list[int] = field(default_factory=list)
     whitespace: list[int] = field(default_factory=list)
 
-    def as_counts(self) -> dict[str, int]:
-        """How many rows there are of each kind."""
-        return {kind.name: len(getattr(self, kind.name)) for kind in fields(self)}
+    def as_dict(self) -> dict[str, list[int]]:
+        """The row numbers of each kind that occurs."""
+        return {kind.name: rows for kind in fields(self) if (rows := getattr(self, kind.name))}
 
     def refusals(self) -> list[str]:
         """One sentence for each thing at which the official scorer stops."""
         return _sentences(
-            (self.missing, "of the references missing in the submission"),
-            (self.empty, "with an empty or NaN rewrite"),
-            (self.extra, "that the references do not ask for"),
+            (self.missing, "missing in the submission", _REFERENCES),
+            (self.empty, "with an empty or NaN rewrite", _SUBMISSION),
+            (self.extra, "that the references do not ask for", _SUBMISSION),
         )
 
     def notes(self) -> list[str]:
         """One sentence for each thing that is odd and was dealt with."""
         return _sentences(
-            (self.whitespace, "joined although the white space of the sentence differs"),
-            (self.duplicated, "repeat an earlier sentence of the submission"),
-            (self.repeated, "of the references repeat an earlier sentence"),
-            (self.reordered, "in another order than the references, joined by their sentence"),
+            (self.whitespace, "joined although white space in the sentence differs", _SUBMISSION),
+            (self.duplicated, "with the sentence of an earlier row", _SUBMISSION),
+            (self.repeated, "with the sentence of an earlier row", _REFERENCES),
+            (self.reordered, "not in the order of the references", _SUBMISSION),
         )
 
 
-def _sentences(*found: tuple[list[int], str]) -> list[str]:
-    return [f"{len(rows)} {what} ({name_rows(rows)})" for rows, what in found if rows]
+_REFERENCES = "references"
+_SUBMISSION = "submission"
+
+
+def _sentences(*found: tuple[list[int], str, str]) -> list[str]:
+    return [f"{len(rows)} {what} ({file}, {name_rows(rows)})" for rows, what, file in found if rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +117,7 @@ def align(
     submission: Sequence[SubmittedRow],
     references: Sequence[ReferenceRow],
     mismatch: Mismatch = "refuse",
+    name: str = "The submission",
 ) -> Alignment:
     """Lays a submission beside the references as the official scorer does (see the module).
 
@@ -121,7 +126,8 @@ def align(
         references: Rows of the references or inputs.
         mismatch: Where the official scorer stops: ``refuse`` stops too; ``zero`` keeps sentences
             whose rewrite is missing or empty, to be scored 0; ``skip`` leaves them out. With
-            either, rows that the references do not have are left out.
+            either, rows that the references do not ask for are left out.
+        name: What to call the submission in messages.
 
     Returns:
         The rows to score in the order of the references, and the report.
@@ -135,29 +141,37 @@ def align(
         for reference, found in zip(references, partners, strict=True)
         for output in ([row.output for row in found] or [None])
     ]
-    return _accepted(rows, _report(submission, references, partners), mismatch)
+    return _accepted(rows, _report(submission, references, partners), mismatch, name)
 
 
-def align_alone(submission: Sequence[SubmittedRow], mismatch: Mismatch = "refuse") -> Alignment:
+def align_alone(
+    submission: Sequence[SubmittedRow],
+    mismatch: Mismatch = "refuse",
+    name: str = "The submission",
+) -> Alignment:
     """A submission without references or inputs: its own rows, in its order.
 
     Args:
         submission: Rows of the submission.
         mismatch: As in `align`; only empty rewrites matter.
+        name: What to call the submission in messages.
 
     Raises:
         DataError: With ``refuse``, naming the rows with an empty rewrite.
     """
     rows = [AlignedRow(row.lang, row.toxic, row.output, ()) for row in submission]
     empty = [row.number for row in submission if row.output is None]
-    return _accepted(rows, Report(empty=empty, duplicated=_repeats(submission)), mismatch)
+    report = Report(empty=empty, duplicated=_repeats(submission))
+    return _accepted(rows, report, mismatch, name)
 
 
-def _accepted(rows: Sequence[AlignedRow], report: Report, mismatch: Mismatch) -> Alignment:
+def _accepted(
+    rows: Sequence[AlignedRow], report: Report, mismatch: Mismatch, name: str
+) -> Alignment:
     refusals = report.refusals()
     if mismatch == "refuse" and refusals:
         raise DataError(
-            f"The submission is not complete: {'; '.join(refusals)}.",
+            f"{name} is not complete: {'; '.join(refusals)}.",
             allowed="one rewrite for every sentence, as the official scorer demands",
             mend="--mismatch zero (score 0 for what is missing) or --mismatch skip (leave it out)",
         )
