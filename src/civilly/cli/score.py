@@ -165,7 +165,7 @@ def _leaks(
     scoring: Scoring, submissions: Sequence[str], trained_on: Sequence[Path], go_on: bool
 ) -> list[str]:
     """Checks the training files against the sentences that will be scored."""
-    from civilly.data.leaks import refuse_leaks_of_file
+    from civilly.data.training_leaks import refuse_leaks_of_file
 
     if not trained_on:
         return []
