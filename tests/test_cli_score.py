@@ -210,6 +210,8 @@ def test_mistakes_are_told_before_any_work() -> None:
         score_json("mine.tsv", "--lang", "xx")
     with pytest.raises(CivillyError, match="nothing to score in tt"):
         score_json("mine.tsv", "--lang", "tt")
+    with pytest.raises(DataError, match="--per-sentence for a table"):
+        score_json("mine.tsv", "-o", "scores.tsv")
     with pytest.raises(DataError, match="no file"):
         score_json("nobody.tsv")
 

@@ -111,13 +111,12 @@ def test_one_seed_gives_one_result_and_another_seed_another() -> None:
 
 
 def test_false_positives_stay_at_the_level() -> None:
-    """300 pairs of equal systems: about 5 % are called different, by either test."""
-    rng = np.random.default_rng(8)
-    datasets = rng.normal(0, 0.2, (300, 60))
-    by_flips = sum(approximate_randomisation([d], 400) <= 0.05 for d in datasets) / 300
-    by_bootstrap = sum(paired_bootstrap([d], 400)[1] <= 0.05 for d in datasets) / 300
-    assert 0.02 <= by_flips <= 0.085
-    assert 0.02 <= by_bootstrap <= 0.085
+    """1,000 pairs of equal systems: about 5 % are called different (standard error .7 %)."""
+    datasets = np.random.default_rng(8).normal(0, 0.2, (1_000, 60))
+    by_flips = sum(approximate_randomisation([d], 400) <= 0.05 for d in datasets) / 1_000
+    by_bootstrap = sum(paired_bootstrap([d], 400)[1] <= 0.05 for d in datasets) / 1_000
+    assert 0.035 <= by_flips <= 0.07
+    assert 0.035 <= by_bootstrap <= 0.08  # the bootstrap is a little too bold in small samples
 
 
 def test_false_positives_of_the_average_of_unequal_languages_stay_at_the_level() -> None:

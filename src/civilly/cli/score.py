@@ -128,8 +128,16 @@ def score(
 
 def _files_to_write(output: Path | None, submissions: Sequence[str], overwrite: bool) -> list[Path]:
     """The scores file of each submission; finds out before the work whether it can be written."""
+    from civilly.data.io import knows_suffix
+
     if output is None:
         return []
+    if knows_suffix(output) and not output.is_dir():
+        raise DataError(
+            f"{str(output)!r} is no scores file.",
+            allowed=f"a name in {SCORES_SUFFIX}, or a folder",
+            mend=f"-o SCORES{SCORES_SUFFIX}, or --per-sentence for a table",
+        )
     if output.suffix.lower() == SCORES_SUFFIX and not output.is_dir():
         if len(submissions) > 1:
             raise DataError(
