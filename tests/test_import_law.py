@@ -27,7 +27,7 @@ LINE = [
 ]
 SIDE_ROOMS = {"train", "synth", "interpret"}
 RANK = {room: rank for rank, rooms in enumerate(LINE) for room in rooms}
-FORBIDDEN = ("torch", "transformers", "peft", "accelerate", "sklearn", "datasets")
+FORBIDDEN = ("torch", "transformers", "peft", "accelerate", "sklearn", "scipy", "datasets")
 
 
 def modules() -> list[Path]:

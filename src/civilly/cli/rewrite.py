@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from civilly.cli import _console
+from civilly.cli._options import parse_options
 from civilly.cli._source import (
     FormatOption,
     LangColumnOption,
@@ -108,7 +109,7 @@ def rewrite(
     _console.warn(source.warnings)
     from civilly.pipeline import Detoxifier
 
-    options = _options(option or [])
+    options = parse_options(option or [])
     detoxifier = Detoxifier(
         method=method,
         engine=engine,
@@ -148,22 +149,6 @@ def _check_output(output: Path | None, *, json_lines: bool, resume: bool, overwr
             f"--json writes JSON lines, but {str(output)!r} is another format.",
             mend="-o FILE.jsonl",
         )
-
-
-def _options(given: Sequence[str]) -> dict[str, Any]:
-    """Options from ``NAME=VALUE``; a value that is JSON is taken as such, else as a string."""
-    import json
-
-    options: dict[str, Any] = {}
-    for item in given:
-        name, equals, value = item.partition("=")
-        if not name or not equals:
-            raise CivillyError(f"--option {item!r} is not understood.", mend="--option NAME=VALUE")
-        try:
-            options[name] = json.loads(value)
-        except ValueError:
-            options[name] = value
-    return options
 
 
 def _rewrite_rows(detoxifier: Detoxifier, source: Source, rows: range) -> list[Record]:

@@ -1,4 +1,4 @@
-"""Bootstrap intervals of means and of paired differences."""
+"""Bootstrap intervals of means, of means over languages, and of paired differences."""
 
 from __future__ import annotations
 
@@ -6,19 +6,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 RESAMPLES = 1_000
+CONFIDENCE = 0.95
 SEED = 12_345
+Strata = Sequence[Sequence[float] | NDArray[np.float64]]
+"""Values by stratum (language), in an order that the caller knows."""
+
+_DRAWS_AT_ONCE = 1_000_000
+"""Bounds the memory of a resampling; the numbers do not depend on it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A mean with its 95 % percentile bootstrap interval (Efron & Tibshirani 1993).
+    """A mean with its percentile bootstrap interval (Efron & Tibshirani 1993, §13.3).
 
     Attributes:
-        mean: The plain mean.
-        low: 2.5th percentile of the resampled means.
-        high: 97.5th percentile.
+        mean: The plain mean; of several strata the plain mean of their means.
+        low: Lower end: the 2.5th percentile of the resampled means at 95 % confidence.
+        high: Upper end: the 97.5th percentile.
         n: Number of values.
     """
 
@@ -33,20 +40,82 @@ class Interval:
         return f"{numbers[0]} [{numbers[1]}, {numbers[2]}]"
 
 
-def bootstrap_mean(values: Sequence[float], resamples: int = RESAMPLES) -> Interval:
-    """The interval of the mean of ``values``; a fixed seed gives the same numbers each time.
+def bootstrap_mean(
+    values: Sequence[float],
+    resamples: int = RESAMPLES,
+    confidence: float = CONFIDENCE,
+    seed: int = SEED,
+) -> Interval:
+    """The interval of the mean of ``values``; one seed gives the same numbers each time.
 
     Args:
         values: At least one number.
         resamples: How often to resample.
+        confidence: Share of intervals that hold the true mean, in (0, 1).
+        seed: Seed of the resampling.
 
     Raises:
         ValueError: If there are no values.
     """
-    data = np.asarray(values, dtype=np.float64)
-    if data.size == 0:
+    return bootstrap_average([values], resamples, confidence, seed)
+
+
+def bootstrap_average(
+    strata: Strata,
+    resamples: int = RESAMPLES,
+    confidence: float = CONFIDENCE,
+    seed: int = SEED,
+) -> Interval:
+    """The interval of the plain mean of the means of some strata (AvgP: nine languages).
+
+    Every stratum is resampled on its own, since the languages are fixed and only their sentences
+    are a sample (stratified bootstrap, Davison & Hinkley 1997, §3.2).
+
+    Args:
+        strata: At least one stratum, each of at least one number.
+        resamples: How often to resample.
+        confidence: Share of intervals that hold the true value, in (0, 1).
+        seed: Seed of the resampling.
+
+    Raises:
+        ValueError: If there is no stratum, or one has no values.
+    """
+    data = as_strata(strata)
+    means = resampled_averages(data, resamples, np.random.default_rng(seed))
+    return interval_of(data, means, confidence)
+
+
+def as_strata(strata: Strata) -> list[NDArray[np.float64]]:
+    """The strata as arrays.
+
+    Raises:
+        ValueError: If there is no stratum, or one has no values.
+    """
+    data = [np.asarray(values, dtype=np.float64) for values in strata]
+    if not data or any(values.size == 0 for values in data):
         raise ValueError("The mean of no values has no interval.")
-    draws = np.random.default_rng(SEED).integers(0, data.size, (resamples, data.size))
-    means = data[draws].mean(axis=1)
-    low, high = np.percentile(means, [2.5, 97.5])
-    return Interval(float(data.mean()), float(low), float(high), int(data.size))
+    return data
+
+
+def resampled_averages(
+    strata: Sequence[NDArray[np.float64]], resamples: int, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """The averages of the strata's means in each of ``resamples`` bootstrap samples."""
+    total = np.zeros(resamples)
+    for values in strata:
+        step = max(1, _DRAWS_AT_ONCE // values.size)
+        for start in range(0, resamples, step):
+            rows = min(step, resamples - start)
+            draws = rng.integers(0, values.size, (rows, values.size))
+            total[start : start + rows] += values[draws].mean(axis=1)
+    return total / len(strata)
+
+
+def interval_of(
+    strata: Sequence[NDArray[np.float64]], averages: NDArray[np.float64], confidence: float
+) -> Interval:
+    """The percentile interval of resampled averages around the plain one."""
+    tail = 50.0 * (1.0 - confidence)
+    low, high = np.percentile(averages, [tail, 100.0 - tail])
+    mean = float(np.mean([values.mean() for values in strata]))
+    return Interval(mean, float(low), float(high), sum(values.size for values in strata))
