@@ -259,11 +259,9 @@ def test_an_engine_that_only_repeats_is_unknown_throughout():
 
 
 def test_the_embedded_model_never_breaks_it():
-    suite = registry.create("score", "judge", Toolbox(None, {"retries": 1}))
-    scores = suite.score(INPUTS[:2], OUTPUTS[:2])
-    assert len(scores) == 2
-    assert all(0 <= score <= 1 for score in scores)
-    assert len(suite.records) == 12
-    assert 12 <= suite.cost.calls <= 24
-    for record in suite.records:
-        assert record.verdict == "unknown" or len(record.answers) <= 2
+    suite = registry.create("score", "judge", Toolbox(None, {"retries": 0, "answer_tokens": 3}))
+    (score,) = suite.score(INPUTS[:1], OUTPUTS[:1])
+    assert 0 <= score <= 1
+    assert len(suite.records) == 6
+    assert suite.cost.calls == 6
+    assert all(len(record.answers) == 1 for record in suite.records)

@@ -53,7 +53,8 @@ def test_similarity_orders_paraphrase_before_unrelated():
 
 @pytest.mark.parametrize("name", [e.name for e in registry.entries("score")])
 def test_every_metric_signs_and_keeps_length_and_range(name):
-    metric = registry.create("score", name, TOOLS)
+    quick = {"retries": 0, "answer_tokens": 2}  # for the judge
+    metric = registry.create("score", name, Toolbox(None, quick))
     assert name.split("_")[0] in metric.signature.lower()
     texts = [Text("You are an idiot, friend.", "en"), Text("", "en"), Text("😀\x00", "ja")]
     outputs = ["You are wrong, friend.", "", "😀"]
