@@ -219,6 +219,8 @@ def test_bad_input(tmp_path: Path, files: tuple[Path, Path]) -> None:
         run(files[0], tmp_path / "none.tsv")
     with pytest.raises(DataError, match=r"'\.doc'"):
         run(*files, "-o", tmp_path / "x.doc")
+    with pytest.raises(DataError, match="Both TRAIN and EVAL"):
+        run("-", "-")
     empty = tmp_path / "empty.jsonl"
     empty.write_text("")
     result = run(empty, files[1])

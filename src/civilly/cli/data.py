@@ -55,8 +55,7 @@ def leaks(
     """
     from civilly.data.pair_leaks import leaks_between, refuse_leaks, sides_of, strictest
 
-    if output is not None:
-        _check_output(output, overwrite)
+    _check_files(training, evaluation, output, overwrite)
     ours, theirs = _read(training), _read(evaluation)
     found = leaks_between(sides_of(ours, str(training)), sides_of(theirs, str(evaluation)))
     rows = strictest(found)
@@ -78,10 +77,14 @@ def leaks(
     )
 
 
-def _check_output(output: Path, overwrite: bool) -> None:
+def _check_files(training: Path, evaluation: Path, output: Path | None, overwrite: bool) -> None:
     from civilly.data.io import format_of
     from civilly.errors import DataError
 
+    if str(training) == str(evaluation) == "-":
+        raise DataError("Both TRAIN and EVAL are stdin.", mend="name a file for one of them")
+    if output is None:
+        return
     format_of(output)
     if output.exists() and not overwrite:
         raise DataError(f"{str(output)!r} exists.", mend="--overwrite to replace it")
