@@ -96,7 +96,7 @@ def find_leaks(training: Sequence[str], evaluation: Sequence[str]) -> list[Leak]
     """Training rows that repeat an evaluation row, in the order of the training rows.
 
     Empty rows and rows without letters or digits match only exactly. Every pair of rows is
-    compared, through an inverted index: 0.2 ms per training text against 9,000.
+    compared, through an inverted index: 0.2 ms per training text against 9,000 evaluation texts.
     """
     return list(_leaks(training, evaluation))
 
