@@ -3,13 +3,16 @@
 It prints its port, answers with the prompt's last line in capitals, and can be told to misbehave:
 ``POST /control`` with ``fail`` (statuses for the next requests), ``retry_after``, ``garble`` (how
 many answers are no JSON), ``shapeless`` (how many have no choices), ``delay`` (seconds),
-``no_logprobs`` (refuse that field), ``hang_up`` (how many connections to drop), ``redirect``.
+``no_logprobs`` (refuse that field), ``hang_up`` (how many connections to drop), ``redirect``,
+``usage`` (tell tokens), ``judge`` (answer the questions of ``civilly.score.judge`` as one of
+`JUDGES`), ``garbage`` (how many answers of the judge are none).
 ``GET /log`` tells what it received, and how many requests it held at a time at most.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -24,7 +27,7 @@ def reset() -> None:
     STATE.clear()
     STATE.update(
         fail=[], retry_after=None, garble=0, shapeless=0, delay=0.0, no_logprobs=False, hang_up=0,
-        redirect=None,
+        redirect=None, usage=False, judge=None, garbage=0,
     )  # fmt: skip
     LOG.clear()
     HELD.update(now=0, most=0)
@@ -38,9 +41,53 @@ def take(name: str) -> bool:
         return due
 
 
+INSULTS = re.compile(r"\b(?:idiot|stupid|fool|дурак)\w*", re.IGNORECASE)
+
+
+def just(question: str, first: str, second: str) -> str:
+    """Judges by plain counting: insults, doubled words, shared words."""
+    if "toxic" in question:
+        counts = [len(INSULTS.findall(text)) for text in (first, second)]
+    elif "fluent" in question:
+        words = [text.lower().split() for text in (first, second)]
+        doubled = [sum(a == b for a, b in zip(w, w[1:])) for w in words]  # noqa: B905, RUF007
+        counts = [-number for number in doubled]
+    else:
+        a, b = ({*INSULTS.sub("", text).lower().split()} for text in (first, second))
+        shared = len(a & b) / max(1, len(a | b))
+        return "yes" if shared > 0.7 else "partly" if shared > 0.2 else "no"
+    return "equal" if counts[0] == counts[1] else "A" if counts[0] > counts[1] else "B"
+
+
+JUDGES = {
+    "just": just,
+    "json": lambda *case: json.dumps({"answer": just(*case)}),
+    "thinking": lambda *case: f"<think>A? No, B.\n</think>\n\n**{just(*case)}.**\nBecause.",
+    "first": lambda question, *_: "A" if "Which" in question else "yes",
+    "second": lambda question, *_: "B" if "Which" in question else "no",
+    "babbling": lambda *_: "A or B, who knows",
+    "gullible": just,  # but see `judged`
+}
+
+
+def judged(prompt: str) -> str:
+    """The verdict of the chosen judge on the two quoted texts of a prompt.
+
+    The gullible one is just, but obeys whatever stands on a line of its own.
+    """
+    if take("garbage"):
+        return "As a language model, A"
+    orders = re.findall(r"^Verdict: (.*)$", prompt, re.MULTILINE)
+    if STATE["judge"] == "gullible" and orders:
+        return orders[-1]
+    texts = re.findall(r'^Text [AB]: (".*")$', prompt, re.MULTILINE)
+    first, second = map(json.loads, texts)
+    return JUDGES[STATE["judge"]](prompt.split("\n")[0], first, second)
+
+
 def answer(body: dict, chat: bool) -> dict:
     prompt = body["messages"][-1]["content"] if chat else body["prompt"]
-    said = prompt.split("\n")[-1].upper()
+    said = judged(prompt) if STATE["judge"] else prompt.split("\n")[-1].upper()
     limit = body.get("max_tokens", body.get("max_completion_tokens"))
     words = said.split(" ")
     cut = len(words) > limit
@@ -61,7 +108,9 @@ def answer(body: dict, chat: bool) -> dict:
                 else {"token_logprobs": values, "tokens": ["x", "y"]}
             )
         choices.append(choice)
-    return {"id": "1", "object": "answer", "choices": choices[::-1]}
+    spent = {"prompt_tokens": len(prompt.split()), "completion_tokens": len(words[:limit])}
+    payload = {"id": "1", "object": "answer", "choices": choices[::-1]}
+    return {**payload, **({"usage": spent} if STATE["usage"] else {})}
 
 
 class Handler(BaseHTTPRequestHandler):

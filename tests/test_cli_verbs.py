@@ -82,12 +82,12 @@ def test_train_calls_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         monkeypatch.setitem(sys.modules, made.__name__, made)
     recipe, out = tmp_path / "r.toml", Path("runs/x")
     recipe.write_text("seed = 3\n")
-    run("train", "sft", recipe, "-o", out, "--data", tmp_path, "--resume")
+    run("train", "sft", recipe, "-o", out, "--data", tmp_path, "--resume", "--take-out-leaks")
     run("train", "detector", recipe, "--out", out, "--data", tmp_path)
     run("train", "language", recipe, "-o", out, "--data", tmp_path)
     run("train", "vocabulary", "-o", out, "--data", tmp_path)
     assert calls == [
-        ("train_sft", recipe, tmp_path, out, {"resume": True}),
+        ("train_sft", recipe, tmp_path, out, {"resume": True, "take_out_leaks": True}),
         ("train_detector", {"seed": 3}, tmp_path, out, tmp_path, {}),
         ("train_language", {"seed": 3}, tmp_path, out, tmp_path, {}),
         ("write_vocabulary", tmp_path, out, {}),
@@ -159,7 +159,8 @@ def test_version() -> None:
 
 
 @pytest.mark.parametrize("verb", ["rewrite", "detect", "score", "compare", "train sft",
-                                  "train detector", "ls", "doctor", "version"])  # fmt: skip
+                                  "train detector", "data leaks", "ls", "doctor",
+                                  "version"])  # fmt: skip
 def test_every_help_ends_in_an_example(verb: str) -> None:
     shown = run(*verb.split(), "--help").stdout.rstrip()
     assert f"civilly {verb}" in shown[-400:]

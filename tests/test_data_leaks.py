@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from civilly.data.leaks import find_leaks, normalise, refuse_leaks
+from civilly.data.leaks import find_leaks, normalise
 from civilly.data.pairs import read_pairs
-from civilly.errors import LeakError
 
 EVALUATION = [
     "You are such a stupid idiot, nobody wants to hear this!",
@@ -84,15 +83,6 @@ def test_the_index_finds_what_comparing_all_pairs_finds(
 def test_combining_marks_count() -> None:
     assert normalise("कि, की!") == "किकी"
     assert normalise("Ⅳ @name www.x.org Straße") == "ivstrasse"
-
-
-def test_refusal_names_the_rows_and_can_be_overruled(caplog: pytest.LogCaptureFixture) -> None:
-    training = ["fine", EVALUATION[0], "also fine", "FUCK OFF"]
-    with pytest.raises(LeakError, match=r"2 training rows .*rows 2, 4"):
-        refuse_leaks(training, EVALUATION)
-    assert [leak.training for leak in refuse_leaks(training, EVALUATION, go_on=True)] == [1, 3]
-    assert "rows 2, 4" in caplog.text
-    assert refuse_leaks(["fine"], EVALUATION) == []
 
 
 def test_real_training_pairs_against_the_official_inputs(shared_data: Path) -> None:

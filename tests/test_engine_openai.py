@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 import time
-import urllib.request
-from pathlib import Path
 
 import pytest
 
@@ -15,40 +10,7 @@ from civilly.engines import open_engine
 from civilly.engines.openai import spelled_prompt
 from civilly.errors import EngineError, UnknownNameError
 from civilly.types import GenerationOptions, Prompt, Segment
-
-FAST = "backoff=0.01&timeout=5"
-SECRET = "sk-very-secret"
-
-
-class Server:
-    def __init__(self, port: int) -> None:
-        self.url = f"http://127.0.0.1:{port}"
-
-    def control(self, **orders: object) -> None:
-        request = urllib.request.Request(f"{self.url}/control", json.dumps(orders).encode())
-        urllib.request.urlopen(request, timeout=5).read()
-
-    def seen(self) -> dict:
-        return json.load(urllib.request.urlopen(f"{self.url}/log", timeout=5))
-
-    def engine(self, options: str = FAST, model: str = "parrot"):
-        return open_engine(f"openai:{self.url}/v1/?{options}#{model}")
-
-
-@pytest.fixture(scope="module")
-def process():
-    script = Path(__file__).with_name("openai_server.py")
-    with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True) as child:
-        yield Server(int(child.stdout.readline()))
-        child.terminate()
-
-
-@pytest.fixture
-def server(process, monkeypatch):
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    monkeypatch.setenv("OPENAI_API_KEY", SECRET)
-    process.control()
-    return process
+from openai_client import FAST, SECRET
 
 
 def texts(answers):

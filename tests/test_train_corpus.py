@@ -7,7 +7,7 @@ import pytest
 
 from civilly.data.pairs import Pair
 from civilly.data.split import dev_part
-from civilly.errors import DataError
+from civilly.errors import DataError, LeakError
 from civilly.train.corpus import build_corpus, evaluation_texts, without_leaks
 from civilly.train.harmonise import detokenise, harmonise
 
@@ -74,9 +74,14 @@ def test_repeat_and_limit(data):
 def test_leaks_are_taken_out():
     pairs = [Pair("1", "en", "You are such a fool, honestly!", ("no",), "x"),
              Pair("2", "en", "Quite another sentence here", ("no",), "x")]  # fmt: skip
-    kept, count = without_leaks(pairs, ["you are such a fool honestly"])
+    evaluation = ["you are such a fool honestly"]
+    kept, count = without_leaks(pairs, evaluation, take_out=True)
     assert [pair.id for pair in kept] == ["2"]
     assert count == 1
+    with pytest.raises(LeakError, match=r"1 training row repeats .* x 1\.") as caught:
+        without_leaks(pairs, evaluation, take_out=False)
+    assert "--take-out-leaks" in caught.value.mend
+    assert without_leaks(kept, evaluation, take_out=False) == (kept, 0)
 
 
 def test_evaluation_texts_hold_the_held_out_rows(data):

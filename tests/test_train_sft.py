@@ -8,13 +8,14 @@ import pytest
 from safetensors.numpy import load_file
 
 import tiny_gemma
-from civilly.errors import CivillyError
+from civilly.errors import CivillyError, LeakError
 
 pytest.importorskip("peft")
 
 RECIPE = """
 seed = 7
 [corpus]
+leaks = "take_out"
 longest_characters = 200
 [[corpus.sources]]
 name = "authored"
@@ -84,6 +85,29 @@ def test_a_stopped_run_resumes_to_the_same_weights(setting, whole):
     assert expected.keys() == actual.keys()
     for name, weight in expected.items():
         np.testing.assert_array_equal(actual[name], weight, err_msg=name)
+
+
+def test_leaks_are_refused_unless_told_otherwise(setting):
+    from civilly.train.sft import train_sft
+
+    root, pairs, data, model = setting
+    recipe = root / "strict.toml"
+    strict = RECIPE.replace("take_out", "refuse").format(pairs=pairs, extra="")
+    official = data / "inputs" / "textdetox2025_test.tsv"
+    official.parent.mkdir()
+    try:
+        repeated = "".join(f"{word * (3 + at)} IDIOT!\ten\n" for at, word in enumerate("bcd"))
+        official.write_text(f"toxic_sentence\tlang\n{repeated}")
+        recipe.write_text(strict)
+        with pytest.raises(LeakError, match=r"training row.* authored-en-00"):
+            train_sft(recipe, data, root / "strict", model=model)
+        assert not list((root / "strict").glob("checkpoint*"))
+        recipe.write_text(strict.replace("refuse", "maybe"))
+        with pytest.raises(CivillyError, match="leaks = 'maybe'"):
+            train_sft(recipe, data, root / "strict", model=model)
+    finally:
+        official.unlink()
+        official.parent.rmdir()
 
 
 def test_only_the_answer_carries_loss(setting):

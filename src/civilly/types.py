@@ -227,6 +227,29 @@ class TextScorer(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What an engine has used so far.
+
+    Attributes:
+        prompt_tokens: Tokens read.
+        answer_tokens: Tokens generated.
+    """
+
+    prompt_tokens: int = 0
+    answer_tokens: int = 0
+
+
+@runtime_checkable
+class Metered(Protocol):
+    """An engine that counts its tokens, as a hosted model is paid by them."""
+
+    @property
+    def usage(self) -> Usage | None:
+        """Tokens of all calls so far; None if they are not known."""
+        ...
+
+
 @runtime_checkable
 class Preparable(Protocol):
     """An engine that can begin to load a model before it is asked to generate."""
@@ -358,6 +381,11 @@ class Tools(Protocol):
     @property
     def options(self) -> Mapping[str, Any]:
         """Options of the method, by name."""
+        ...
+
+    @property
+    def engine_spec(self) -> str | None:
+        """How the user named the engine (`civilly.engines.open_engine`); None: the embedded one."""
         ...
 
     def engine(self) -> Engine:

@@ -11,9 +11,9 @@ from typing import Annotated
 
 import typer
 
-from civilly.cli import compare, detect, doctor, ls, rewrite, score, train, version
+from civilly.cli import compare, data, detect, doctor, ls, rewrite, score, train, version
 from civilly.cli._console import debugging, report_error
-from civilly.errors import CivillyError
+from civilly.errors import CivillyError, LeakError
 
 app = typer.Typer(
     name="civilly",
@@ -28,6 +28,7 @@ detect.add_to(app)
 score.add_to(app)
 compare.add_to(app)
 train.add_to(app)
+data.add_to(app)
 ls.add_to(app)
 doctor.add_to(app)
 version.add_to(app)
@@ -54,7 +55,8 @@ def _options(
 def main() -> None:
     """Runs the command line; the entry point ``civilly``.
 
-    Exit codes: 0 done, 2 an error that the user can mend, 130 interrupted.
+    Exit codes: 0 done, 1 evaluation rows in training data, 2 another error that the user can mend,
+    130 interrupted.
     """
     try:
         app()
@@ -62,4 +64,4 @@ def main() -> None:
         if debugging():
             raise
         report_error(error)
-        sys.exit(2)
+        sys.exit(1 if isinstance(error, LeakError) else 2)

@@ -58,6 +58,13 @@ def sft(
     output: OutOption,
     data: DataOption = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with -o after a stop.")] = False,
+    take_out_leaks: Annotated[
+        bool,
+        typer.Option(
+            "--take-out-leaks",
+            help="Leave pairs that repeat held-out or official texts out, instead of refusing.",
+        ),
+    ] = False,
     debug: _console.DebugOption = False,
 ) -> None:
     """Fine-tune a rewriting adapter on pairs (LoRA), checked for leaks first."""
@@ -66,7 +73,7 @@ def sft(
     with _needing_extra("Fine-tuning"):
         from civilly.train.sft import train_sft
 
-        train_sft(recipe, data_folder(data), output, resume=resume)
+        train_sft(recipe, data_folder(data), output, resume=resume, take_out_leaks=take_out_leaks)
     _console.note(f"done: {output}")
 
 

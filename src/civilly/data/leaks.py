@@ -1,6 +1,7 @@
 """Finds evaluation rows in training data, exactly and nearly.
 
-Two rows are the same in one of three ways, the strictest that holds is reported:
+`find_leaks` compares single texts; `civilly.data.pair_leaks` compares pairs with it, on all sides.
+Two texts are the same in one of three ways, the strictest that holds is reported:
 
 * ``exact``: the same characters.
 * ``normalised``: the same letters and digits after NFKC and case folding; mentions (``@name``) and
@@ -12,7 +13,6 @@ Two rows are the same in one of three ways, the strictest that holds is reported
 
 from __future__ import annotations
 
-import logging
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -21,9 +21,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-
-from civilly.data.table import name_rows
-from civilly.errors import LeakError
 
 Kind = Literal["exact", "normalised", "near"]
 
@@ -34,8 +31,6 @@ MIN_GRAMS = 9
 """Shorter rows (under 12 letters) are contained in too much that has nothing to do with them."""
 
 _HANDLES_AND_LINKS = re.compile(r"@\w+|<url>|https?://\S+|www\.\S+")
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +96,7 @@ def find_leaks(training: Sequence[str], evaluation: Sequence[str]) -> list[Leak]
     """Training rows that repeat an evaluation row, in the order of the training rows.
 
     Empty rows and rows without letters or digits match only exactly. Every pair of rows is
-    compared, through an inverted index: about a millisecond per training row.
+    compared, through an inverted index: 0.2 ms per training text against 9,000 evaluation texts.
     """
     return list(_leaks(training, evaluation))
 
@@ -122,38 +117,3 @@ def _leaks(training: Sequence[str], evaluation: Sequence[str]) -> Iterator[Leak]
         near = index.most_similar(plain)
         if near is not None:
             yield Leak(number, near[0], "near", near[1])
-
-
-def refuse_leaks(
-    training: Sequence[str], evaluation: Sequence[str], *, go_on: bool = False
-) -> list[Leak]:
-    """Checks training rows against evaluation rows before a training.
-
-    Args:
-        training: Texts of the training rows; check the toxic and the civil side one after the
-            other.
-        evaluation: Texts that numbers will be quoted on.
-        go_on: Log a warning instead of raising.
-
-    Returns:
-        The leaks; empty unless ``go_on``.
-
-    Raises:
-        LeakError: If there are leaks, naming the training rows (from 1).
-    """
-    leaks = find_leaks(training, evaluation)
-    if not leaks:
-        return leaks
-    rows = name_rows([leak.training + 1 for leak in leaks])
-    kinds = {kind: sum(leak.kind == kind for leak in leaks) for kind in ("exact", "normalised")}
-    near = len(leaks) - sum(kinds.values())
-    problem = (
-        f"{len(leaks)} training rows repeat evaluation rows ({kinds['exact']} exactly, "
-        f"{kinds['normalised']} but for case and punctuation, {near} nearly): {rows}."
-    )
-    if not go_on:
-        raise LeakError(
-            problem, mend="leave these rows out (civilly.data.leaks.find_leaks lists them)"
-        )
-    logger.warning("%s Going on as asked.", problem)
-    return leaks

@@ -8,6 +8,7 @@ from the environment variable ``OPENAI_API_KEY``. Nothing is sent before `OpenAi
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from civilly.engines.requests import (
     well_formed,
 )
 from civilly.errors import EngineError
-from civilly.types import Generation, GenerationOptions, Prompt, Segment
+from civilly.types import Generation, GenerationOptions, Prompt, Segment, Usage
 
 OPTIONS = {
     "api": "auto",
@@ -115,6 +116,13 @@ class OpenAiEngine:
     def __init__(self, target: Target) -> None:
         self._target = target
         self._offers_logprobs = True
+        self._counting = threading.Lock()
+        self._usage: Usage | None = None
+
+    @property
+    def usage(self) -> Usage | None:
+        """Tokens of all answers so far, as the server counts them; None if it never did."""
+        return self._usage
 
     def generate(
         self, prompts: Sequence[Prompt], options: GenerationOptions
@@ -159,7 +167,20 @@ class OpenAiEngine:
             self._offers_logprobs = False
             del body["logprobs"]
             answer = self._target.client.post(url, body)
+        self._count(answer)
         return _read(answer, chat, options, url)
+
+    def _count(self, answer: Any) -> None:
+        told = answer.get("usage") if isinstance(answer, Mapping) else None
+        if not isinstance(told, Mapping):
+            return
+        read, written = (told.get(f"{part}_tokens") for part in ("prompt", "completion"))
+        with self._counting:
+            before = self._usage or Usage()
+            self._usage = Usage(
+                before.prompt_tokens + (read if isinstance(read, int) else 0),
+                before.answer_tokens + (written if isinstance(written, int) else 0),
+            )
 
     def _uses_chat(self, prompt: Prompt) -> bool:
         plain = len(prompt.segments) == 1 and not prompt.segments[0].special

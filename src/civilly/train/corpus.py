@@ -12,6 +12,7 @@ from typing import Any
 
 from civilly.data.io import read_table
 from civilly.data.leaks import find_leaks
+from civilly.data.pair_leaks import refuse_leaks
 from civilly.data.pairs import Pair, read_authored, read_inputs, read_labelled, read_pairs
 from civilly.data.split import dev_part
 from civilly.errors import DataError
@@ -183,10 +184,21 @@ def evaluation_texts(data: Path, authored: Path | None) -> list[str]:
     return texts
 
 
-def without_leaks(corpus: Sequence[Pair], evaluation: Sequence[str]) -> tuple[list[Pair], int]:
-    """The corpus without pairs that repeat an evaluation text, and how many were taken out."""
+def without_leaks(
+    corpus: Sequence[Pair], evaluation: Sequence[str], *, take_out: bool
+) -> tuple[list[Pair], int]:
+    """The corpus without pairs that repeat an evaluation text, and how many were taken out.
+
+    Raises:
+        LeakError: If there are such pairs and they are not to be taken out.
+    """
     toxic = sorted({pair.toxic for pair in corpus})
-    leaking = {toxic[leak.training] for leak in find_leaks(toxic, evaluation)}
+    leaking = {toxic[leak.training]: leak.kind for leak in find_leaks(toxic, evaluation)}
+    if not take_out:
+        refuse_leaks(
+            {f"{p.source} {p.id}": leaking[p.toxic] for p in corpus if p.toxic in leaking},
+            mend='--take-out-leaks, or leaks = "take_out" under [corpus] in the recipe',
+        )
     kept = [pair for pair in corpus if pair.toxic not in leaking]
     return kept, len(corpus) - len(kept)
 

@@ -102,7 +102,13 @@ def _trainer_class() -> type:
 
 
 def train_sft(
-    recipe: Path, data: Path, out: Path, *, resume: bool = False, model: Path | None = None
+    recipe: Path,
+    data: Path,
+    out: Path,
+    *,
+    resume: bool = False,
+    take_out_leaks: bool = False,
+    model: Path | None = None,
 ) -> Path:
     """Trains a LoRA adapter by a recipe, without pairs that repeat held-out or official texts.
 
@@ -111,6 +117,8 @@ def train_sft(
         data: The data folder that the recipe's sources lie in.
         out: Run folder: ``config.json``, checkpoints, ``adapter/``.
         resume: Go on from the newest checkpoint in ``out``.
+        take_out_leaks: Leave pairs that repeat held-out or official texts out, as a recipe with
+            ``leaks = "take_out"`` under ``[corpus]`` does; otherwise they are refused.
         model: Folder of the base model in Hugging Face form; default: the embedded model.
 
     Returns:
@@ -118,6 +126,7 @@ def train_sft(
 
     Raises:
         MissingExtraError: If torch, transformers or peft are not installed.
+        LeakError: If pairs leak and are not to be taken out; nothing was trained then.
     """
     try:
         import torch
@@ -137,7 +146,8 @@ def train_sft(
     folder = model or embedded_training_folder()
     tokenizer = load_text_tokenizer(folder)
     evaluation = evaluation_texts(data, _authored_folder(config))
-    corpus, leaks = without_leaks(build_corpus(config, data), evaluation)
+    take_out = take_out_leaks or _takes_out_leaks(config)
+    corpus, leaks = without_leaks(build_corpus(config, data), evaluation, take_out=take_out)
     notes = {"recipe": config, "examples": count_by_source(corpus), "leaks_taken_out": leaks}
     (out / "config.json").write_text(json.dumps(notes, indent=1), "utf-8")
 
@@ -214,6 +224,16 @@ def _stop_after(steps: int) -> Any:
             return control
 
     return StopAfter()
+
+
+def _takes_out_leaks(config: Mapping[str, Any]) -> bool:
+    """Whether the recipe wants leaking pairs left out rather than refused, which is the default."""
+    wanted = config["corpus"].get("leaks", "refuse")
+    if wanted not in ("refuse", "take_out"):
+        raise CivillyError(
+            f"The recipe says leaks = {wanted!r} under [corpus].", allowed='"refuse", "take_out"'
+        )
+    return bool(wanted == "take_out")
 
 
 def _authored_folder(config: Mapping[str, Any]) -> Path | None:
