@@ -32,9 +32,7 @@ class Batch:
     shared: int = 0
 
 
-def shared_batches(
-    rows: Sequence[Sequence[int]], grouping: Grouping, longest: int
-) -> Iterator[Batch]:
+def shared_batches(rows: Sequence[list[int]], grouping: Grouping, longest: int) -> Iterator[Batch]:
     """Every position once, in batches of prompts that begin alike, then of all the others.
 
     Few-shot prompts of one language begin with the same instruction and examples, most of what
@@ -72,7 +70,7 @@ def shared_batches(
             yield Batch([chosen[i] for i in batch])
 
 
-def common_beginning(rows: Sequence[Sequence[int]]) -> int:
+def common_beginning(rows: Sequence[list[int]]) -> int:
     """How many leading tokens all rows have in common, leaving each `LEAST_OWN` of its own."""
     # Whatever lies between two sequences in dictionary order begins as both of them begin.
     first, last = min(rows), max(rows)
