@@ -73,7 +73,7 @@ def open_llama_cpp(folder: Path, threads: int) -> Answer:
     parameters.model.path = str(folder / "model.gguf")
     parameters.n_parallel, parameters.n_ctx = slots, slots * 768
     parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = threads
-    parameters.warmup = False
+    parameters.warmup, parameters.verbosity = False, -1
     server = xllamacpp.Server(parameters)
 
     def one(job: tuple[list[int], int]) -> list[int]:

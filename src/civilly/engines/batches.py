@@ -32,9 +32,7 @@ class Batch:
     shared: int = 0
 
 
-def shared_batches(
-    rows: Sequence[list[int]], grouping: Grouping, longest: int
-) -> Iterator[Batch]:
+def shared_batches(rows: Sequence[list[int]], grouping: Grouping, longest: int) -> Iterator[Batch]:
     """Every position once, in batches of prompts that begin alike, then of all the others.
 
     Few-shot prompts of one language begin with the same instruction and examples, most of what
