@@ -189,14 +189,14 @@ def test_leaks_are_refused_with_their_rows(folder: Path) -> None:
         '{"toxic": "something else again", "neutral": ["no", "be quiet"]}\n',
         encoding="utf-8",
     )
-    with pytest.raises(LeakError, match=r"1 of 3 rows repeat .*row 2\. Row 2 has 'you idiot go"):
+    with pytest.raises(LeakError, match=r"1 training row repeats .*train\.jsonl, row 2\."):
         score_json("mine.tsv", "--trained-on", "train.jsonl")
     found = score_json("mine.tsv", "--trained-on", "train.jsonl", "--go-on")
-    assert len(found["leaks"]) == 1
+    assert found["leaks"] == ["train.jsonl, row 2 (normalised)"]
     clean = folder / "clean.tsv"
     clean.write_text("toxic_sentence\tneutral_sentence\ncompletely new text\tnothing alike\n")
     assert score_json("mine.tsv", "--trained-on", clean)["leaks"] == []
-    with pytest.raises(LeakError, match="rows 1, 2, 3, 4, 5"):
+    with pytest.raises(LeakError, match=r"5 training rows repeat .*row 1, mine\.tsv, row 2"):
         score_json("mine.tsv", "--trained-on", "mine.tsv")
 
 

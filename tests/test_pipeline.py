@@ -48,6 +48,27 @@ def test_a_more_toxic_proposal_is_never_taken():
             assert result.method == "keep"
 
 
+class LooksAgain(Proposes):
+    """A method whose second look makes another proposal."""
+
+    asked: list[str]
+
+    def look_again(self, texts, detections):
+        self.asked = [t.text for t in texts]
+        return [[Candidate("You are wrong about this.", "second", -0.1)] for _ in texts]
+
+
+def test_a_second_look_is_taken_only_where_the_first_was_poor():
+    made = Detoxifier("duplicate")
+    bad, good = "You are fucking wrong about this.", "That shit is quite wrong, my friend."
+    method = LooksAgain(lambda text: text if text == bad else "That is quite wrong, my friend.")
+    made.__dict__["_rewriter"] = method
+    first, second = made.rewrite([bad, good], "en")
+    assert method.asked == [bad]
+    assert (first.method, first.rewritten) == ("second", "You are wrong about this.")
+    assert (second.method, second.rewritten) == ("test", "That is quite wrong, my friend.")
+
+
 def test_civil_text_is_not_even_tried():
     made = detoxifier(lambda text: "changed")
     (result,) = made.rewrite(["Thank you, the weather is lovely today."], "en")

@@ -24,7 +24,7 @@ def test_scores_are_the_stated_products():
     assert scores.civility == pytest.approx(0.8)
     assert scores.similarity == pytest.approx(0.5)  # 4 of 8 characters are deleted
     assert scores.fluency == pytest.approx(0.5)
-    assert 0.0 <= scores.joint <= min(scores.civility, scores.fluency)
+    assert scores.joint == pytest.approx(0.8 * math.sqrt(0.5) * 0.5 ** (1 / 3))
 
 
 def test_similarity_is_one_only_for_the_same_text():
@@ -51,6 +51,18 @@ def test_a_candidate_that_is_no_less_toxic_is_not_taken():
     )
     assert choice.candidate is None
     assert "less toxic" in choice.reason
+
+
+@pytest.mark.parametrize(("p_toxic", "satisfied"), [(0.1, True), (0.6, False)])
+def test_only_a_good_choice_satisfies(p_toxic, satisfied):
+    selector = RerankSelector(Table({"you friend": p_toxic}))
+    (choice,) = selector.select(
+        [Text("you idiot", "en")], [Detection(0.9)], [[Candidate("you friend", "b", -0.1)]]
+    )
+    assert choice.candidate is not None
+    assert selector.satisfied(choice) == satisfied
+    (none,) = selector.select([Text("you idiot", "en")], [Detection(0.9)], [[]])
+    assert not selector.satisfied(none)
 
 
 def test_no_candidates_is_said():

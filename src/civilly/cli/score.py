@@ -31,6 +31,7 @@ from civilly.cli._table import aligned, short
 from civilly.errors import DataError
 
 if TYPE_CHECKING:
+    from civilly.data.pair_leaks import PairKind
     from civilly.data.table import Table
     from civilly.score.intervals import Interval
     from civilly.score.scores_file import SystemScores
@@ -173,17 +174,22 @@ def _leaks(
     scoring: Scoring, submissions: Sequence[str], trained_on: Sequence[Path], go_on: bool
 ) -> list[str]:
     """Checks the training files against the sentences that will be scored."""
-    from civilly.data.training_leaks import refuse_leaks_of_file
+    from civilly.data.io import read_table
+    from civilly.data.pair_leaks import leaking_rows, refuse_leaks
 
     if not trained_on:
         return []
     toxic, references = scoring.evaluation(submissions)
-    found: list[str] = []
+    leaking: dict[str, PairKind] = {}
     for path in trained_on:
         _console.note(f"looking for leaks: {path}")
-        found += refuse_leaks_of_file(path, toxic, references, go_on=go_on)
-    _console.warn(f"{problem} Scored in spite of it." for problem in found)
-    return found
+        leaking |= leaking_rows(read_table(path), str(path), toxic, references)
+    refuse_leaks(
+        leaking,
+        mend="train without these rows, or quote the numbers as leaked with --go-on",
+        go_on=go_on,
+    )
+    return [f"{row} ({kind})" for row, kind in leaking.items()]
 
 
 def _write(systems: Sequence[SystemScores], files: Sequence[Path], sentences: Path | None) -> None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from civilly.data.columns import recognize, texts_of
-from civilly.data.leaks import Kind, find_leaks
+from civilly.data.leaks import Kind, find_leaks, normalise
 from civilly.data.pairs import Pair
 from civilly.data.table import SHOWN_ROWS, Table
 from civilly.data.values import as_text
@@ -33,8 +33,13 @@ KINDS: dict[PairKind, str] = {
 }
 """How a training row can repeat an evaluation row, strictest first, in words."""
 
-REFERENCE_COLUMNS = ("neutral_sentence", "neutral", "references", "reference")
+REFERENCE_COLUMNS = (
+    "neutral_sentence", "neutral", "references", "reference", "rewritten", "output",
+)  # fmt: skip
 """Columns that hold the civil side: a text, or a list of texts (also as JSON); all are read."""
+
+MIN_LETTERS = 12
+"""Shorter references are no evidence that a system was trained on them, even if equal."""
 
 ID_COLUMNS = ("id", "source_id")
 """Columns that name a row, or the row that it was made from."""
@@ -203,6 +208,31 @@ def strictest(leaks: Sequence[PairLeak]) -> dict[int, PairLeak]:
         if known is None or order.index(leak.kind) < order.index(known.kind):
             first[leak.training] = leak
     return first
+
+
+def leaking_rows(
+    training: Table, name: str, toxic: Sequence[str], references: Sequence[str]
+) -> dict[str, PairKind]:
+    """Rows of a training file that repeat sentences which a system is scored on.
+
+    References of fewer than `MIN_LETTERS` letters are not looked for: "thank you" is nobody's.
+
+    Args:
+        training: The training file.
+        name: Its name, for messages.
+        toxic: Toxic sentences of the evaluation.
+        references: Civil references of the evaluation, of all sentences together.
+
+    Returns:
+        The strictest kind of each leaking row, by ``"name, row 3"``, for `refuse_leaks`.
+
+    Raises:
+        DataError: If no column of the file looks like text.
+    """
+    long_enough = [text for text in references if len(normalise(text)) >= MIN_LETTERS]
+    evaluation = [Sides(text) for text in dict.fromkeys([*toxic, *long_enough])]
+    found = strictest(leaks_between(sides_of(training, name), evaluation))
+    return {f"{name}, row {row + 1}": leak.kind for row, leak in found.items()}
 
 
 def refuse_leaks(leaking: Mapping[str, PairKind], *, mend: str, go_on: bool = False) -> None:
