@@ -149,8 +149,9 @@ def test_version() -> None:
     assert run("--version").stdout == run("version").stdout
 
 
-@pytest.mark.parametrize("verb", ["rewrite", "detect", "score", "compare", "train sft",
-                                  "train detector", "ls", "doctor", "version"])  # fmt: skip
+@pytest.mark.parametrize("verb", ["rewrite", "detect", "score", "compare", "leaderboard",
+                                  "train sft", "train detector", "ls", "doctor",
+                                  "version"])  # fmt: skip
 def test_every_help_ends_in_an_example(verb: str) -> None:
     shown = run(*verb.split(), "--help").stdout.rstrip()
     assert f"civilly {verb}" in shown[-400:]

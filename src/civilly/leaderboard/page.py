@@ -18,8 +18,9 @@ from civilly.leaderboard import plots, scatter, tables
 from civilly.leaderboard.comparisons import LEVEL
 from civilly.leaderboard.examples import FAILURES, LOW, example_data, failure_shares
 from civilly.leaderboard.runs import MEASURES
-from civilly.leaderboard.standings import AVERAGES, COLUMNS, LEAST_SHARED, Board, Cell
+from civilly.leaderboard.standings import COLUMNS, LEAST_SHARED, Board, Cell
 from civilly.score.joint import JOINT
+from civilly.score.scoring import AVERAGES
 
 FILES = ("index.html", "leaderboard.md", "leaderboard.csv", "leaderboard.json")
 """What `write_site` writes."""

@@ -7,25 +7,18 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from civilly.data.columns import language_code
-from civilly.data.files import decode, mend_surrogates, read_bytes
+from civilly.data.alignment import AlignedRow, align_alone
+from civilly.data.files import decode, read_bytes
 from civilly.data.io import format_of, knows_suffix, read_table
-from civilly.data.table import Table
-from civilly.data.values import as_text
-from civilly.errors import DataError
-from civilly.languages import CODES
+from civilly.data.submission import REWRITE_COLUMNS, TOXIC_COLUMNS, read_submission
+from civilly.errors import CivillyError, DataError
 from civilly.score.joint import COMPONENTS, JOINT
+from civilly.score.scores_file import SystemScores, read_scores
 
 MEASURES = (JOINT, *COMPONENTS)
 """What a row is scored on: J, STA, SIM, FL."""
-FORMAT = 1
-"""Version of the files of scores that is understood."""
-
-_SOURCE = ("toxic", "toxic_sentence")
-_OUTPUT = ("output", "neutral_sentence", "rewritten")
-_LANG = ("lang", "language")
 
 
 class Sentence(NamedTuple):
@@ -33,7 +26,7 @@ class Sentence(NamedTuple):
 
     Attributes:
         lang: Language code.
-        text: The toxic sentence.
+        text: The toxic sentence, white space made equal: published outputs are often stripped.
         occurrence: 0 for its first row in a file, 1 for the second with the same text, and so on.
     """
 
@@ -47,7 +40,7 @@ class Row:
     """What a system made of a sentence.
 
     Attributes:
-        output: The rewrite.
+        output: The rewrite; "" where it is missing.
         references: What people wrote; may be empty.
         scores: J, STA, SIM and FL in [0, 1] by name.
     """
@@ -80,11 +73,11 @@ class Submission:
 
     Attributes:
         name: What it is called.
-        outputs: Output of each sentence, in the order of the file.
+        rows: Its rows, without references.
     """
 
     name: str
-    outputs: Mapping[Sentence, str]
+    rows: Sequence[AlignedRow]
 
 
 @dataclass(slots=True)
@@ -94,12 +87,12 @@ class Runs:
     Attributes:
         systems: Scored systems, sorted by name.
         submissions: Systems still to be scored, sorted by name; none that is among `systems`.
-        ignored: Files that are neither, with the reason.
+        warnings: Files that are neither, and what was odd about the others.
     """
 
     systems: list[System] = field(default_factory=list)
     submissions: list[Submission] = field(default_factory=list)
-    ignored: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
 
 def read_runs(folder: Path, suite: str | None = None) -> Runs:
@@ -113,35 +106,26 @@ def read_runs(folder: Path, suite: str | None = None) -> Runs:
         suite: Only the scores of this suite; None: of all.
 
     Raises:
-        DataError: If there is no such folder, nothing in it, a damaged file, or two scores of one
-            system by one suite.
+        DataError: If there is no such folder, nothing in it, a damaged file, scores without STA,
+            SIM, FL and J, or two scores of one system by one suite.
     """
     if not folder.is_dir():
         raise DataError(f"There is no folder {str(folder)!r}.", mend="check the path")
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and _looks_like_run(path))
     runs = Runs()
     origin: dict[tuple[str, str], Path] = {}
-    tables: dict[Path, dict[Sentence, str]] = {}
-    for path in files:
-        if path.suffix != ".json":
-            _read_table(path, tables, runs)
-            continue
-        system = _read_scores(path)
-        if system is None:
-            runs.ignored.append(f"{path}: not a file of scores")
-        elif suite in (None, system.suite):
-            key = (system.name, system.suite)
-            if key in origin:
-                raise DataError(
-                    f"{str(origin[key])!r} and {str(path)!r} are both the scores of "
-                    f"{system.name!r} by {system.suite!r}.",
-                    mend="remove one of them, or change the system's name in it",
-                )
-            origin[key] = path
-            runs.systems.append(system)
+    tables: dict[Path, Sequence[AlignedRow]] = {}
+    for path in sorted(path for path in folder.rglob("*") if _may_be_run(path, folder)):
+        if path.suffix == ".json":
+            _add_scores(path, suite, runs, origin)
+        elif _has_columns(path):
+            rows, warnings = read_submission(path)
+            tables[path] = align_alone(rows, "zero", str(path)).rows
+            runs.warnings += warnings
+        else:
+            runs.warnings.append(f"{path}: ignored, since it is no submission")
     scored = {name for name, _ in origin}
     for path, name in _names(tables, folder).items():
-        if name not in scored:
+        if name not in scored and tables[path]:
             runs.submissions.append(Submission(name, tables[path]))
     runs.systems.sort(key=lambda system: (system.name, system.suite))
     runs.submissions.sort(key=lambda submission: submission.name)
@@ -154,118 +138,106 @@ def read_runs(folder: Path, suite: str | None = None) -> Runs:
     return runs
 
 
-def _looks_like_run(path: Path) -> bool:
-    if any(part.startswith(".") for part in path.parts[-2:]):
+def _may_be_run(path: Path, folder: Path) -> bool:
+    hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+    if hidden or not path.is_file():
         return False
     return path.suffix == ".json" or (knows_suffix(path) and format_of(path) != "lines")
 
 
-def _read_table(path: Path, tables: dict[Path, dict[Sentence, str]], runs: Runs) -> None:
-    table = read_table(path)
-    chosen = [_first(table, names) for names in (_SOURCE, _OUTPUT, _LANG)]
-    missing = [
-        names[0]
-        for names, column in zip((_SOURCE, _OUTPUT, _LANG), chosen, strict=True)
-        if column is None
-    ]
-    if missing or not table.rows:
-        reason = f"no column {missing[0]!r}" if missing else "no rows"
-        runs.ignored.append(f"{path}: not a submission ({reason})")
+def _add_scores(
+    path: Path, suite: str | None, runs: Runs, origin: dict[tuple[str, str], Path]
+) -> None:
+    if not _is_scores(path):
+        runs.warnings.append(f"{path}: ignored, since it is no file of scores")
         return
-    source, output, lang = (str(column) for column in chosen)
-    rows = [(row.get(lang), row.get(source), row.get(output)) for row in table.rows]
-    keys = number_sentences((_code(row[0], path, i), as_text(row[1])) for i, row in enumerate(rows))
-    tables[path] = {key: as_text(row[2]) for key, row in zip(keys, rows, strict=True)}
+    scores = read_scores(path)
+    if suite not in (None, scores.suite):
+        return
+    key = (scores.system, scores.suite)
+    if key in origin:
+        raise DataError(
+            f"{str(origin[key])!r} and {str(path)!r} are both the scores of {scores.system!r} by "
+            f"{scores.suite!r}.",
+            mend="remove one of them, or change the system's name in it",
+        )
+    origin[key] = path
+    runs.systems.append(system_of(scores, str(path)))
 
 
-def _first(table: Table, names: Sequence[str]) -> str | None:
-    return next((name for name in names if name in table.columns), None)
+def _is_scores(path: Path) -> bool:
+    """Whether a JSON file claims to hold scores; one that is damaged does."""
+    try:
+        content = json.loads(decode(read_bytes(path), str(path)))
+    except ValueError:
+        return True
+    return isinstance(content, dict) and {"system", "suite", "rows"} <= content.keys()
+
+
+def _has_columns(path: Path) -> bool:
+    columns = {column.strip().lower() for column in read_table(path).columns}
+    return not columns.isdisjoint(TOXIC_COLUMNS) and not columns.isdisjoint(REWRITE_COLUMNS)
+
+
+def system_of(scores: SystemScores, name: str = "The scores") -> System:
+    """A system of the board from its scores.
+
+    Args:
+        scores: Scores by a suite, at least one row.
+        name: What to call them in messages.
+
+    Raises:
+        DataError: If there are no rows, no STA, SIM, FL and J, or a score outside [0, 1].
+    """
+    missing = [measure for measure in MEASURES if measure not in scores.columns]
+    if missing:
+        raise DataError(
+            f"{name} of {scores.system!r} by {scores.suite!r} lack {', '.join(missing)}.",
+            mend="score with a suite (civilly ls metrics), a plain metric has no components",
+        )
+    for number, values in enumerate(scores.scores, start=1):
+        if not all(0.0 <= values[measure] <= 1.0 for measure in MEASURES):
+            raise DataError(f"{name}, row {number}: a score is outside [0, 1].", mend="score again")
+    rows = [
+        Row(row.output or "", row.references, {m: values[m] for m in MEASURES})
+        for row, values in zip(scores.rows, scores.scores, strict=True)
+    ]
+    sentences = sentences_of(scores.rows)
+    pairs = dict(zip(sentences, rows, strict=True))
+    return System(scores.system, scores.suite, scores.signature, pairs)
+
+
+def sentences_of(rows: Iterable[AlignedRow]) -> list[Sentence]:
+    """The sentence of each row; the same text again is the next occurrence."""
+    seen: Counter[tuple[str, str]] = Counter()
+    found = []
+    for row in rows:
+        key = (row.lang, " ".join(row.toxic.split()))
+        found.append(Sentence(*key, seen[key]))
+        seen[key] += 1
+    return found
+
+
+def chosen_suite(runs: Runs, default: str) -> str:
+    """The one suite of a board: that of the files of scores, or the default where there are none.
+
+    Raises:
+        CivillyError: If there are scores by several suites: they cannot be compared.
+    """
+    names = sorted({system.suite for system in runs.systems})
+    if len(names) > 1:
+        raise CivillyError(
+            f"The runs were scored by {len(names)} suites: {', '.join(names)}.",
+            mend=f"choose one, for example --suite {names[0]}",
+        )
+    return names[0] if names else default
 
 
 def _names(tables: Iterable[Path], folder: Path) -> dict[Path, str]:
     """A name per submission: the file's, with its folders where two files share it."""
-    stems = {path: path.name.split(".")[0] for path in tables}
+    stems = {path: (path.with_suffix("") if path.suffix == ".gz" else path).stem for path in tables}
     often = Counter(stems.values())
     return {
         path: stem if often[stem] == 1 else (path.parent.relative_to(folder) / stem).as_posix()
         for path, stem in stems.items()
     }
-
-
-def number_sentences(keys: Iterable[tuple[str, str]]) -> list[Sentence]:
-    """Sentences of (language, text) pairs; the same pair again is the next occurrence."""
-    seen: Counter[tuple[str, str]] = Counter()
-    numbered = []
-    for key in keys:
-        numbered.append(Sentence(*key, seen[key]))
-        seen[key] += 1
-    return numbered
-
-
-def _code(value: object, path: Path, index: int) -> str:
-    code = language_code(as_text(value))
-    if code is None:
-        raise DataError(
-            f"{path}, row {index + 1}: unknown language {as_text(value)[:20]!r}.",
-            allowed=", ".join(CODES),
-        )
-    return code
-
-
-def _read_scores(path: Path) -> System | None:
-    """A file of scores; None if the file is another kind of JSON."""
-    try:
-        found = json.loads(decode(read_bytes(path), str(path)))
-    except json.JSONDecodeError as error:
-        raise DataError(f"{str(path)!r} is not JSON: {error}.", mend="score it again") from error
-    if not isinstance(found, dict) or not {"system", "suite", "rows"} <= found.keys():
-        return None
-    if found.get("format") != FORMAT:
-        raise DataError(
-            f"{str(path)!r} has format {found.get('format')!r}.",
-            allowed=str(FORMAT),
-            mend="score it again with this version",
-        )
-    rows = found["rows"]
-    if not isinstance(rows, list) or not rows:
-        raise DataError(f"{str(path)!r} has no rows.", mend="score it again")
-    keys = []
-    values = []
-    for index, row in enumerate(rows):
-        keys.append((_code(row.get("lang"), path, index), _text(row, "toxic", path, index)))
-        values.append(_row(row, path, index))
-    return System(
-        mend_surrogates(str(found["system"])),
-        str(found["suite"]),
-        str(found.get("signature", "")),
-        dict(zip(number_sentences(keys), values, strict=True)),
-    )
-
-
-def _row(row: Mapping[str, Any], path: Path, index: int) -> Row:
-    references = row.get("reference") or ()
-    if isinstance(references, str):
-        references = (references,)
-    scores = {}
-    for name in MEASURES:
-        value = row.get(name)
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not number or not 0.0 <= float(value or 0) <= 1.0:
-            raise DataError(
-                f"{path}, row {index + 1}: {name} is {value!r}.",
-                allowed="a number in [0, 1]",
-                mend="score it again",
-            )
-        scores[name] = float(value or 0)
-    return Row(
-        _text(row, "output", path, index),
-        tuple(mend_surrogates(str(r)) for r in references),
-        scores,
-    )
-
-
-def _text(row: Mapping[str, Any], key: str, path: Path, index: int) -> str:
-    value = row.get(key)
-    if not isinstance(value, str):
-        raise DataError(f"{path}, row {index + 1}: {key!r} is not a string.", mend="score it again")
-    return mend_surrogates(value)

@@ -14,9 +14,8 @@ from civilly.leaderboard.comparisons import Comparison, means_and_comparisons
 from civilly.leaderboard.runs import MEASURES, Sentence, System
 from civilly.score.intervals import Interval, bootstrap_mean
 from civilly.score.joint import JOINT
+from civilly.score.scoring import AVERAGES
 
-AVERAGES = {"AvgP": PARALLEL_CODES, "AvgNP": NEW_CODES}
-"""Plain means of the nine languages with parallel data and of the six without."""
 COLUMNS = ("AvgP", *PARALLEL_CODES, "AvgNP", *NEW_CODES)
 """All columns in the order of the table."""
 LEAST_SHARED = 30
