@@ -66,13 +66,14 @@ def example_data(systems: Sequence[System]) -> bytes:
 
     A list per sentence: language, input, references, different outputs, and a list per system that
     has the sentence: its index, the index of its output, J, STA, SIM and FL in thousandths, and 1
-    if it copied the input. Sentences are in the order of the languages, then of the first system.
+    if it copied the input. Sentences are in the order of the languages, then those of most systems
+    first, then in the order of the first system.
     """
     wanted: dict[Sentence, list[int]] = {}
     for index, system in enumerate(systems):
         for sentence in system.rows:
             wanted.setdefault(sentence, []).append(index)
-    order = sorted(wanted, key=lambda sentence: CODES.index(sentence.lang))
+    order = sorted(wanted, key=lambda s: (CODES.index(s.lang), -len(wanted[s])))
     packed = [_packed(sentence, wanted[sentence], systems) for sentence in order]
     return gzip.compress(as_json(packed).encode(), mtime=0)
 
