@@ -145,7 +145,14 @@ def test_a_system_with_other_sentences_does_not_empty_the_column() -> None:
 
 def test_few_sentences_are_enough_if_nobody_has_more() -> None:
     assert shared_sentences([sentences(0, 9), sentences(1, 9)])[0] == (0, 1)
+    assert shared_sentences([sentences(0, 20), sentences(0, 20), sentences(0, 60)])[0] == (0, 1, 2)
+    assert shared_sentences([sentences(0, 600), sentences(580, 1200)])[1] == sentences(580, 600)
     assert shared_sentences([[], []]) == ((), [])
+
+
+def test_small_submissions_do_not_shrink_the_column() -> None:
+    few, many = sentences(0, 4), sentences(0, 600)
+    assert shared_sentences([few, many, few, many]) == ((1, 3), many)
 
 
 @given(st.lists(st.sets(st.integers(0, 60)), max_size=6))

@@ -24,6 +24,7 @@ QUIET = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 )  # fmt: skip
+PATIENCE = 90_000  # milliseconds; a busy machine is slow
 EVIL = (
     "<script>window.stolen = 1</script></script><img src='http://127.0.0.1:9/x' onerror='stolen=2'>"
 )
@@ -89,7 +90,7 @@ class Opened:
         self.context = browser.new_context(
             viewport={"width": width, "height": 900}, color_scheme=scheme
         )
-        self.context.set_default_timeout(10_000)
+        self.context.set_default_timeout(PATIENCE)
         self.page = self.context.new_page()
         self.complaints: list[str] = []
         self.requests: list[str] = []
@@ -104,14 +105,14 @@ class Opened:
 def opened(browser: Any, site: Path) -> Iterator[Opened]:
     opened = Opened(browser, site)
     yield opened
+    opened.context.close()
     assert opened.complaints == []
     assert opened.requests == [site.as_uri()]
-    opened.context.close()
 
 
-def shown(page: Any) -> str:
-    page.wait_for_timeout(300)  # the form waits for the end of typing
-    return str(page.inner_text("#shown"))
+def expect_shown(page: Any, text: str) -> None:
+    """Waits until the form has settled on some rows."""
+    sync_api.expect(page.locator("#shown")).to_have_text(text, timeout=PATIENCE)
 
 
 def test_tables_have_all_columns_and_gaps(opened: Opened) -> None:
@@ -211,36 +212,36 @@ def test_examples_are_blurred_until_asked(opened: Opened) -> None:
 def test_examples_are_filtered_and_paged(opened: Opened) -> None:
     page = opened.page
     # 15 languages of 20, one evil, and 40 more in four languages.
-    assert shown(page) == "1–50 of 461 sentences"
+    expect_shown(page, "1–50 of 461 sentences")
     assert page.locator("#rows article").count() == 50
     assert page.locator("#previous").is_disabled()
     page.click("#next")
-    assert shown(page) == "51–100 of 461 sentences"
+    expect_shown(page, "51–100 of 461 sentences")
     page.select_option("[name=lang]", "zh")
-    assert shown(page) == "1–50 of 60 sentences"
+    expect_shown(page, "1–50 of 60 sentences")
     page.click("#next-below")
-    assert shown(page) == "51–60 of 60 sentences"
+    expect_shown(page, "51–60 of 60 sentences")
     assert page.locator("#next").is_disabled()
     page.select_option("[name=lang]", "en")
     page.select_option("[name=failure]", "copied")
-    assert shown(page) == "1–12 of 12 sentences"  # each fifth of 60
+    expect_shown(page, "1–12 of 12 sentences")  # each fifth of 60
     page.select_option("[name=failure]", "toxic")
     page.select_option("[name=system]", label="poor")
     poor = [row for row in rows(0.4, seed=3) if row["lang"] == "en"]
     expected = sum(row["STA"] < 0.5 for row in poor)
-    assert shown(page) == f"1–{expected} of {expected} sentences"
+    expect_shown(page, f"1–{expected} of {expected} sentences")
     page.fill("[name=low]", "0.45")
     expected = sum(row["STA"] < 0.45 for row in poor)
     assert 0 < expected < 20
-    assert shown(page) == f"1–{expected} of {expected} sentences"
+    expect_shown(page, f"1–{expected} of {expected} sentences")
     page.select_option("[name=failure]", "broken")
     expected = sum(row["FL"] < 0.45 for row in poor)
-    assert shown(page) == f"1–{expected} of {expected} sentences"
+    expect_shown(page, f"1–{expected} of {expected} sentences")
     page.select_option("[name=failure]", "")
     page.fill("[name=search]", "FOOL NUMBER 7")
-    assert shown(page) == "1–1 of 1 sentences"
+    expect_shown(page, "1–1 of 1 sentences")
     page.fill("[name=search]", "nowhere to be found")
-    assert shown(page) == "No sentence matches."
+    expect_shown(page, "No sentence matches.")
 
 
 def test_edits_are_marked_by_words_and_by_characters(opened: Opened) -> None:
@@ -252,13 +253,12 @@ def test_edits_are_marked_by_words_and_by_characters(opened: Opened) -> None:
     ):
         page.select_option("[name=lang]", lang)
         page.fill("[name=search]", TEXTS[lang].format(n=7))
-        shown(page)
+        expect_shown(page, "1–1 of 1 sentences")
         output = page.locator("#rows .output").first
-        assert output.locator("del").all_inner_texts() == gone
-        assert output.locator("ins").all_inner_texts() == new
+        sync_api.expect(output.locator("del")).to_have_text(gone, timeout=PATIENCE)
+        sync_api.expect(output.locator("ins")).to_have_text(new, timeout=PATIENCE)
         page.uncheck("[name=edits]")
-        shown(page)
-        assert output.inner_text() == CIVIL[lang].format(n=7)
+        sync_api.expect(output).to_have_text(CIVIL[lang].format(n=7), timeout=PATIENCE)
         assert output.locator("del, ins").count() == 0
         page.check("[name=edits]")
 
@@ -266,24 +266,24 @@ def test_edits_are_marked_by_words_and_by_characters(opened: Opened) -> None:
 def test_right_to_left_texts_are_isolated(opened: Opened) -> None:
     page = opened.page
     page.select_option("[name=lang]", "he")
-    shown(page)
+    expect_shown(page, "1–20 of 20 sentences")
     text = page.locator("#rows .text").first
     assert (text.get_attribute("dir"), text.get_attribute("lang")) == ("rtl", "he")
     style = "node => [getComputedStyle(node).direction, getComputedStyle(node).unicodeBidi]"
     assert text.evaluate(style) == ["rtl", "isolate"]
     page.select_option("[name=lang]", "hin")
-    shown(page)
-    assert page.locator("#rows .text").first.get_attribute("lang") == "hi-Latn"
+    first = page.locator("#rows .text").first
+    sync_api.expect(first).to_have_attribute("lang", "hi-Latn", timeout=PATIENCE)
 
 
 def test_markup_in_texts_stays_text(opened: Opened) -> None:
     page = opened.page
     page.fill("[name=search]", "window.stolen")
-    assert shown(page) == "1–1 of 1 sentences"
+    expect_shown(page, "1–1 of 1 sentences")
     page.click("#reveal")
     page.uncheck("[name=edits]")
-    shown(page)
-    assert page.locator("#rows .output").first.inner_text() == EVIL + OVERRIDE
+    output = page.locator("#rows .output").first
+    sync_api.expect(output).to_have_text(EVIL + OVERRIDE, timeout=PATIENCE)
     assert page.evaluate("window.stolen") is None
     assert page.locator("#rows script, #rows img").count() == 0
 

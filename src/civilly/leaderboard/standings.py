@@ -123,7 +123,8 @@ def shared_sentences(
     That is every system that has any, on the sentences that all of them have. While these are fewer
     than `LEAST_SHARED` (or half of the largest set, if that is less), the system is left out
     without which most sentences are shared; if that is a tie, the one that shares enough sentences
-    with the fewest others.
+    with the fewest others. If no two systems share enough, it is the first choice on that way that
+    shares most.
 
     Returns:
         Indices of the systems, and their shared sentences in the order of the first one.
@@ -133,8 +134,14 @@ def shared_sentences(
     if not kept:
         return (), []
     least = min(LEAST_SHARED, math.ceil(max(len(sets[i]) for i in kept) / 2))
+    tried: list[list[int]] = []
     while len(kept) > 1 and len(_intersection(sets, kept)) < least:
-        kept.remove(min(kept, key=lambda i: _value(i, sets, kept, least)))
+        tried.append(kept)
+        worst = min(kept, key=lambda i: _value(i, sets, kept, least))
+        kept = [i for i in kept if i != worst]
+    if len(kept) == 1:
+        most = max(tried, key=lambda group: len(_intersection(sets, group)), default=kept)
+        kept = most if _intersection(sets, most) else kept
     common = _intersection(sets, kept)
     return tuple(kept), [s for s in by_system[kept[0]] if s in common]
 
