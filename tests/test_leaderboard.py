@@ -70,7 +70,9 @@ def index_of(board: Board, name: str) -> int:
 def test_all_pairs_at_once_are_what_the_score_room_says_pair_by_pair() -> None:
     rng = np.random.default_rng(3)
     strata = [rng.random((size, 4)) * [1, 1, 0.8, 0.9] for size in (40, 65)]
-    means, comparisons = means_and_comparisons(strata)
+    other = [rng.random(scores.shape) for scores in strata]  # a second measure changes nothing
+    both = [np.stack(each, axis=1) for each in zip(other, strata, strict=True)]
+    _, (means, comparisons) = means_and_comparisons(both)
     for system in range(4):
         expected = bootstrap_average([scores[:, system] for scores in strata])  # type: ignore[misc]
         assert means[system].mean == pytest.approx(expected.mean, abs=1e-12)
@@ -92,13 +94,13 @@ def test_all_pairs_at_once_are_what_the_score_room_says_pair_by_pair() -> None:
 def test_many_pairs_can_still_be_significant() -> None:
     """With 10,000 trials 1,000 pairs could not: 1,000 / 10,001 > .05."""
     scores = np.repeat(np.arange(34) / 100, 20).reshape(34, 20).T
-    _, comparisons = means_and_comparisons([scores])
+    ((_, comparisons),) = means_and_comparisons([scores[:, None]])
     assert len(comparisons) == 561
     assert all(c.significant for c in comparisons)
 
 
 def test_one_system_has_no_comparison() -> None:
-    means, comparisons = means_and_comparisons([np.array([[0.25], [0.75]])])
+    ((means, comparisons),) = means_and_comparisons([np.array([[[0.25]], [[0.75]]])])
     assert means[0].mean == 0.5
     assert comparisons == []
 

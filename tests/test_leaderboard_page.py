@@ -98,7 +98,9 @@ class Opened:
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("request", lambda request: self.requests.append(request.url))
         self.page.goto(site.as_uri())
-        self.page.wait_for_function("document.getElementById('shown').textContent.includes('of')")
+        # Not wait_for_function: it evaluates strings, which the page's own policy forbids.
+        shown = self.page.locator("#shown")
+        sync_api.expect(shown).to_contain_text(" of ", timeout=PATIENCE)
 
 
 @pytest.fixture

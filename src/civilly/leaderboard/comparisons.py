@@ -52,18 +52,36 @@ class Comparison:
         return self.p < LEVEL
 
 
-def means_and_comparisons(strata: Sequence[Array]) -> tuple[list[Interval], list[Comparison]]:
-    """The mean of every system with its interval, and all pairs of systems.
+def means_and_comparisons(
+    strata: Sequence[Array],
+) -> list[tuple[list[Interval], list[Comparison]]]:
+    """The mean of every system with its interval, and all pairs of systems, for each measure.
 
     Args:
-        strata: Per language the scores, sentences × systems; every language weighs the same.
+        strata: Per language the scores, sentences × measures × systems; every language weighs the
+            same.
+
+    Returns:
+        Per measure: an interval per system, and a comparison per pair.
     """
+    measures, systems = strata[0].shape[1:]
+    flat = [scores.reshape(len(scores), -1) for scores in strata]
+    drawn = _bootstrap(flat).reshape(-1, measures, systems)
+    pairs = systems * (systems - 1) // 2
+    flipped = _flip(flat, max(TRIALS, TRIALS_PER_PAIR * pairs)).reshape(-1, measures, systems)
+    return [
+        _of_measure([scores[:, m] for scores in strata], drawn[:, m], flipped[:, m])
+        for m in range(measures)
+    ]
+
+
+def _of_measure(
+    strata: Sequence[Array], drawn: Array, flipped: Array
+) -> tuple[list[Interval], list[Comparison]]:
     n = sum(len(scores) for scores in strata)
     means = np.mean([scores.mean(axis=0) for scores in strata], axis=0)
-    drawn = _bootstrap(strata)
     intervals = [_interval(means[s], drawn[:, s], n) for s in range(means.size)]
     pairs = list(combinations(range(means.size), 2))
-    flipped = _flip(strata, max(TRIALS, TRIALS_PER_PAIR * len(pairs)))
     found = []
     for a, b in pairs:
         size = np.mean([np.abs(scores[:, a] - scores[:, b]).mean() for scores in strata])
@@ -82,7 +100,7 @@ def _interval(mean: float, drawn: Array, n: int) -> Interval:
 
 
 def _bootstrap(strata: Sequence[Array]) -> Array:
-    """Resampled averages, resamples × systems; each language is resampled on its own."""
+    """Resampled averages, resamples × columns; each language is resampled on its own."""
     rng = np.random.default_rng(SEED)
     total = np.zeros((RESAMPLES, strata[0].shape[1]))
     for scores in strata:
@@ -96,7 +114,7 @@ def _bootstrap(strata: Sequence[Array]) -> Array:
 
 
 def _flip(strata: Sequence[Array], trials: int) -> Array:
-    """Averages after random flips of the sign of each sentence, trials × systems.
+    """Averages after random flips of the sign of each sentence, trials × columns.
 
     The difference of two columns is the average of their differences under the same flips.
     """

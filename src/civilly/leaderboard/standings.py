@@ -173,14 +173,15 @@ def _column(
     ranked = sorted(set.intersection(*(set(kept) for kept, _ in shared)))
     if not ranked:
         return None
+    strata = [
+        np.array(
+            [[[systems[i].rows[s].scores[m] for i in ranked] for m in MEASURES] for s in sentences]
+        )
+        for _, sentences in shared
+    ]
     cells: dict[str, dict[int, Cell]] = {}
     comparisons: dict[str, list[Comparison]] = {}
-    for measure in MEASURES:
-        strata = [
-            np.array([[systems[i].rows[s].scores[measure] for i in ranked] for s in sentences])
-            for _, sentences in shared
-        ]
-        means, local = means_and_comparisons(strata)
+    for measure, (means, local) in zip(MEASURES, means_and_comparisons(strata), strict=True):
         comparisons[measure] = [
             Comparison(ranked[c.first], ranked[c.second], c.difference, c.p) for c in local
         ]
