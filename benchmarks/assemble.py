@@ -16,6 +16,7 @@ SECTIONS = (
         "benchmarks/rewriting.py --rows 55 --methods duplicate delete tuned",
     ),
     ("The 9,000 official inputs", "official.md", "benchmarks/official.py"),
+    ("Published systems and ours", "leaderboard.md", "benchmarks/leaderboard.py"),
     ("Outputs read by eye", "../notes/reading.md", None),
     ("Detection", "detection.md", "benchmarks/detection.py"),
     ("The trimmed model", "trimming.md", "benchmarks/trimming.py"),

@@ -158,8 +158,8 @@ def test_version() -> None:
     assert run("--version").stdout == run("version").stdout
 
 
-@pytest.mark.parametrize("verb", ["rewrite", "detect", "score", "compare", "train sft",
-                                  "train detector", "data leaks", "ls", "doctor",
+@pytest.mark.parametrize("verb", ["rewrite", "detect", "score", "compare", "leaderboard",
+                                  "train sft", "train detector", "data leaks", "ls", "doctor",
                                   "version"])  # fmt: skip
 def test_every_help_ends_in_an_example(verb: str) -> None:
     shown = run(*verb.split(), "--help").stdout.rstrip()

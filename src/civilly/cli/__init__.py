@@ -11,7 +11,18 @@ from typing import Annotated
 
 import typer
 
-from civilly.cli import compare, data, detect, doctor, ls, rewrite, score, train, version
+from civilly.cli import (
+    compare,
+    data,
+    detect,
+    doctor,
+    leaderboard,
+    ls,
+    rewrite,
+    score,
+    train,
+    version,
+)
 from civilly.cli._console import debugging, report_error
 from civilly.errors import CivillyError, LeakError
 
@@ -27,6 +38,7 @@ rewrite.add_to(app)
 detect.add_to(app)
 score.add_to(app)
 compare.add_to(app)
+leaderboard.add_to(app)
 train.add_to(app)
 data.add_to(app)
 ls.add_to(app)

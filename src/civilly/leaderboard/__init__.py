@@ -1,0 +1,1 @@
+"""Compare: from runs to tables, intervals, significance and a page."""
