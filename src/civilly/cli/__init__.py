@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from civilly.cli import detect, doctor, ls, rewrite, train, version
+from civilly.cli import agreement, detect, doctor, ls, rewrite, train, version
 from civilly.cli._console import debugging, report_error
 from civilly.errors import CivillyError
 
@@ -25,6 +25,7 @@ app = typer.Typer(
 )
 rewrite.add_to(app)
 detect.add_to(app)
+agreement.add_to(app)
 train.add_to(app)
 ls.add_to(app)
 doctor.add_to(app)

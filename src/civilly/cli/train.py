@@ -1,4 +1,4 @@
-"""``civilly train``: makes an adapter or a detector from a recipe."""
+"""``civilly train``: makes an adapter, a detector or a suite's coefficients."""
 
 from __future__ import annotations
 
@@ -84,4 +84,16 @@ def detector(
         from civilly.train.detector import train_detector
 
         train_detector(_read_recipe(recipe), data_folder(data), output, recipe.parent)
+    _console.note(f"done: {output}")
+
+
+@trainings.command(epilog="Example: civilly train suite -o runs/suite")
+def suite(output: OutOption, data: DataOption = None, debug: _console.DebugOption = False) -> None:
+    """Fit the embedded suite's few coefficients to people's judgements."""
+    from civilly.data.pairs import data_folder
+
+    with _needing_extra("Fitting the embedded suite"):
+        from civilly.train.suite import train_suite
+
+        train_suite(data_folder(data), output)
     _console.note(f"done: {output}")

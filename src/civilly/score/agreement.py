@@ -9,7 +9,7 @@ of one sentence are not independent.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -229,10 +229,3 @@ def require_scipy() -> None:
         import scipy  # noqa: F401
     except ImportError as error:
         raise MissingExtraError("Agreement with people", "score", "scipy") from error
-
-
-def component_scores(
-    components: Mapping[str, Iterable[float]], joint: Sequence[float]
-) -> dict[str, list[float]]:
-    """A suite's columns under the names of what people judged: components and ``J``."""
-    return {**{name: list(column) for name, column in components.items()}, "J": list(joint)}
