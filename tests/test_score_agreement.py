@@ -46,9 +46,7 @@ def test_statistics_equal_scipy_and_means_by_hand():
         human = of(judgements, lang, "SIM")
         assert rows[lang].spearman.mean == pytest.approx(spearmanr(mine, human).statistic)
         assert rows[lang].kendall.mean == pytest.approx(kendalltau(mine, human).statistic)
-        by_system = [
-            (statistics.mean(mine[s::4]), statistics.mean(human[s::4])) for s in range(4)
-        ]
+        by_system = [(statistics.mean(mine[s::4]), statistics.mean(human[s::4])) for s in range(4)]
         expected = spearmanr(*zip(*by_system, strict=True)).statistic
         assert rows[lang].system_spearman.mean == pytest.approx(expected)
         assert (rows[lang].rows, rows[lang].sentences, rows[lang].systems) == (120, 30, 4)

@@ -177,10 +177,20 @@ def test_option_cache_is_checked():
 
 
 def test_tricks_rank_below_real_systems(shared_data):
-    """Copying, deleting everything and a fixed polite sentence against real outputs."""
+    """Copying, deleting everything and a fixed polite sentence against real outputs.
+
+    Below every system that people accept a fifth of the time: one German system writes unrelated
+    sentences (people's J .02) and scores no better than the polite sentence, as it should. A system
+    that only copies scores 0 like the copy; there is one in Chinese, see the notes on scoring.
+    """
     rows = [j for j in read_judgements(resolve("textdetox2024", shared_data)) if j.lang == "de"]
     sentences = list(dict.fromkeys(j.text for j in rows))[:8]
-    rows = [j for j in rows if j.text in sentences]
+    people: dict[str, list[float]] = {}
+    for judgement in rows:
+        people.setdefault(judgement.system, []).append(judgement.scores["J"])
+    accepted = {system for system, values in people.items() if statistics.mean(values) >= 0.2}
+    assert len(accepted) >= 15
+    rows = [j for j in rows if j.text in sentences and j.system in accepted]
     made = suite()
     joint = made.score([Text(j.text, "de") for j in rows], [j.output for j in rows])
     systems: dict[str, list[float]] = {}

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from civilly.data.files import mend_surrogates
 from civilly.engines.embedded import default_threads
 from civilly.model.e5 import FORMAT, NORMALISATION_FILE, TOKENIZER_FILE, encoder_folder
 from civilly.score.embedded_cache import VectorCache
@@ -82,7 +83,8 @@ class SentenceEncoder:
     def tokens(self, texts: Sequence[str]) -> list[Tokens]:
         """Cuts texts into tokens, in order."""
         tokenizer, replaced = self._tokenizer
-        read = [_SPACES.sub(" ", (PREFIX + text).translate(replaced)) for text in texts]
+        whole = [(PREFIX + mend_surrogates(text)).translate(replaced) for text in texts]
+        read = [_SPACES.sub(" ", text) for text in whole]
         encodings = tokenizer.encode_batch(read, add_special_tokens=False)
         return [_tokens(*pair) for pair in zip(read, encodings, strict=True)]
 
