@@ -413,8 +413,8 @@ def speed_part(work: Path) -> str:
         f"{SPEED_ROWS} rows, one call, one thread; processor seconds, because the machine was "
         "shared. MiniLM is all-MiniLM-L6-v2 (22M parameters) encoding the same inputs and outputs "
         "with sentence-transformers in float32; its vocabulary is English, so that other scripts "
-        "become long sequences: the English rows are the fair comparison. English rows repeat each input "
-        "for some twenty systems, and the suite encodes a text once.",
+        "become long sequences: the English rows are the fair comparison. English rows repeat each "
+        "input for some twenty systems, and the suite encodes a text once.",
         "\n".join(lines),
         f"Projected from these, not run: 9,000 mixed rows on two idle cores take {new:.0f} s, with "
         f"cached inputs {cached:.0f} s.",
