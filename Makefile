@@ -55,7 +55,7 @@ test: lint
 	@$(VENV)/bin/pytest $(PYTEST_ARGS)
 
 bench: $(VENV)/.dev
-	@for name in trimming startup detection rewriting engines official leaderboard; do \
+	@for name in trimming startup detection scoring rewriting engines official leaderboard; do \
 	  echo "== $$name"; $(PYTHON) benchmarks/$$name.py $(BENCH_ARGS); done
 	@$(PYTHON) benchmarks/assemble.py
 

@@ -18,6 +18,7 @@ SECTIONS = (
     ("The 9,000 official inputs", "official.md", "benchmarks/official.py"),
     ("Published systems and ours", "leaderboard.md", "benchmarks/leaderboard.py"),
     ("Outputs read by eye", "../notes/reading.md", None),
+    ("Scoring", "scoring.md", "benchmarks/scoring.py"),
     ("Detection", "detection.md", "benchmarks/detection.py"),
     ("The trimmed model", "trimming.md", "benchmarks/trimming.py"),
     ("Engines", "engines.md", "benchmarks/engines.py"),

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from civilly.cli import (
+    agreement,
     compare,
     data,
     detect,
@@ -39,6 +40,7 @@ detect.add_to(app)
 score.add_to(app)
 compare.add_to(app)
 leaderboard.add_to(app)
+agreement.add_to(app)
 train.add_to(app)
 data.add_to(app)
 ls.add_to(app)

