@@ -76,19 +76,18 @@ def open_llama_cpp(folder: Path, threads: int) -> Answer:
     parameters.warmup, parameters.verbosity = False, -1
     server = xllamacpp.Server(parameters)
 
-    def one(job: tuple[list[int], int]) -> list[int]:
+    def one(job: tuple[list[int], int]) -> str:
         prompt, limit = job
         reply = server.handle_completions(
             {"prompt": prompt, "max_tokens": limit, "n_predict": limit, "temperature": 0.0,
-             "return_tokens": True, "cache_prompt": False}
+             "cache_prompt": False}
         )  # fmt: skip
-        return list(reply.get("tokens") or reply["choices"][0].get("tokens") or [])
+        return str(reply["choices"][0]["text"])
 
     def answer(prompts: Sequence[Prompt], size: int) -> list[str]:
-        rows, limits, tokenizer = _encoded(folder, prompts)
+        rows, limits, _ = _encoded(folder, prompts)
         with ThreadPoolExecutor(size) as pool:
-            made = list(pool.map(one, zip(rows, limits, strict=True)))
-        return [tokenizer.decode(ids[:limit]) for ids, limit in zip(made, limits, strict=True)]
+            return list(pool.map(one, zip(rows, limits, strict=True)))
 
     return answer
 
