@@ -29,6 +29,10 @@ from civilly.score.scores_file import write_scores
 
 RESULTS = Path(__file__).parent / "results"
 OURS = "civilly"
+CAVEAT = f"""Read with care where `{OURS}` is compared: it chooses by the same toxicity model that the suite
+`embedded` scores with, and the suite is fooled by words that are merely cut (see "Scoring", tricks), which is
+what `{OURS}` often does (see "Outputs read by eye"). The official models would judge differently.
+"""
 
 
 def submissions(data: Path, ours: Path) -> list[Submission]:
@@ -86,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     board = build(read_runs(scores, given.suite).systems, agreement)
     write_site(board, given.runs / "site")
     left_out = sorted({system.name for system in every} - {system.name for system in chosen})
-    lines = [markdown(board)]
+    lines = [CAVEAT, markdown(board)]
     if left_out:
         lines.append(f"Left out, since they share no sentences: {', '.join(left_out)}.\n")
     given.results.mkdir(parents=True, exist_ok=True)
