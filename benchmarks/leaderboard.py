@@ -29,9 +29,10 @@ from civilly.score.scores_file import write_scores
 
 RESULTS = Path(__file__).parent / "results"
 OURS = "civilly"
-CAVEAT = f"""Read with care where `{OURS}` is compared: it chooses by the same toxicity model that the suite
-`embedded` scores with, and the suite is fooled by words that are merely cut (see "Scoring", tricks), which is
-what `{OURS}` often does (see "Outputs read by eye"). The official models would judge differently.
+CAVEAT = f"""Read with care where `{OURS}` is compared: it chooses by the same toxicity model
+that the suite `embedded` scores with, and words that are merely cut fool the suite (see "Scoring"),
+which is what `{OURS}` often does (see "Outputs read by eye"). The official models may judge
+differently.
 """
 
 
