@@ -1,7 +1,7 @@
 """Compares published systems with ours, on the sentences that all systems of a language share.
 
 Usage: python benchmarks/leaderboard.py [--data ../shared/data] [--ours runs/official/out.tsv]
-       [--suite embedded] [--agreement FILE] [--runs runs/leaderboard]
+       [--suite embedded] [--agreement results/agreement.json] [--runs runs/leaderboard]
 
 Reads every submission of the data folder, and ours if it is there (benchmarks/official.py makes
 it). Only shared sentences are scored; scores are kept in --runs, and a second run goes on from
@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--ours", type=Path, default=Path("runs/official/out.tsv"))
     parser.add_argument("--suite", default="embedded")
-    parser.add_argument("--agreement", type=Path)
+    parser.add_argument("--agreement", type=Path, default=RESULTS / "agreement.json")
     parser.add_argument("--runs", type=Path, default=Path("runs/leaderboard"))
     parser.add_argument("--results", type=Path, default=RESULTS)
     given = parser.parse_args(arguments)
@@ -87,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if not path.exists():
             print(f"{submission.name}: {len(submission.rows)} rows")
             write_scores(path, score_submission(submission, given.suite, suite))
-    agreement = read_agreement(given.agreement) if given.agreement else {}
+    agreement = read_agreement(given.agreement) if given.agreement.exists() else {}
     board = build(read_runs(scores, given.suite).systems, agreement)
     write_site(board, given.runs / "site")
     left_out = sorted({system.name for system in every} - {system.name for system in chosen})

@@ -42,6 +42,7 @@ from civilly.types import Text
 ROOT = Path(__file__).parent.parent
 DATA = Path(os.environ.get("CIVILLY_DATA", ROOT.parent / "shared" / "data"))
 OUT = ROOT / "benchmarks" / "results" / "scoring.md"
+AGREEMENT = OUT.with_name("agreement.json")
 LANGS = {FITTED_ON: PARALLEL_CODES, "russe2022_ru": ("ru",), "emnlp2021_en": ("en",)}
 TRICK_SENTENCES = 10
 SPEED_ROWS = 450
@@ -200,10 +201,21 @@ def unseen(work: Path, name: str, with_references: bool) -> tuple[dict[str, Any]
     return scores, chosen
 
 
+def write_agreement(found: dict[str, list[Agreement]]) -> None:
+    """Spearman by language and target, for `civilly leaderboard --agreement`."""
+    table: dict[str, dict[str, float]] = {}
+    for target, rows in found.items():
+        for row in rows[:-1]:  # the last is the mean
+            if row.spearman is not None:
+                table.setdefault(row.lang, {})[f"spearman_{target}"] = round(row.spearman.mean, 3)
+    AGREEMENT.write_text(json.dumps(table, indent=1) + "\n", "utf-8")
+
+
 def agreement_part(work: Path) -> str:
     """The tables of agreement."""
     rows, table = judged(FITTED_ON), all_features(work, FITTED_ON)
     alone = measured(out_of_fold(table, rows, with_references=False), rows)
+    write_agreement(alone)
     found = [i for i, refs in enumerate(accepted_rewrites(rows)) if refs]
     scores = out_of_fold(table, rows, with_references=True)
     some = [rows[i] for i in found]
