@@ -160,7 +160,8 @@ def prepare(work: Path, forms: set[str]) -> None:
     assemble_packaged(joined)
     source, lora = SourceModel(joined), Adapter(shipped_adapter("tuned"))
     for size, kept in (("trimmed", shipped_kept_ids()), ("full", None)):
-        here = sorted(form for form in missing if form.endswith(size))
+        # Writing int8 overwrites the weights, so it comes last.
+        here = sorted((f for f in missing if f.endswith(size)), key=lambda f: ("int8" in f, f))
         if not here:
             continue
         ids = range(len(source.vocabulary.pieces)) if kept is None else kept

@@ -73,6 +73,7 @@ def write_ctranslate2(
 
     Args:
         weights: Float32 arrays under their Hugging Face names; input and output embedding are tied.
+            With ``"int8"`` they are overwritten: a copy would double the memory of the build.
         shape: The architecture.
         pieces: The vocabulary, one spelling per embedding row.
         folder: Where to write ``model.bin``, ``config.json`` and ``vocabulary.json``.
