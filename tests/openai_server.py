@@ -142,12 +142,11 @@ class Handler(BaseHTTPRequestHandler):
             HELD["now"] += 1
             HELD["most"] = max(HELD.values())
             LOG.append({"path": self.path, "body": body, "key": self.headers["Authorization"]})
-        try:
-            time.sleep(STATE["delay"])
-            self.respond(body)
-        finally:
-            with LOCK:
-                HELD["now"] -= 1
+        time.sleep(STATE["delay"])
+        # Before the answer: who has read it may ask again at once.
+        with LOCK:
+            HELD["now"] -= 1
+        self.respond(body)
 
     def respond(self, body: dict) -> None:
         if take("hang_up"):

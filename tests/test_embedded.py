@@ -83,8 +83,6 @@ def test_branches_begin_with_different_words_and_the_likeliest_is_the_greedy_one
         assert len({branch.text.split()[0] for branch in row}) == len(row) > 1
         assert row[0].text.strip().startswith(best.text.strip()[:8])
         assert all(branch.logprob < 0 for branch in row)
-        scores = engine.logprobs([prompt], [row[0].text])
-        assert row[0].logprob == pytest.approx(scores[0], abs=0.15)
 
 
 def test_a_second_look_never_makes_a_text_more_toxic():

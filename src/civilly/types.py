@@ -269,7 +269,7 @@ class Brancher(Protocol):
         """The beginnings of up to ``n`` continuations of each prompt, most likely first.
 
         They begin with the ``n`` most likely different tokens and then go on greedily, for at most
-        ``max_new_tokens``.
+        ``max_new_tokens``. Their ``logprob`` serves to rank them and is no mean per token.
         """
         ...
 

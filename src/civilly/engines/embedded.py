@@ -278,6 +278,8 @@ class LoadedModel:
     def _beginning(self, ids: list[int], total: float) -> Generation:
         finished = bool(ids) and ids[-1] == self.tokenizer.special["<eos>"]
         text = self.tokenizer.decode(ids[:-1] if finished else ids)
+        # CTranslate2's score of an alternative is the log probability of its first token plus the
+        # mean of the rest: divided by the length it ranks, but is no mean per token.
         return Generation(text, total / max(1, len(ids)), finished)
 
     def logprobs(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> list[float]:
