@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from civilly.model.adapter import Adapter, shipped_adapter
+from civilly.model.adapter import Change, load_change, shipped_adapter
 from civilly.model.build import load_text_tokenizer, write_hugging_face
 from civilly.model.ctranslate2_format import write_ctranslate2
 from civilly.model.source import SourceModel, assemble_packaged, hugging_face_name
@@ -158,7 +158,7 @@ def prepare(work: Path, forms: set[str]) -> None:
         return
     joined = work / "packaged.gguf"
     assemble_packaged(joined)
-    source, lora = SourceModel(joined), Adapter(shipped_adapter("tuned"))
+    source, lora = SourceModel(joined), load_change(shipped_adapter("tuned"))
     for size, kept in (("trimmed", shipped_kept_ids()), ("full", None)):
         # Writing int8 overwrites the weights, so it comes last.
         here = sorted((f for f in missing if f.endswith(size)), key=lambda f: ("int8" in f, f))
@@ -188,7 +188,7 @@ def prepare(work: Path, forms: set[str]) -> None:
     joined.unlink()
 
 
-def _write_gguf(path: Path, lora: Adapter, target: Path) -> None:
+def _write_gguf(path: Path, lora: Change, target: Path) -> None:
     """The packaged GGUF with only the kept rows; what the adapter changes becomes Q8_0.
 
     All other quantised blocks stay as they are.

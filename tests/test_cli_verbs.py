@@ -87,7 +87,7 @@ def test_train_calls_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     run("train", "language", recipe, "-o", out, "--data", tmp_path)
     run("train", "vocabulary", "-o", out, "--data", tmp_path)
     assert calls == [
-        ("train_sft", recipe, tmp_path, out, {"resume": True, "take_out_leaks": True}),
+        ("train_sft", {"seed": 3}, tmp_path, out, {"resume": True, "take_out_leaks": True}),
         ("train_detector", {"seed": 3}, tmp_path, out, tmp_path, {}),
         ("train_language", {"seed": 3}, tmp_path, out, tmp_path, {}),
         ("write_vocabulary", tmp_path, out, {}),
@@ -107,10 +107,12 @@ def test_train_without_torch_names_the_extra(
     made.train_sft = training  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "civilly.train.sft", made)
     monkeypatch.setitem(sys.modules, "torch", None)
+    recipe = tmp_path / "r.toml"
+    recipe.write_text("seed = 3\n")
     with pytest.raises(CivillyError, match=r"civilly\[train\]"):
-        run("train", "sft", "r.toml", "-o", "x", "--data", tmp_path)
+        run("train", "sft", recipe, "-o", "x", "--data", tmp_path)
     with pytest.raises(CivillyError, match="no data folder"):
-        run("train", "sft", "r.toml", "-o", "x", "--data", tmp_path / "none")
+        run("train", "sft", recipe, "-o", "x", "--data", tmp_path / "none")
 
 
 def test_other_errors_of_a_training_stay_what_they_are(
@@ -122,8 +124,10 @@ def test_other_errors_of_a_training_stay_what_they_are(
     made = ModuleType("civilly.train.sft")
     made.train_sft = training  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "civilly.train.sft", made)
+    recipe = tmp_path / "r.toml"
+    recipe.write_text("seed = 3\n")
     with pytest.raises(LeakError, match="row 3"):
-        run("train", "sft", "r.toml", "-o", "x", "--data", tmp_path)
+        run("train", "sft", recipe, "-o", "x", "--data", tmp_path)
 
 
 def test_ls_lists_every_language_and_every_method() -> None:

@@ -9,7 +9,7 @@ from safetensors.numpy import load_file, save_file
 import tiny_gemma
 from civilly.engines.embedded import LoadedModel, equal_lengths, like_lengths
 from civilly.errors import ModelError
-from civilly.model.adapter import CONFIG_FILE, WEIGHTS_FILE, Adapter, shipped_adapter
+from civilly.model.adapter import CONFIG_FILE, WEIGHTS_FILE, load_change, shipped_adapter
 from civilly.model.ctranslate2_format import write_ctranslate2
 from civilly.model.source import hugging_face_name
 from civilly.types import GenerationOptions, Prompt, Segment
@@ -104,7 +104,7 @@ def test_a_merged_adapter_equals_peft(folders, reference, tmp_path):
         r=2, lora_alpha=6, target_modules="all-linear", init_lora_weights=False
     )
     peft.get_peft_model(base, config).save_pretrained(tmp_path)
-    lora = Adapter(tmp_path)
+    lora = load_change(tmp_path)
     ours = {k: lora.merged(k, w) for k, w in tiny_gemma.weights().items()}
     fresh = AutoModelForCausalLM.from_pretrained(folders[0], dtype=torch.float32)
     merged = peft.PeftModel.from_pretrained(fresh, tmp_path).merge_and_unload()
@@ -118,11 +118,11 @@ def test_a_merged_adapter_equals_peft(folders, reference, tmp_path):
 
 def test_other_adapters_are_refused(tmp_path):
     with pytest.raises(ModelError, match="no readable LoRA"):
-        Adapter(tmp_path)
+        load_change(tmp_path)
     save_file({"x": np.zeros(1, np.float32)}, tmp_path / WEIGHTS_FILE)
     (tmp_path / CONFIG_FILE).write_text(json.dumps({"peft_type": "IA3"}))
-    with pytest.raises(ModelError, match="no plain LoRA"):
-        Adapter(tmp_path)
+    with pytest.raises(ModelError, match="no LoRA"):
+        load_change(tmp_path)
     with pytest.raises(ModelError, match="no adapter 'nonsense'"):
         shipped_adapter("nonsense")
 

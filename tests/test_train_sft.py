@@ -1,39 +1,51 @@
-"""Fine-tuning on a tiny model: it learns, and resumes to the same weights."""
+"""Fine-tuning on tiny models: they learn, and resume to the same weights."""
 
+import copy
+import gzip
 import json
+import subprocess
+import sys
+import textwrap
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import load_file
 
 import tiny_gemma
-from civilly.errors import CivillyError, LeakError
+import tiny_models
+from civilly.data.pairs import Pair
+from civilly.engines.hf import HfEngine
+from civilly.engines.hf_target import Target
+from civilly.errors import CivillyError, LeakError, ModelError
+from civilly.model.adapter import load_change
+from civilly.rewrite.tuned_prompt import tuned_prompt
+from civilly.train.base_model import encode_pairs, load_trainee
+from civilly.train.recipe import AdapterSettings, BaseSettings
+from civilly.train.sft import train_sft
+from civilly.train.trainer import IGNORED, answer_loss, collator
+from civilly.types import GenerationOptions
 
 pytest.importorskip("peft")
 
-RECIPE = """
-seed = 7
-[corpus]
-leaks = "take_out"
-longest_characters = 200
-[[corpus.sources]]
-name = "authored"
-kind = "authored"
-path = "{pairs}"
-[adapter]
-rank = 4
-alpha = 8
-dropout = 0.0
-[training]
-epochs = 3
-batch_size = 4
-learning_rate = 1e-2
-warmup_ratio = 0.1
-weight_decay = 0.0
-save_steps = 5
-{extra}
-"""
+RECIPE = {
+    "seed": 7,
+    "corpus": {
+        "leaks": "take_out",
+        "longest_characters": 200,
+        "sources": [{"name": "authored", "kind": "authored", "path": None}],
+    },
+    "adapter": {"rank": 4, "alpha": 8},
+    "training": {
+        "epochs": 3,
+        "batch_size": 4,
+        "learning_rate": 1e-2,
+        "warmup_ratio": 0.1,
+        "save_steps": 5,
+    },
+}
 
 
 @pytest.fixture(scope="module")
@@ -47,20 +59,30 @@ def setting(tmp_path_factory):
             file.write(json.dumps({"toxic": f"{word} idiot", "neutral": word}) + "\n")
     data = root / "data" / "parallel"
     data.mkdir(parents=True)
-    import gzip
-
     with gzip.open(data / "multiparadetox_dev.jsonl.gz", "wt"):
         pass
     return root, pairs, data.parent, tiny_gemma.save(root / "model")
 
 
-def train(setting, name, extra="", **options) -> Path:
-    from civilly.train.sft import train_sft
+def recipe(setting, **tables) -> dict[str, Any]:
+    made = copy.deepcopy(RECIPE)
+    made["corpus"]["sources"][0]["path"] = str(setting[1])
+    for table, fields in tables.items():
+        made.setdefault(table, {}).update(fields)
+    return made
 
-    root, pairs, data, model = setting
-    recipe = root / "recipe.toml"
-    recipe.write_text(RECIPE.format(pairs=pairs, extra=extra))
-    return train_sft(recipe, data, root / name, model=model, **options)
+
+def train(setting, name, tables=None, **options) -> Path:
+    root, _, data, model = setting
+    made = recipe(setting, **(tables or {}))
+    return train_sft(made, data, root / name, embedded=model, **options)
+
+
+def equal_weights(left: Path, right: Path) -> None:
+    expected, actual = load_file(left), load_file(right)
+    assert expected.keys() == actual.keys()
+    for name, weight in expected.items():
+        np.testing.assert_array_equal(actual[name], weight, err_msg=name)
 
 
 @pytest.fixture(scope="module")
@@ -68,57 +90,187 @@ def whole(setting):
     return train(setting, "whole")
 
 
+def losses(run: Path) -> list[float]:
+    return [row["loss"] for row in json.loads((run / "log.json").read_text()) if "loss" in row]
+
+
 def test_the_loss_falls(whole):
-    log = json.loads((whole.parent / "log.json").read_text())
-    losses = [row["loss"] for row in log if "loss" in row]
-    assert losses[-1] < losses[0] or len(losses) == 1
-    assert json.loads((whole.parent / "config.json").read_text())["leaks_taken_out"] >= 0
+    first, *_, last = losses(whole.parent)
+    assert last < first
+    config = json.loads((whole.parent / "config.json").read_text())
+    assert config["examples"] == {"authored": {"en": sum(config["examples"]["authored"].values())}}
+    assert config["recipe"]["training"]["weight_decay"] == 0.0  # defaults are written out
 
 
 def test_a_stopped_run_resumes_to_the_same_weights(setting, whole):
-    train(setting, "broken", extra="stop_after_steps = 7")
+    train(setting, "broken", {"training": {"stop_after_steps": 7}})
     with pytest.raises(CivillyError, match="already holds checkpoints"):
         train(setting, "broken")
     resumed = train(setting, "broken", resume=True)
-    expected = load_file(whole / "adapter_model.safetensors")
-    actual = load_file(resumed / "adapter_model.safetensors")
-    assert expected.keys() == actual.keys()
-    for name, weight in expected.items():
-        np.testing.assert_array_equal(actual[name], weight, err_msg=name)
+    equal_weights(whole / "adapter_model.safetensors", resumed / "adapter_model.safetensors")
+
+
+def test_a_killed_run_resumes_to_the_same_weights(setting, whole):
+    """A process that is killed hard between two checkpoints."""
+    root, _, data, model = setting
+    made, out = root / "killed.json", root / "killed"
+    made.write_text(json.dumps(recipe(setting)))
+    script = textwrap.dedent(f"""
+        import json, os, pathlib
+        from transformers import TrainerCallback
+        from civilly.train.sft import train_sft
+        class Kill(TrainerCallback):
+            def on_step_end(self, args, state, control, **_):
+                if state.global_step == 8:
+                    os.kill(os.getpid(), 9)
+        content = json.loads(pathlib.Path({str(made)!r}).read_text())
+        paths = [pathlib.Path(p) for p in ({str(data)!r}, {str(out)!r})]
+        train_sft(content, *paths, embedded=pathlib.Path({str(model)!r}), callbacks=[Kill()])
+    """)
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == -9
+    assert not (out / "adapter").exists()
+    resumed = train(setting, "killed", resume=True)
+    equal_weights(whole / "adapter_model.safetensors", resumed / "adapter_model.safetensors")
+
+
+def test_a_run_goes_on_from_an_adapter(setting, whole):
+    started = train(
+        setting, "started",
+        {"adapter": {"start": str(whole)}, "training": {"learning_rate": 1e-9, "epochs": 0.2}},
+    )  # fmt: skip
+    before = load_file(whole / "adapter_model.safetensors")
+    after = load_file(started / "adapter_model.safetensors")
+    for name, weight in before.items():
+        np.testing.assert_allclose(after[name], weight, atol=1e-4, err_msg=name)
+    with pytest.raises(ModelError, match="no adapter in 'nowhere'"):
+        train(setting, "nowhere", {"adapter": {"start": "nowhere"}})
+
+
+def test_accumulated_batches_are_one_large_batch(setting):
+    """The loss is averaged over the tokens of the step, however it is cut."""
+    steps = {"stop_after_steps": 1, "warmup_ratio": 0.0, "save_steps": 1}
+    large = train(setting, "large", {"training": {**steps, "batch_size": 8}})
+    parts = train(setting, "parts", {"training": {**steps, "batch_size": 2, "accumulation": 4}})
+    one, two = (losses_at_first_step(folder.parent) for folder in (large, parts))
+    assert one == pytest.approx(two, rel=1e-4)
+
+
+def losses_at_first_step(run: Path) -> float:
+    (state,) = run.glob("checkpoint-1/trainer_state.json")
+    return json.loads(state.read_text())["log_history"][-1]["loss"]
+
+
+@pytest.mark.parametrize("model", ["llama", "t5"])
+@pytest.mark.parametrize("kind", ["lora", "dora", "full"])
+def test_any_model_learns_and_the_engine_takes_the_result(setting, tmp_path, model, kind):
+    base = tiny_models.MODELS[model](tmp_path / "base")
+    made = train(
+        setting, f"{model}-{kind}",
+        {"base": {"name": str(base)}, "adapter": {"kind": kind}, "training": {"epochs": 6}},
+    )  # fmt: skip
+    first, *_, last = losses(made.parent)
+    assert last < first
+    assert made.name == ("model" if kind == "full" else "adapter")
+    engine = HfEngine(Target.parse(f"{made if kind == 'full' else base}?dtype=fp32"))
+    prompts = [tuned_prompt("aaa idiot", "en")]
+    adapter = None if kind == "full" else str(made)
+    ((trained,),) = engine.generate(prompts, GenerationOptions(max_new_tokens=8, adapter=adapter))
+    ((plain,),) = HfEngine(Target.parse(f"{base}?dtype=fp32")).generate(
+        prompts, GenerationOptions(max_new_tokens=8)
+    )
+    assert trained.text != plain.text
+
+
+@pytest.mark.parametrize("kind", ["lora", "dora", "full"])
+def test_what_was_trained_of_the_embedded_model_can_be_merged(setting, kind):
+    """The merged weights answer as the trained model does, layer by layer."""
+    import torch
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    made = train(setting, f"embedded-{kind}", {"adapter": {"kind": kind}})
+    base = AutoModelForCausalLM.from_pretrained(setting[3])
+    ids = torch.arange(20, 40)[None]
+    change, plain = load_change(made), load_file(setting[3] / "model.safetensors")
+    if kind == "full":
+        expected = AutoModelForCausalLM.from_pretrained(made)(ids).logits
+    else:
+        expected = PeftModel.from_pretrained(base, made).merge_and_unload()(ids).logits
+    merged = AutoModelForCausalLM.from_pretrained(setting[3])
+    untouched = merged(ids).logits
+    merged.load_state_dict(
+        {n: torch.from_numpy(change.merged(n, w)) for n, w in plain.items()}, strict=False
+    )
+    merged.tie_weights()
+    torch.testing.assert_close(merged(ids).logits, expected, atol=2e-2, rtol=1e-2)
+    assert not torch.allclose(untouched, expected, atol=2e-2)
+    assert change.targets() <= plain.keys()
+
+
+def test_validation_keeps_the_best_and_stops_when_nothing_gets_better(setting):
+    """The suite scores every rewrite by how little of the word it repeats."""
+    made = train(
+        setting, "validated",
+        {"validation": {"every_steps": 2, "patience": 2, "pairs": 3},
+         "training": {"learning_rate": 1e-9, "epochs": 20}},
+    )  # fmt: skip
+    log = json.loads((made.parent / "log.json").read_text())
+    scores = [row["eval_J"] for row in log if "eval_J" in row]
+    assert len(scores) == 3  # the first, and two that were no better
+    assert json.loads((made.parent / "result.json").read_text())["eval_J"] == max(scores)
+
+
+@pytest.mark.parametrize(
+    ("tables", "message"),
+    [
+        (
+            {"training": {"batchsize": 3}},
+            r"training\.batchsize.*did you mean 'training\.batch_size'",
+        ),
+        ({"training": {"batch_size": 0}}, "training.batch_size: .*greater than or equal to 1"),
+        ({"training": {"epochs": "two"}}, "training.epochs: .*valid number"),
+        ({"adapter": {"kind": "ia3"}}, "adapter.kind: .*'lora', 'dora' or 'full'"),
+        ({"base": {"name": "no/such/folder"}}, "no/such/folder.* cannot be loaded"),
+    ],
+)
+def test_a_wrong_recipe_is_refused_by_name(setting, tables, message, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(CivillyError, match=message):
+        train(setting, "wrong", tables)
 
 
 def test_leaks_are_refused_unless_told_otherwise(setting):
-    from civilly.train.sft import train_sft
-
-    root, pairs, data, model = setting
-    recipe = root / "strict.toml"
-    strict = RECIPE.replace("take_out", "refuse").format(pairs=pairs, extra="")
+    root, _, data, _ = setting
     official = data / "inputs" / "textdetox2025_test.tsv"
     official.parent.mkdir()
     try:
         repeated = "".join(f"{word * (3 + at)} IDIOT!\ten\n" for at, word in enumerate("bcd"))
         official.write_text(f"toxic_sentence\tlang\n{repeated}")
-        recipe.write_text(strict)
         with pytest.raises(LeakError, match=r"training row.* authored-en-00"):
-            train_sft(recipe, data, root / "strict", model=model)
+            train(setting, "strict", {"corpus": {"leaks": "refuse"}})
         assert not list((root / "strict").glob("checkpoint*"))
-        recipe.write_text(strict.replace("refuse", "maybe"))
         with pytest.raises(CivillyError, match="leaks = 'maybe'"):
-            train_sft(recipe, data, root / "strict", model=model)
+            train(setting, "strict", {"corpus": {"leaks": "maybe"}})
     finally:
         official.unlink()
         official.parent.rmdir()
 
 
 def test_only_the_answer_carries_loss(setting):
-    from civilly.data.pairs import Pair
-    from civilly.model.build import load_text_tokenizer
-    from civilly.train.sft import IGNORED, encode_pairs
-
-    tokenizer = load_text_tokenizer(setting[3])
-    (row,) = encode_pairs([Pair("1", "en", "bad idiot", ("bad",), "x")], tokenizer)
-    learned = [label for label in row["labels"] if label != IGNORED]
-    assert tokenizer.decode(learned) == "bad"
-    assert learned[-1] == tokenizer.special["<eos>"]
-    assert row["input_ids"][-len(learned) :] == learned
-    assert "bad idiot" in tokenizer.decode(row["input_ids"][: -len(learned)])
+    trainee = load_trainee(BaseSettings(), AdapterSettings(), "fp32", setting[3])
+    pairs = [Pair("1", "en", "bad idiot", ("bad",)), Pair("2", "en", "a", ("aaaa",))]
+    batch = collator(trainee)(encode_pairs(pairs, trainee))
+    for ids, labels, answer in zip(
+        batch["input_ids"], batch["labels"], ("bad", "aaaa"), strict=True
+    ):
+        learned = [label for label in labels.tolist() if label != IGNORED]
+        assert trainee.encoding.decode(learned, []) == answer
+        assert learned[-1] == trainee.end
+        assert ids.tolist()[-len(learned) :] == learned
+    outputs = trainee.model(**{k: v for k, v in batch.items() if k != "labels"})
+    whole = trainee.model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"])
+    by_hand = torch.nn.functional.cross_entropy(
+        torch.cat([whole.logits[0, -5:-1], whole.logits[1, -6:-1]]).float(),
+        torch.cat([batch["labels"][0, -4:], batch["labels"][1, -5:]]),
+    )
+    torch.testing.assert_close(answer_loss(False)(outputs, batch["labels"]), by_hand)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -40,18 +40,6 @@ def _needing_extra(feature: str) -> Iterator[None]:
         raise MissingExtraError(feature, "train", error.name or "torch") from error
 
 
-def _read_recipe(path: Path) -> dict[str, Any]:
-    import tomllib
-
-    from civilly.data.files import decode, read_bytes
-    from civilly.errors import DataError
-
-    try:
-        return tomllib.loads(decode(read_bytes(path), str(path)))
-    except tomllib.TOMLDecodeError as error:
-        raise DataError(f"The recipe {str(path)!r} is not TOML: {error}.") from error
-
-
 @trainings.command(epilog="Example: civilly train sft recipes/tuned.toml -o runs/tuned --resume")
 def sft(
     recipe: RecipeArgument,
@@ -71,9 +59,12 @@ def sft(
     from civilly.data.pairs import data_folder
 
     with _needing_extra("Fine-tuning"):
+        from civilly.train.recipe import read_recipe
         from civilly.train.sft import train_sft
 
-        train_sft(recipe, data_folder(data), output, resume=resume, take_out_leaks=take_out_leaks)
+        folder = data_folder(data)
+        content = read_recipe(recipe)
+        train_sft(content, folder, output, resume=resume, take_out_leaks=take_out_leaks)
     _console.note(f"done: {output}")
 
 
@@ -89,8 +80,9 @@ def detector(
 
     with _needing_extra("Training a detector"):
         from civilly.train.detector import train_detector
+        from civilly.train.recipe import read_recipe
 
-        train_detector(_read_recipe(recipe), data_folder(data), output, recipe.parent)
+        train_detector(read_recipe(recipe), data_folder(data), output, recipe.parent)
     _console.note(f"done: {output}")
 
 
@@ -106,8 +98,9 @@ def language(
 
     with _needing_extra("Training the language model"):
         from civilly.train.language import train_language
+        from civilly.train.recipe import read_recipe
 
-        train_language(_read_recipe(recipe), data_folder(data), output, recipe.parent)
+        train_language(read_recipe(recipe), data_folder(data), output, recipe.parent)
     _console.note(f"done: {output}")
 
 

@@ -100,10 +100,10 @@ def read_pairs(path: Path) -> list[Pair]:
     return _each(table, path, pair)
 
 
-def read_authored(folder: Path) -> list[Pair]:
+def read_authored(folder: Path, name: str = "authored") -> list[Pair]:
     """Reads the pairs written for this project: one file per language, named by its code.
 
-    Their ids are the language and the number of the line, so lines are only ever appended.
+    Their ids are ``name``, the language and the number of the line, so lines are only appended.
 
     Raises:
         DataError: Naming file, row and column, if something is missing or of another type.
@@ -112,9 +112,9 @@ def read_authored(folder: Path) -> list[Pair]:
     for path in sorted(folder.glob("*.jsonl")):
 
         def pair(row: Row, number: int, path: Path = path) -> Pair:
-            row_id = f"authored-{path.stem}-{number - 1:03d}"
+            row_id = f"{name}-{path.stem}-{number - 1:03d}"
             neutral = (_string(row["neutral"]),)
-            return Pair(row_id, path.stem, _string(row["toxic"]), neutral, "authored")
+            return Pair(row_id, path.stem, _string(row["toxic"]), neutral, name)
 
         pairs += _each(read_table(path), path, pair)
     return pairs

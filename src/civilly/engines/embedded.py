@@ -149,7 +149,7 @@ class LoadedModel:
         batch have; a limit per prompt cuts an answer off. The batches depend on the prompts alone,
         so the same call gives the same bytes, also when sampling.
         """
-        encoded = self._encoded(prompts)
+        encoded = self.tokenizer.encode_prompts(prompts)
         limits = [_limit(p, len(ids), options) for p, ids in zip(prompts, encoded, strict=True)]
         results: list[list[Generation]] = [[] for _ in prompts]
         batches = list(shared_batches(encoded, like_lengths, self._window))
@@ -166,12 +166,6 @@ class LoadedModel:
                     for ids, score in zip(decoded.sequences_ids, decoded.scores, strict=True)
                 ]
         return results
-
-    def _encoded(self, prompts: Sequence[Prompt]) -> list[list[int]]:
-        """Token ids of each prompt, after ``<bos>``: Gemma never saw a text without it."""
-        begin = self.tokenizer.special["<bos>"]
-        rows = self.tokenizer.encode_prompts(prompts)
-        return [row if row[:1] == [begin] else [begin, *row] for row in rows]
 
     def _workers(self, options: GenerationOptions) -> list[Any]:
         """The generators to hand the batches of one call to, by turns."""
@@ -247,7 +241,7 @@ class LoadedModel:
         Returns:
             Per prompt 1 to ``n`` generations, most likely first token first.
         """
-        encoded = self._encoded(prompts)
+        encoded = self.tokenizer.encode_prompts(prompts)
         # In batches of equal lengths, no part of a prompt is read token by token.
         batches = list(equal_lengths([len(row) for row in encoded], BATCH_TOKENS // n))
         running = [
@@ -294,7 +288,7 @@ class LoadedModel:
             than the model's sliding window (512 tokens), only the window is read: CTranslate2's
             forward pass can do no more.
         """
-        heads = self._encoded(prompts)
+        heads = self.tokenizer.encode_prompts(prompts)
         tails = self.tokenizer.encode_batch(texts)
         scores = [0.0] * len(texts)
         heads = [head[: self._window // 2] for head in heads]

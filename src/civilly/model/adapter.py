@@ -1,11 +1,13 @@
-"""LoRA adapters in PEFT's folder form, merged into weights with numpy."""
+"""What a training changed of a model: merged into its weights with numpy."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -13,6 +15,7 @@ from civilly.errors import ModelError
 from civilly.model.source import FloatArray
 
 WEIGHTS_FILE, CONFIG_FILE = "adapter_model.safetensors", "adapter_config.json"
+FULL_FILE = "model.safetensors"
 _PREFIX = "base_model.model."
 
 
@@ -37,55 +40,118 @@ def adapter_digest(folder: Path) -> str:
     Raises:
         ModelError: If the folder holds no adapter.
     """
+    return hashlib.sha256(change_file(folder).read_bytes()).hexdigest()[:16]
+
+
+class Change(Protocol):
+    """What a training changed of the weights."""
+
+    def targets(self) -> set[str]:
+        """Names of the weights that are changed."""
+        ...
+
+    def merged(self, name: str, weight: FloatArray) -> FloatArray:
+        """``weight`` as it is after the training; itself if it was left alone."""
+        ...
+
+
+def load_change(folder: Path) -> Change:
+    """Reads an adapter, or a model that was trained as a whole.
+
+    Args:
+        folder: PEFT folder of a LoRA or DoRA adapter, or a folder with ``model.safetensors``.
+
+    Raises:
+        ModelError: If the folder holds neither.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
     try:
-        return hashlib.sha256((folder / WEIGHTS_FILE).read_bytes()).hexdigest()[:16]
-    except OSError as error:
+        if not (folder / CONFIG_FILE).exists() and (folder / FULL_FILE).exists():
+            return Replacement(load_file(folder / FULL_FILE))
+        config = json.loads((folder / CONFIG_FILE).read_text("utf-8"))
+        tensors = load_file(folder / WEIGHTS_FILE)
+    except (OSError, ValueError, SafetensorError) as error:
         raise ModelError(
-            f"No adapter in {folder}.", mend=f"name one with {WEIGHTS_FILE}"
+            f"{folder} holds no readable LoRA adapter ({error}).",
+            mend=f"name a folder with {CONFIG_FILE} and {WEIGHTS_FILE}",
         ) from error
+    if config.get("peft_type") != "LORA":
+        raise ModelError(f"{folder} is no LoRA adapter.", allowed="peft_type LORA")
+    root = config["r"] ** 0.5 if config.get("use_rslora") else config["r"]
+    return Adapter(tensors, config["lora_alpha"] / root)
 
 
 class Adapter:
-    """A LoRA adapter (Hu et al. 2021): W + (alpha / r) · B A.
+    """A LoRA adapter (Hu et al. 2021), W + s · B A, or DoRA (Liu et al. 2024).
+
+    DoRA gives each row of the sum a length m of its own: m · (W + s · B A) / ‖W + s · B A‖.
 
     Args:
-        folder: PEFT folder with ``adapter_config.json`` and ``adapter_model.safetensors``.
-
-    Raises:
-        ModelError: If the folder holds no plain LoRA adapter.
+        tensors: ``lora_A`` [r, in], ``lora_B`` [out, r] and perhaps a magnitude vector [out] of
+            each target, under PEFT's names.
+        scale: s, which is alpha / r.
     """
 
-    def __init__(self, folder: Path) -> None:
-        from safetensors.numpy import load_file
-
-        try:
-            config = json.loads((folder / CONFIG_FILE).read_text("utf-8"))
-            tensors = load_file(folder / WEIGHTS_FILE)
-        except (OSError, ValueError) as error:
-            raise ModelError(
-                f"{folder} holds no readable LoRA adapter ({error}).",
-                mend=f"name a folder with {CONFIG_FILE} and {WEIGHTS_FILE}",
-            ) from error
-        if config.get("peft_type") != "LORA" or config.get("use_dora"):
-            raise ModelError(f"{folder} is no plain LoRA adapter.", allowed="peft_type LORA")
-        scale = config["lora_alpha"] / (
-            config["r"] ** 0.5 if config.get("use_rslora") else config["r"]
-        )
+    def __init__(self, tensors: Mapping[str, FloatArray], scale: float) -> None:
         self._factors: dict[str, tuple[FloatArray, FloatArray]] = {}
+        self._lengths: dict[str, FloatArray] = {}
         for name, down in tensors.items():
+            target = name.removeprefix(_PREFIX)
             if name.endswith(".lora_A.weight"):
                 up = tensors[name.replace(".lora_A.", ".lora_B.")]
-                target = name.removeprefix(_PREFIX).replace(".lora_A.", ".")
-                self._factors[target] = (
+                self._factors[target.replace(".lora_A.", ".")] = (
                     down.astype(np.float32),
                     up.astype(np.float32) * np.float32(scale),
                 )
+            elif name.endswith(".lora_magnitude_vector"):
+                target = target.removesuffix(".lora_magnitude_vector") + ".weight"
+                self._lengths[target] = down.astype(np.float32)
 
     def targets(self) -> set[str]:
-        """Names of the weights that the adapter changes."""
+        """See `Change`."""
         return set(self._factors)
 
     def merged(self, name: str, weight: FloatArray) -> FloatArray:
-        """``weight`` with the adapter's change, or itself if the adapter leaves it alone."""
+        """See `Change`."""
         factors = self._factors.get(name)
-        return weight if factors is None else weight + factors[1] @ factors[0]
+        if factors is None:
+            return weight
+        changed = weight + factors[1] @ factors[0]
+        lengths = self._lengths.get(name)
+        if lengths is None:
+            return changed
+        norms = np.linalg.norm(changed, axis=1, keepdims=True)
+        return np.asarray(lengths[:, None] * changed / norms, dtype=np.float32)
+
+
+class Replacement:
+    """All weights of a model that was trained as a whole.
+
+    Args:
+        tensors: Weights under the model's own names.
+    """
+
+    def __init__(self, tensors: Mapping[str, FloatArray]) -> None:
+        self._tensors = tensors
+
+    def targets(self) -> set[str]:
+        """See `Change`."""
+        return set(self._tensors)
+
+    def merged(self, name: str, weight: FloatArray) -> FloatArray:
+        """See `Change`."""
+        return np.asarray(self._tensors.get(name, weight), dtype=np.float32)
+
+
+def change_file(folder: Path) -> Path:
+    """The file that holds the weights of an adapter or of a whole model.
+
+    Raises:
+        ModelError: If the folder holds neither.
+    """
+    for name in (WEIGHTS_FILE, FULL_FILE):
+        if (folder / name).exists():
+            return folder / name
+    raise ModelError(f"No adapter in {folder}.", mend=f"name one with {WEIGHTS_FILE}")

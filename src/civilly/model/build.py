@@ -12,7 +12,7 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from civilly.errors import ModelError
-from civilly.model.adapter import WEIGHTS_FILE, Adapter
+from civilly.model.adapter import change_file, load_change
 from civilly.model.cache import built, built_once, fingerprint
 from civilly.model.ctranslate2_format import Precision, write_ctranslate2
 from civilly.model.source import (
@@ -73,7 +73,7 @@ def embedded_folder(adapter: Path | None = None, precision: Precision = "int8") 
     """The embedded model in CTranslate2 form, trimmed, with an adapter merged; built once.
 
     Args:
-        adapter: PEFT folder of a LoRA adapter, or None for the plain model.
+        adapter: Folder of what a training changed (`load_change`), or None for the plain model.
         precision: Weight precision.
 
     Returns:
@@ -89,11 +89,11 @@ def embedded_folder(adapter: Path | None = None, precision: Precision = "int8") 
         with _reported("preparing the embedded model (once)") as report:
             shape, vocabulary, weights = _trimmed_source(folder, report)
             if adapter is not None:
-                lora = Adapter(adapter)
-                unknown = lora.targets() - set(weights)
+                change = load_change(adapter)
+                unknown = change.targets() - set(weights)
                 if unknown:
                     raise ModelError(f"The adapter changes unknown weights: {sorted(unknown)[:3]}.")
-                weights = {name: lora.merged(name, w) for name, w in weights.items()}
+                weights = {name: change.merged(name, w) for name, w in weights.items()}
             _write_tokenizer(vocabulary, folder / _TOKENIZER_FILE)
             report(0.8)
             write_ctranslate2(weights, shape, vocabulary.pieces, folder, precision)
@@ -113,9 +113,7 @@ def embedded_if_built(adapter: Path | None = None, precision: Precision = "int8"
 
 def _embedded_name(adapter: Path | None, precision: Precision) -> str:
     """The name in the cache, which changes with everything that the model is built from."""
-    if adapter is not None and not (adapter / WEIGHTS_FILE).exists():
-        raise ModelError(f"No adapter in {adapter}.", mend=f"name a folder with {WEIGHTS_FILE}")
-    change = (adapter / WEIGHTS_FILE).read_bytes() if adapter else b""
+    change = change_file(adapter).read_bytes() if adapter else b""
     key = fingerprint(FORMAT, packaged_fingerprint(), shipped_bytes(), change, precision)
     return f"embedded-{key}"
 

@@ -14,7 +14,7 @@ from tokenizers import Regex, Tokenizer, decoders, normalizers, pre_tokenizers
 from tokenizers.models import BPE
 
 from civilly.errors import ModelError
-from civilly.types import Prompt
+from civilly.types import Prompt, Segment
 
 SPACE = "\u2581"
 """SentencePiece's visible space; its literal occurrence in a text must go through bytes."""
@@ -118,16 +118,19 @@ class TextTokenizer:
         return rows
 
     def encode_prompts(self, prompts: Sequence[Prompt]) -> list[list[int]]:
-        """Token ids of each prompt: special segments by id, plain ones as `encode`.
+        """Token ids of each prompt after ``<bos>``, without which Gemma never saw a text.
+
+        Special segments become their ids, plain ones are encoded as `encode` does.
 
         Raises:
             ModelError: If a special segment names a token that the vocabulary lacks.
         """
         plain = self.encode_batch([s.text for p in prompts for s in p.segments if not s.special])
         encoded = iter(plain)
+        begin = self._special_id("<bos>")
         rows: list[list[int]] = []
         for prompt in prompts:
-            row: list[int] = []
+            row = [] if prompt.segments[:1] == (Segment("<bos>", special=True),) else [begin]
             for segment in prompt.segments:
                 row += [self._special_id(segment.text)] if segment.special else next(encoded)
             rows.append(row)

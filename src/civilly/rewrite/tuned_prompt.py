@@ -5,7 +5,6 @@ from __future__ import annotations
 from civilly.languages import language
 from civilly.types import Prompt, Segment
 
-BEGIN = Segment("<bos>", special=True)
 MAX_GROWTH = 1.3
 """An answer may have this many tokens per token of the prompt (text and frame)."""
 MOST_BYTES_PER_TOKEN = 2
@@ -13,12 +12,12 @@ MOST_BYTES_PER_TOKEN = 2
 
 
 def tuned_prompt(text: str, lang: str) -> Prompt:
-    r"""The prompt ``<bos>English\n<text>\nPolite\n``.
+    r"""The prompt ``English\n<text>\nPolite\n``.
 
     The text starts a line, as the answer does, so that both are cut into the same tokens and
     copying is the easy case. The user's text is a piece of its own: nothing in it can become a
     special token or move the frame around it.
     """
-    frame = (BEGIN, Segment(f"{language(lang).name}\n"), Segment(text), Segment("\nPolite\n"))
+    frame = (Segment(f"{language(lang).name}\n"), Segment(text), Segment("\nPolite\n"))
     limit = 16 + len(text.encode("utf-8", "replace")) // MOST_BYTES_PER_TOKEN
     return Prompt(frame, max_new_tokens=limit, max_growth=MAX_GROWTH)

@@ -5,11 +5,11 @@ import json
 
 import pytest
 
+from civilly.data.corpus import build_corpus, evaluation_texts, without_leaks
+from civilly.data.harmonise import detokenise, harmonise
 from civilly.data.pairs import Pair
 from civilly.data.split import dev_part
 from civilly.errors import DataError, LeakError
-from civilly.train.corpus import build_corpus, evaluation_texts, without_leaks
-from civilly.train.harmonise import detokenise, harmonise
 
 
 @pytest.mark.parametrize(

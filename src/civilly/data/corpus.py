@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from civilly.data.harmonise import detokenise, harmonise
 from civilly.data.io import read_table
 from civilly.data.leaks import find_leaks
 from civilly.data.pair_leaks import refuse_leaks
@@ -17,7 +18,6 @@ from civilly.data.pairs import Pair, read_authored, read_inputs, read_labelled, 
 from civilly.data.split import dev_part
 from civilly.errors import DataError
 from civilly.languages import CODES, language
-from civilly.train.harmonise import detokenise, harmonise
 
 
 def _closest(toxic: str, references: Sequence[str]) -> str:
@@ -49,6 +49,11 @@ def _authored(source: Mapping[str, Any], data: Path, rng: random.Random) -> list
     """Pairs written for this project; the ``eval`` part by hash is held out."""
     pairs = read_authored(Path(source["path"]))
     return [replace(p, source=source["name"]) for p in pairs if dev_part(p.id) != "eval"]
+
+
+def _distilled(source: Mapping[str, Any], data: Path, rng: random.Random) -> list[Pair]:
+    """Pairs that a large language model wrote for training; nothing of them is held out."""
+    return read_authored(Path(source["path"]), source["name"])
 
 
 def _clean_by_language(source: Mapping[str, Any], data: Path) -> dict[str, list[str]]:
@@ -139,7 +144,10 @@ def _copies(source: Mapping[str, Any], data: Path, rng: random.Random) -> list[P
     return pairs
 
 
-_KINDS = {"pairs": _pairs, "authored": _authored, "insertions": _insertions, "copies": _copies}
+_KINDS = {
+    "pairs": _pairs, "authored": _authored, "distilled": _distilled, "insertions": _insertions,
+    "copies": _copies,
+}  # fmt: skip
 
 
 def build_corpus(recipe: Mapping[str, Any], data: Path) -> list[Pair]:

@@ -1,0 +1,246 @@
+"""The model that is trained: the embedded one, or any causal or encoder-decoder model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from civilly.data.pairs import Pair
+from civilly.engines.encoding import PromptEncoder
+from civilly.errors import ModelError
+from civilly.model.adapter import CONFIG_FILE, WEIGHTS_FILE
+from civilly.model.tokenizer import TextTokenizer
+from civilly.rewrite.tuned_prompt import tuned_prompt
+from civilly.train.recipe import EMBEDDED, AdapterSettings, BaseSettings
+from civilly.types import Prompt
+
+EMBEDDED_NAME = "civilly: trimmed gemma-3-270m"
+"""What an adapter of the embedded model calls its base, instead of a path."""
+FULL_FOLDER, ADAPTER_FOLDER = "model", "adapter"
+
+
+class Encoding(Protocol):
+    """Prompts and answers as token ids."""
+
+    def prompts(self, prompts: Sequence[Prompt]) -> list[list[int]]:
+        """Ids of each prompt, ready for the model."""
+        ...
+
+    def answers(self, texts: Sequence[str]) -> list[list[int]]:
+        """Ids of each text with the end that the model is to say after it."""
+        ...
+
+    def decode(self, ids: Sequence[int], context: Sequence[int]) -> str:
+        """The text of an answer, without special tokens, after the prompt ``context``."""
+        ...
+
+
+class EmbeddedEncoding:
+    """The encoding of the embedded model: its own tokenizer, which knows no special spelling."""
+
+    def __init__(self, tokenizer: TextTokenizer) -> None:
+        self._tokenizer = tokenizer
+        self._end = tokenizer.special["<eos>"]
+
+    def prompts(self, prompts: Sequence[Prompt]) -> list[list[int]]:
+        """See `Encoding`."""
+        return self._tokenizer.encode_prompts(prompts)
+
+    def answers(self, texts: Sequence[str]) -> list[list[int]]:
+        """See `Encoding`."""
+        return [[*ids, self._end] for ids in self._tokenizer.encode_batch(texts)]
+
+    def decode(self, ids: Sequence[int], context: Sequence[int]) -> str:
+        """See `Encoding`."""
+        return self._tokenizer.decode(ids)
+
+
+class HubEncoding:
+    """The encoding of a tokenizer of transformers, as the engine ``hf`` uses it."""
+
+    def __init__(self, tokenizer: Any, *, encoder_decoder: bool) -> None:
+        self._encoder = PromptEncoder(tokenizer, chat="auto", closing=encoder_decoder)
+        self._end = tokenizer.eos_token_id
+
+    def prompts(self, prompts: Sequence[Prompt]) -> list[list[int]]:
+        """See `Encoding`."""
+        return [self._encoder.encode(prompt) for prompt in prompts]
+
+    def answers(self, texts: Sequence[str]) -> list[list[int]]:
+        """See `Encoding`."""
+        return [[*self._encoder.encode_text(text), self._end] for text in texts]
+
+    def decode(self, ids: Sequence[int], context: Sequence[int]) -> str:
+        """See `Encoding`."""
+        return self._encoder.decode(ids, context)
+
+
+@dataclass
+class Trainee:
+    """A model about to be trained, with all that depends on its kind.
+
+    Attributes:
+        model: The model of transformers or peft.
+        encoding: Its tokens.
+        encoder_decoder: Whether the prompt goes into an encoder.
+        pad: Id that fills up a batch.
+        end: Id after which an answer ends.
+        name: What a saved adapter calls its base.
+        tokenizer: To be saved beside a model that was trained as a whole, or None.
+    """
+
+    model: Any
+    encoding: Encoding
+    encoder_decoder: bool
+    pad: int
+    end: int
+    name: str
+    tokenizer: Any = None
+
+    def save(self, folder: Path, model: Any) -> Path:
+        """Writes what was trained, small: an adapter in float16, or a whole model.
+
+        Args:
+            folder: The run folder.
+            model: ``self.model`` after training.
+
+        Returns:
+            The folder that the engines take.
+        """
+        if hasattr(model, "peft_config"):
+            target = folder / ADAPTER_FOLDER
+            model.save_pretrained(str(target))
+            compact_adapter(target, self.name)
+        else:
+            target = folder / FULL_FOLDER
+            model.save_pretrained(str(target))
+            if self.tokenizer is not None:
+                self.tokenizer.save_pretrained(str(target))
+        return target
+
+
+def load_trainee(
+    base: BaseSettings, adapter: AdapterSettings, precision: str, embedded: Path | None = None
+) -> Trainee:
+    """Loads the base model and puts a fresh adapter, or the one to go on from, into it.
+
+    Args:
+        base: Which model.
+        adapter: What of it is trained.
+        precision: ``fp32`` or ``bf16``; a model that is trained as a whole stays in float32.
+        embedded: Folder of the embedded model in Hugging Face form; default: the shipped one.
+
+    Raises:
+        ModelError: If the model or the adapter cannot be loaded.
+    """
+    import torch
+
+    dtype = torch.bfloat16 if precision == "bf16" and adapter.kind != "full" else torch.float32
+    trainee = _embedded(dtype, embedded) if base.name == EMBEDDED else _from_hub(base, dtype)
+    if adapter.kind != "full":
+        trainee.model = _adapted(trainee, adapter)
+    return trainee
+
+
+def _embedded(dtype: Any, folder: Path | None) -> Trainee:
+    from transformers import AutoModelForCausalLM
+
+    from civilly.model.build import embedded_training_folder, load_text_tokenizer
+
+    folder = folder or embedded_training_folder()
+    tokenizer = load_text_tokenizer(folder)
+    return Trainee(
+        model=AutoModelForCausalLM.from_pretrained(folder, dtype=dtype),
+        encoding=EmbeddedEncoding(tokenizer),
+        encoder_decoder=False,
+        pad=tokenizer.special["<pad>"],
+        end=tokenizer.special["<eos>"],
+        name=EMBEDDED_NAME,
+    )
+
+
+def _from_hub(base: BaseSettings, dtype: Any) -> Trainee:
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
+
+    where: dict[str, Any] = {"local_files_only": Path(base.name).is_dir()}
+    if base.revision:
+        where["revision"] = base.revision
+    try:
+        config = AutoConfig.from_pretrained(base.name, **where)
+        tokenizer = AutoTokenizer.from_pretrained(base.name, **where)
+        family = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
+        model = family.from_pretrained(base.name, dtype=dtype, **where)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        raise ModelError(
+            f"The model {base.name!r} cannot be loaded: {str(error).splitlines()[0]}",
+            allowed="a hub id, or a folder with config, weights and tokenizer",
+            mend="check [base] name and revision, and the network",
+        ) from error
+    if tokenizer.eos_token_id is None:
+        raise ModelError(f"The tokenizer of {base.name!r} has no token for the end of a text.")
+    pad = tokenizer.pad_token_id
+    return Trainee(
+        model=model,
+        encoding=HubEncoding(tokenizer, encoder_decoder=config.is_encoder_decoder),
+        encoder_decoder=bool(config.is_encoder_decoder),
+        pad=tokenizer.eos_token_id if pad is None else pad,
+        end=tokenizer.eos_token_id,
+        name=base.name,
+        tokenizer=tokenizer,
+    )
+
+
+def _adapted(trainee: Trainee, settings: AdapterSettings) -> Any:
+    from peft import LoraConfig, PeftModel, get_peft_model
+
+    if settings.start is not None:
+        if not (Path(settings.start) / CONFIG_FILE).is_file():
+            raise ModelError(
+                f"There is no adapter in {settings.start!r}.",
+                allowed=f"a folder with {CONFIG_FILE}",
+            )
+        return PeftModel.from_pretrained(trainee.model, settings.start, is_trainable=True)
+    return get_peft_model(
+        trainee.model,
+        LoraConfig(
+            r=settings.rank,
+            lora_alpha=settings.alpha,
+            lora_dropout=settings.dropout,
+            target_modules=settings.targets,
+            use_dora=settings.kind == "dora",
+            task_type="SEQ_2_SEQ_LM" if trainee.encoder_decoder else "CAUSAL_LM",
+        ),
+    )
+
+
+def encode_pairs(corpus: Sequence[Pair], trainee: Trainee) -> list[dict[str, list[int]]]:
+    """``prompt`` and ``answer`` ids of each pair, and ``input_ids``, whose length groups them.
+
+    An encoder reads the prompt alone; a causal model reads the answer after it.
+    """
+    prompts = trainee.encoding.prompts([tuned_prompt(pair.toxic, pair.lang) for pair in corpus])
+    answers = trainee.encoding.answers([pair.neutral[0] for pair in corpus])
+    return [
+        {
+            "prompt": prompt,
+            "answer": answer,
+            "input_ids": prompt if trainee.encoder_decoder else prompt + answer,
+        }
+        for prompt, answer in zip(prompts, answers, strict=True)
+    ]
+
+
+def compact_adapter(folder: Path, base_name: str) -> None:
+    """Halves an adapter to float16 and names its base in place of the training machine's path."""
+    import numpy as np
+    from safetensors.numpy import load_file, save_file
+
+    weights = {k: v.astype(np.float16) for k, v in load_file(folder / WEIGHTS_FILE).items()}
+    save_file(weights, folder / WEIGHTS_FILE, metadata={"format": "pt"})
+    config = json.loads((folder / CONFIG_FILE).read_text("utf-8"))
+    config["base_model_name_or_path"] = base_name
+    (folder / CONFIG_FILE).write_text(json.dumps(config, indent=1, sort_keys=True) + "\n", "utf-8")
+    (folder / "README.md").unlink(missing_ok=True)  # peft's empty card; ours is card.md

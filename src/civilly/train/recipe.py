@@ -1,0 +1,176 @@
+"""The recipe of a fine-tuning: what it may say, checked before anything is loaded."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from civilly.data.files import decode, read_bytes
+from civilly.errors import DataError, UnknownNameError
+
+EMBEDDED = "embedded"
+"""The base model that the package brings, trimmed."""
+
+Share = Annotated[float, Field(ge=0, lt=1)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class _Table(BaseModel):
+    """A table of a recipe: no unknown field, no silent change of type."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class BaseSettings(_Table):
+    """Which model is trained.
+
+    Attributes:
+        name: ``embedded``, a hub id, or a folder in Hugging Face form.
+        revision: Branch, tag or commit of a hub id.
+    """
+
+    name: str = EMBEDDED
+    revision: str | None = None
+
+
+class AdapterSettings(_Table):
+    """What of the model is trained.
+
+    Attributes:
+        kind: ``lora`` (Hu et al. 2021), ``dora`` (Liu et al. 2024) or ``full``.
+        rank: Rank r of the update.
+        alpha: The update is scaled by alpha / r.
+        dropout: Share of the adapter's inputs that is dropped, in [0, 1).
+        targets: Names of the layers; ``all-linear`` is every one but the output.
+        start: Folder of a LoRA or DoRA adapter to go on from; its shape then counts.
+    """
+
+    kind: Literal["lora", "dora", "full"] = "lora"
+    rank: Count = 16
+    alpha: Count = 32
+    dropout: Share = 0.0
+    targets: str | list[str] = "all-linear"
+    start: str | None = None
+
+
+class TrainingSettings(_Table):
+    """How it is trained.
+
+    Attributes:
+        epochs: Times that the corpus is read; may be a fraction.
+        batch_size: Pairs per batch and device.
+        accumulation: Batches per step of the optimiser.
+        learning_rate: The highest; after the warm-up it falls as a cosine.
+        warmup_ratio: Share of the steps over which it rises, in [0, 1).
+        weight_decay: Of AdamW.
+        precision: ``fp32``, or ``bf16``: computes in bfloat16, keeps what is trained in float32.
+        activation_checkpointing: Compute activations anew instead of keeping them.
+        save_steps: Steps between checkpoints.
+        stop_after_steps: End here, although the learning rate follows the whole schedule.
+    """
+
+    epochs: Annotated[float, Field(gt=0)] = 1.0
+    batch_size: Count = 16
+    accumulation: Count = 1
+    learning_rate: Annotated[float, Field(gt=0)] = 6e-4
+    warmup_ratio: Share = 0.05
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    precision: Literal["fp32", "bf16"] = "fp32"
+    activation_checkpointing: bool = False
+    save_steps: Count = 50
+    stop_after_steps: Count | None = None
+
+
+class ValidationSettings(_Table):
+    """How a training is judged on the way.
+
+    Attributes:
+        every_steps: Steps between validations, each also a checkpoint; None: no validation.
+        pairs: Pairs of the ``tune`` part that are rewritten greedily, per language.
+        suite: What scores the rewrites; the mean J decides.
+        patience: Validations without a better J after which the training ends; 0: never.
+    """
+
+    every_steps: Count | None = None
+    pairs: Count = 8
+    suite: str = "embedded"
+    patience: Annotated[int, Field(ge=0)] = 0
+
+
+class SftRecipe(_Table):
+    """A whole recipe.
+
+    Attributes:
+        seed: Of everything random.
+        corpus: Where the pairs come from (`civilly.data.corpus`).
+        base: Which model.
+        adapter: What of it is trained.
+        training: How.
+        validation: How it is judged on the way.
+    """
+
+    seed: int
+    corpus: dict[str, Any]
+    base: BaseSettings = BaseSettings()
+    adapter: AdapterSettings = AdapterSettings()
+    training: TrainingSettings = TrainingSettings()
+    validation: ValidationSettings = ValidationSettings()
+
+    @classmethod
+    def parse(cls, content: Mapping[str, Any], name: str) -> SftRecipe:
+        """Checks the tables of a TOML file.
+
+        Args:
+            content: The parsed file.
+            name: What errors call it.
+
+        Raises:
+            DataError: Naming the field that is missing, of a wrong type or out of range.
+            UnknownNameError: If there is no such table or field.
+        """
+        try:
+            return cls.model_validate(content)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            if first["type"] == "extra_forbidden":
+                raise UnknownNameError(f"setting of {name}", where, _settings()) from error
+            raise DataError(f"{name}, {where}: {first['msg'].lower()}.") from error
+
+
+def read_recipe(path: Path) -> dict[str, Any]:
+    """The tables of a TOML file.
+
+    Raises:
+        DataError: If the file cannot be read or is not TOML.
+    """
+    try:
+        return tomllib.loads(decode(read_bytes(path), str(path)))
+    except tomllib.TOMLDecodeError as error:
+        raise DataError(f"The recipe {str(path)!r} is not TOML: {error}.") from error
+
+
+def with_setting(content: Mapping[str, Any], name: str, value: Any) -> dict[str, Any]:
+    """The tables with one value changed; ``name`` is ``table.field``.
+
+    Raises:
+        DataError: If ``name`` has no dot.
+    """
+    table, dot, key = name.partition(".")
+    if not dot:
+        raise DataError(f"The setting {name!r} names no table.", allowed="table.field")
+    return {**content, table: {**content.get(table, {}), key: value}}
+
+
+def _settings() -> list[str]:
+    """Every setting, as ``table.field``."""
+    names = []
+    for table, info in SftRecipe.model_fields.items():
+        kind = info.annotation
+        inner = kind.model_fields if isinstance(kind, type) and issubclass(kind, _Table) else {}
+        names += [f"{table}.{key}" for key in inner] or [table]
+    return names

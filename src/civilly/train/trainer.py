@@ -1,0 +1,178 @@
+"""The training loop: transformers' own, with loss and logits on the answer alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from civilly.train.base_model import Trainee
+from civilly.train.recipe import SftRecipe
+
+IGNORED = -100
+"""Label of positions that carry no loss (the convention of transformers)."""
+
+Row = Mapping[str, list[int]]
+Validate = Callable[[Any], dict[str, float]]
+
+
+def collator(trainee: Trainee) -> Callable[[Sequence[Row]], dict[str, Any]]:
+    """Makes batches: padded at the left for causal models, so that all answers end together."""
+    return _collate_pairs(trainee) if trainee.encoder_decoder else _collate_answers_last(trainee)
+
+
+def _collate_answers_last(trainee: Trainee) -> Callable[[Sequence[Row]], dict[str, Any]]:
+    import torch
+
+    def collate(rows: Sequence[Row]) -> dict[str, Any]:
+        ids = [row["prompt"] + row["answer"] for row in rows]
+        width, answered = max(map(len, ids)), max(len(row["answer"]) for row in rows)
+        return {
+            "input_ids": torch.tensor([[trainee.pad] * (width - len(i)) + i for i in ids]),
+            "attention_mask": torch.tensor([[0] * (width - len(i)) + [1] * len(i) for i in ids]),
+            # The vocabulary is a quarter of the work: logits and labels only where an answer may
+            # be, and at the token before it, which says the first of the answer.
+            "labels": torch.tensor(
+                [[IGNORED] * (answered + 1 - len(r["answer"])) + r["answer"] for r in rows]
+            ),
+            "logits_to_keep": answered + 1,
+        }
+
+    return collate
+
+
+def _collate_pairs(trainee: Trainee) -> Callable[[Sequence[Row]], dict[str, Any]]:
+    import torch
+
+    start = trainee.model.config.decoder_start_token_id
+
+    def filled(rows: list[list[int]], filler: int) -> Any:
+        width = max(map(len, rows))
+        return torch.tensor([row + [filler] * (width - len(row)) for row in rows])
+
+    def collate(rows: Sequence[Row]) -> dict[str, Any]:
+        prompts, answers = [r["prompt"] for r in rows], [r["answer"] for r in rows]
+        return {
+            "input_ids": filled(prompts, trainee.pad),
+            "attention_mask": filled([[1] * len(prompt) for prompt in prompts], 0),
+            "decoder_input_ids": filled([[start, *a[:-1]] for a in answers], trainee.pad),
+            "labels": filled(answers, IGNORED),
+        }
+
+    return collate
+
+
+def answer_loss(encoder_decoder: bool) -> Callable[..., Any]:
+    """Cross-entropy per answer token, averaged over all tokens of an optimiser step."""
+    import torch
+
+    def loss(outputs: Any, labels: Any, num_items_in_batch: Any = None) -> Any:
+        logits = outputs.logits
+        if not encoder_decoder:
+            logits, labels = logits[:, :-1], labels[:, 1:]
+        whole = torch.nn.functional.cross_entropy(
+            logits.float().flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="sum"
+        )
+        tokens = (labels != IGNORED).sum() if num_items_in_batch is None else num_items_in_batch
+        return whole / tokens
+
+    return loss
+
+
+def build_trainer(
+    recipe: SftRecipe,
+    trainee: Trainee,
+    rows: Sequence[Row],
+    out: Path,
+    validate: Validate | None = None,
+    callbacks: Sequence[Any] = (),
+) -> Any:
+    """A trainer of transformers that follows a recipe.
+
+    Args:
+        recipe: How.
+        trainee: What.
+        rows: The corpus, as `civilly.train.base_model.encode_pairs` gives it.
+        out: Run folder; checkpoints go there.
+        validate: Gives numbers, ``J`` among them, of the model as it is; asked every
+            ``validation.every_steps`` steps, and the weights with the best ``J`` are kept.
+        callbacks: Further callbacks of transformers.
+    """
+    from transformers import EarlyStoppingCallback, Trainer
+
+    class ValidatedTrainer(Trainer):  # type: ignore[misc]
+        """Validates by rewriting instead of by loss."""
+
+        def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
+            assert validate is not None
+            metrics = {f"eval_{name}": value for name, value in validate(self.model).items()}
+            self.log(metrics)
+            self.control: Any = self.callback_handler.on_evaluate(
+                self.args, self.state, self.control, metrics
+            )
+            return metrics
+
+    steps = len(rows) * recipe.training.epochs
+    steps /= recipe.training.batch_size * recipe.training.accumulation
+    trainer = ValidatedTrainer(
+        model=trainee.model,
+        args=_arguments(recipe, max(1, int(steps)), out, validated=validate is not None),
+        train_dataset=list(rows),
+        eval_dataset=[] if validate else None,
+        data_collator=collator(trainee),
+        compute_loss_func=answer_loss(trainee.encoder_decoder),
+        callbacks=list(callbacks),
+    )
+    # Our loss counts the tokens of the whole step; the models do not have to.
+    trainer.model_accepts_loss_kwargs = False
+    if validate and recipe.validation.patience:
+        trainer.add_callback(EarlyStoppingCallback(recipe.validation.patience))
+    if recipe.training.stop_after_steps:
+        trainer.add_callback(_stop_after(recipe.training.stop_after_steps))
+    return trainer
+
+
+def _arguments(recipe: SftRecipe, steps: int, out: Path, *, validated: bool) -> Any:
+    import torch
+    from transformers import TrainingArguments
+
+    settings = recipe.training
+    every = recipe.validation.every_steps if validated else None
+    return TrainingArguments(
+        output_dir=str(out),
+        num_train_epochs=settings.epochs,
+        per_device_train_batch_size=settings.batch_size,
+        gradient_accumulation_steps=settings.accumulation,
+        learning_rate=settings.learning_rate,
+        warmup_steps=int(steps * settings.warmup_ratio),
+        weight_decay=settings.weight_decay,
+        lr_scheduler_type="cosine",
+        max_grad_norm=1.0,
+        train_sampling_strategy="group_by_length",
+        bf16=settings.precision == "bf16",
+        activation_checkpointing=settings.activation_checkpointing,
+        eval_strategy="steps" if every else "no",
+        eval_steps=every,
+        load_best_model_at_end=bool(every),
+        metric_for_best_model="J" if every else None,
+        greater_is_better=True if every else None,
+        save_steps=every or settings.save_steps,
+        save_total_limit=2,
+        logging_steps=min(10, settings.save_steps),
+        seed=recipe.seed,
+        report_to=[],
+        use_cpu=not torch.cuda.is_available(),
+        remove_unused_columns=False,
+    )
+
+
+def _stop_after(steps: int) -> Any:
+    """Ends a training early while the learning rate follows the whole schedule."""
+    from transformers import TrainerCallback
+
+    class StopAfter(TrainerCallback):  # type: ignore[misc]
+        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
+            control.should_training_stop = state.global_step >= steps
+            return control
+
+    return StopAfter()

@@ -1,0 +1,94 @@
+"""Judges a model while it is trained: rewrites held-out sentences greedily and scores them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from civilly import registry
+from civilly.data.pairs import Pair
+from civilly.pipeline import Toolbox
+from civilly.rewrite.tuned_prompt import MAX_GROWTH, tuned_prompt
+from civilly.score.joint import joint
+from civilly.train.base_model import Trainee
+from civilly.types import Text
+
+BATCH = 16
+
+
+def greedy_answers(trainee: Trainee, model: Any, pairs: Sequence[Pair]) -> list[str]:
+    """What the model, as it is now, makes of the toxic sides; in order.
+
+    Args:
+        trainee: Its tokens.
+        model: ``trainee.model``, perhaps wrapped for training.
+        pairs: Sentences.
+    """
+    import torch
+
+    prompts = trainee.encoding.prompts([tuned_prompt(pair.toxic, pair.lang) for pair in pairs])
+    order = sorted(range(len(pairs)), key=lambda i: -len(prompts[i]))
+    answers = [""] * len(pairs)
+    was_training = model.training
+    model.eval()
+    with torch.inference_mode():
+        for first in range(0, len(order), BATCH):
+            batch = order[first : first + BATCH]
+            ids, mask = _padded([prompts[i] for i in batch], trainee)
+            output = model.generate(
+                input_ids=ids.to(model.device),
+                attention_mask=mask.to(model.device),
+                max_new_tokens=16 + int(MAX_GROWTH * ids.shape[1]),
+                do_sample=False,
+                num_beams=1,
+                eos_token_id=trainee.end,
+                pad_token_id=trainee.pad,
+            ).tolist()
+            skipped = 1 if trainee.encoder_decoder else ids.shape[1]
+            for i, row in zip(batch, output, strict=True):
+                said = row[skipped:]
+                said = said[: said.index(trainee.end)] if trainee.end in said else said
+                answers[i] = trainee.encoding.decode(said, prompts[i]).strip()
+    model.train(was_training)
+    return answers
+
+
+def _padded(rows: Sequence[list[int]], trainee: Trainee) -> tuple[Any, Any]:
+    """Ids and mask; a causal model goes on from its last position, so that one must be real."""
+    import torch
+
+    width = max(map(len, rows))
+    ids, mask = [], []
+    for row in rows:
+        gap = width - len(row)
+        real, empty = [1] * len(row), [0] * gap
+        filler = [trainee.pad] * gap
+        ids.append(row + filler if trainee.encoder_decoder else filler + row)
+        mask.append(real + empty if trainee.encoder_decoder else empty + real)
+    return torch.tensor(ids), torch.tensor(mask)
+
+
+def validator(
+    trainee: Trainee, pairs: Sequence[Pair], suite_name: str
+) -> Callable[[Any], dict[str, float]]:
+    """A function from the model to the means of STA, SIM, FL and J over ``pairs``.
+
+    Args:
+        trainee: The model's tokens.
+        pairs: Held-out pairs.
+        suite_name: A suite of `civilly.score`.
+
+    Raises:
+        UnknownNameError: If there is no such suite.
+    """
+    suite = registry.create("score", suite_name, Toolbox(None, {}))
+    inputs = [Text(pair.toxic, pair.lang) for pair in pairs]
+    references = [list(pair.neutral) for pair in pairs]
+
+    def validate(model: Any) -> dict[str, float]:
+        answers = greedy_answers(trainee, model, pairs)
+        components = suite.components(inputs, answers, references)
+        rows = {**components, "J": joint(components)}
+        return {name: sum(scores) / len(scores) for name, scores in rows.items()}
+
+    return validate
