@@ -52,7 +52,7 @@ def train_sft(
     """
     try:
         import peft  # noqa: F401 - asked for before anything is computed
-        import torch
+        import torch  # noqa: F401
         from transformers.trainer_utils import get_last_checkpoint, set_seed
     except ImportError as error:
         raise MissingExtraError("Training", "train", str(error.name)) from error
@@ -69,7 +69,6 @@ def train_sft(
         )
     corpus = _corpus(recipe, data, out, take_out=take_out_leaks)
     set_seed(recipe.seed)
-    torch.use_deterministic_algorithms(True, warn_only=True)
     trainee = load_trainee(recipe.base, recipe.adapter, recipe.training.precision, embedded)
     trainer = build_trainer(
         recipe,
