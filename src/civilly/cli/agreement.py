@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from civilly.cli import _console
+from civilly.cli._scoring import complete_metric
 
 if TYPE_CHECKING:
     from civilly.score.agreement import Agreement
@@ -20,14 +21,6 @@ EXAMPLES = """Examples:
 civilly agreement embedded --judgements textdetox2024
 
 civilly agreement --column XCOMET-LITE --judgements russe2022_ru --target SIM"""
-
-
-def complete_metric(incomplete: str) -> list[tuple[str, str]]:
-    """Metrics for shell completion, with their summaries."""
-    from civilly import registry
-
-    offered = registry.entries("score")
-    return [(entry.name, entry.summary) for entry in offered if entry.name.startswith(incomplete)]
 
 
 def add_to(app: typer.Typer) -> None:
