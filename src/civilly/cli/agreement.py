@@ -10,6 +10,7 @@ import typer
 
 from civilly.cli import _console
 from civilly.cli._scoring import complete_metric
+from civilly.cli._table import aligned
 
 if TYPE_CHECKING:
     from civilly.score.agreement import Agreement
@@ -158,14 +159,12 @@ def _table(name: str, rows: Sequence[Agreement]) -> str:
     from civilly.score.agreement import STATISTICS
 
     titles = ["lang", "n", "sentences", "systems", *(s.replace("_", " ") for s in STATISTICS)]
-    lines = [titles]
+    lines = []
     for row in rows:
         statistics = [_cell(getattr(row, statistic)) for statistic in STATISTICS]
         counts = [row.rows, row.sentences, row.systems]
         lines.append([row.lang, *map(str, counts), *statistics])
-    widths = [max(len(line[i]) for line in lines) for i in range(len(titles))]
-    shown = ["  ".join(c.ljust(w) for c, w in zip(x, widths, strict=True)).rstrip() for x in lines]
-    return f"\n{name}\n" + "\n".join(shown) + "\n"
+    return f"\n{name}\n{aligned(titles, lines)}"
 
 
 def _cell(interval: Interval | None) -> str:
