@@ -11,6 +11,7 @@ import typer
 from civilly.cli import _console
 from civilly.cli._scoring import complete_metric
 from civilly.cli._table import aligned
+from civilly.data.values import short
 
 if TYPE_CHECKING:
     from civilly.score.agreement import Agreement
@@ -96,7 +97,7 @@ def agreement(
         _console.write_out(_table(name, rows))
         for row in published(judgements, name):
             what = f"  published, {row.statistic.replace('_', ' ')}: {row.metric}"
-            _console.write_out(f"{what}{_values(row.values)} mean {_short(row.mean)}\n")
+            _console.write_out(f"{what}{_values(row.values)} mean {short(row.mean, 2)}\n")
 
 
 def _computed(
@@ -170,12 +171,9 @@ def _table(name: str, rows: Sequence[Agreement]) -> str:
 def _cell(interval: Interval | None) -> str:
     if interval is None:
         return "–"
-    return f"{_short(interval.mean)} [{_short(interval.low)}, {_short(interval.high)}]"
-
-
-def _short(value: float) -> str:
-    return f"{value:.2f}".replace("0.", ".", 1)
+    mean, low, high = (short(x, 2) for x in (interval.mean, interval.low, interval.high))
+    return f"{mean} [{low}, {high}]"
 
 
 def _values(values: dict[str, float]) -> str:
-    return "".join(f" {lang} {_short(value)}" for lang, value in values.items())
+    return "".join(f" {lang} {short(value, 2)}" for lang, value in values.items())
