@@ -275,7 +275,9 @@ def named(argument: str) -> tuple[str, Path]:
 
 def stem(path: Path) -> str:
     """A file's name without the suffix of its format, and without ``.gz``."""
-    return (path.with_suffix("") if path.suffix == ".gz" else path).stem
+    from civilly.data.io import uncompressed
+
+    return uncompressed(path).stem
 
 
 def run_signature(scores: SystemScores, *parts: str) -> str:

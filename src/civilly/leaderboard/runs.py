@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from civilly.data.alignment import AlignedRow, align_alone
 from civilly.data.files import decode, read_bytes
-from civilly.data.io import format_of, knows_suffix, read_table
+from civilly.data.io import format_of, knows_suffix, read_table, uncompressed
 from civilly.data.submission import REWRITE_COLUMNS, TOXIC_COLUMNS, read_submission
 from civilly.errors import CivillyError, DataError
 from civilly.score.joint import COMPONENTS, JOINT
@@ -235,7 +235,7 @@ def chosen_suite(runs: Runs, default: str) -> str:
 
 def _names(tables: Iterable[Path], folder: Path) -> dict[Path, str]:
     """A name per submission: the file's, with its folders where two files share it."""
-    stems = {path: (path.with_suffix("") if path.suffix == ".gz" else path).stem for path in tables}
+    stems = {path: uncompressed(path).stem for path in tables}
     often = Counter(stems.values())
     return {
         path: stem if often[stem] == 1 else (path.parent.relative_to(folder) / stem).as_posix()
