@@ -107,17 +107,17 @@ def _computed(
     from civilly import registry
     from civilly.pipeline import Toolbox
     from civilly.score.human import TARGETS
-    from civilly.score.joint import JOINT, joint
+    from civilly.score.scoring import score_texts
     from civilly.types import Suite, Text
 
     made = registry.create("score", metric, Toolbox(None, {}))
     inputs = [Text(j.text, j.lang) for j in judged]
     outputs = [j.output for j in judged]
     given = [j.references for j in judged] if references else None
-    if isinstance(made, Suite):
-        components = made.components(inputs, outputs, given)
-        return made.signature, {**components, JOINT: joint(components)}
-    return made.signature, dict.fromkeys(TARGETS, made.score(inputs, outputs, given))
+    scores = score_texts(made, metric, inputs, outputs, given)
+    if not isinstance(made, Suite):
+        scores = dict.fromkeys(TARGETS, scores[metric])
+    return made.signature, scores
 
 
 def _saved(judged: Sequence[Judgement], column: str, scores: Path | None) -> list[float]:
