@@ -19,6 +19,7 @@ from pathlib import Path
 from civilly import registry
 from civilly.data.pairs import read_authored, read_pairs
 from civilly.data.split import dev_part
+from civilly.data.values import short
 from civilly.languages import CODES
 from civilly.pipeline import Detoxifier, Toolbox
 from civilly.score.intervals import Interval, bootstrap_mean
@@ -56,7 +57,7 @@ def summary(scored: dict[str, Scored], rows: Sequence[Row]) -> str:
     for method, s in scored.items():
         means = [_mean_of(chosen[c], s.product) for c in languages]
         average = sum(m.mean for m in means) / len(means)
-        cells = [short(m) for m in means] + [f"**{average:.3f}**".replace("0.", ".", 1)]
+        cells = [short(m.mean) for m in means] + [f"**{short(average)}**"]
         lines.append(f"| `{method}` | " + " | ".join(cells) + " |")
     sizes = [len(chosen[c]) for c in languages]
     lines += ["", f"n = {min(sizes)}–{max(sizes)} pairs a language."]
@@ -145,7 +146,7 @@ def report(scored: dict[str, Scored], rows: Sequence[Row]) -> str:
             best = max(best, (method, product.mean), key=lambda item: item[1])
             lines.append(
                 f"| {lang} (n={len(chosen)}) | {method} | {pick(s.changed).mean:.0%} "
-                f"| {short(pick(s.before))} → {pick(s.after)} | {pick(s.chrf)} "
+                f"| {short(pick(s.before).mean)} → {pick(s.after)} | {pick(s.chrf)} "
                 f"| {pick(s.similarity)} | {pick(s.fluency)} | **{product}** |"
             )
         wins[best[0]] += 1
@@ -183,11 +184,6 @@ def difference(
             cells.append(str(bootstrap_mean(deltas)))
         lines.append(f"| {lang} | " + " | ".join(cells) + " |")
     return lines
-
-
-def short(interval: Interval) -> str:
-    """A mean without its interval."""
-    return f"{interval.mean:.3f}".replace("0.", ".", 1)
 
 
 def main() -> None:

@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from civilly.data.io import read_table
+from civilly.data.values import short
 from civilly.detect.toxicity import create as toxicity
 from civilly.languages import CODES, PARALLEL_CODES
 from civilly.pipeline import Toolbox
@@ -97,13 +98,8 @@ def cell(row: Agreement, statistic: str, intervals: bool = True) -> str:
     interval = getattr(row, statistic)
     if interval is None:
         return "–"
-    short = [short_number(x) for x in (interval.mean, interval.low, interval.high)]
-    return f"{short[0]} [{short[1]}, {short[2]}]" if intervals else short[0]
-
-
-def short_number(value: float) -> str:
-    """``.41``, ``-.05``."""
-    return f"{value:.2f}".replace("0.", ".", 1)
+    mean, low, high = (short(x, 2) for x in (interval.mean, interval.low, interval.high))
+    return f"{mean} [{low}, {high}]" if intervals else mean
 
 
 def agreement_table(found: dict[str, list[Agreement]]) -> str:
@@ -143,10 +139,10 @@ def published_table(name: str) -> str:
     ]
     for target in TARGETS:
         for row in published(name, target):
-            by_lang = ", ".join(f"{k} {short_number(v)}" for k, v in row.values.items())
+            by_lang = ", ".join(f"{k} {short(v, 2)}" for k, v in row.values.items())
             level = "sentences" if row.statistic == "spearman" else "systems"
             needs = "yes" if row.needs_reference else "no"
-            mean = short_number(row.mean)
+            mean = short(row.mean, 2)
             lines.append(f"| {target} | {row.metric} | {level} | {needs} | {mean} | {by_lang} |")
     return "\n".join(lines)
 
@@ -220,7 +216,7 @@ def agreement_part(work: Path) -> str:
     scores = out_of_fold(table, rows, with_references=True)
     some = [rows[i] for i in found]
     beside = measured({name: column[found] for name, column in scores.items()}, some)
-    people = ", ".join(f"{k} {short_number(v)}" for k, v in reliability(rows).items())
+    people = ", ".join(f"{k} {short(v, 2)}" for k, v in reliability(rows).items())
     parts = [
         "## Agreement with people",
         "Sentence level: Spearman's rho over all rows of a language; system level: over the "
@@ -346,15 +342,15 @@ def tricks_part(work: Path) -> str:
             / len(real[lang])
             for lang in found
         )
-        cells = " | ".join(map(short_number, means))
+        cells = " | ".join(short(mean, 2) for mean in means)
         lines.append(f"| {name.removeprefix('trick: ')} | {cells} | {beaten:.0%} |")
     everyone = [
         [value[target] for lang in real for value in real[lang].values()] for target in TARGETS
     ]
-    means = [short_number(statistics.mean(values)) for values in everyone]
+    means = [short(statistics.mean(values), 2) for values in everyone]
     lowest = statistics.mean(min(v[JOINT] for v in real[lang].values()) for lang in real)
     lines.append("| *mean of the real systems* | " + " | ".join(means) + " | |")
-    lines.append(f"| *worst real system of a language* | | | | {short_number(lowest)} | |")
+    lines.append(f"| *worst real system of a language* | | | | {short(lowest, 2)} | |")
     return "\n\n".join([
         "## Tricks",
         f"{TRICK_SENTENCES} sentences a language, nine languages, against the 18 to 20 systems on "

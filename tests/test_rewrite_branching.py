@@ -36,6 +36,7 @@ def test_there_are_not_more_forks_than_allowed():
         (" man said that nobody", " said something", " man said something"),
         (" man said some", " said something", " man said something"),
         ("网友又来说", "又来说话了", "网友又来说话了"),
+        ("友ﾊﾛｰ", "ﾊﾛｰです", "友ﾊﾛｰです"),
         (" something else", " from this government", None),
         ("", " rest", None),
         (" word", "", None),

@@ -8,6 +8,7 @@ from civilly import registry
 from civilly.errors import CivillyError
 from civilly.pipeline import Toolbox
 from civilly.score.intervals import bootstrap_mean
+from civilly.score.scoring import score_texts
 from civilly.types import Text
 
 TOOLS = Toolbox(None, {})
@@ -78,3 +79,18 @@ def test_fluency_prefers_sentences_to_rubble():
     )
     assert good > 0.8
     assert rubble < good / 2
+
+
+class TooFew:
+    """A metric that loses a text."""
+
+    signature = "too few"
+
+    def score(self, inputs, outputs, references=None):
+        return [0.5] * (len(inputs) - 1)
+
+
+def test_a_metric_that_loses_a_text_is_refused():
+    texts = [Text("a", "en"), Text("b", "en")]
+    with pytest.raises(CivillyError, match="'few' gave 1 few scores for 2 texts"):
+        score_texts(TooFew(), "few", texts, ["c", "d"])

@@ -62,6 +62,10 @@ CODES: tuple[str, ...] = tuple(LANGUAGES)
 PARALLEL_CODES: tuple[str, ...] = tuple(c for c, lang in LANGUAGES.items() if lang.parallel)
 NEW_CODES: tuple[str, ...] = tuple(c for c, lang in LANGUAGES.items() if not lang.parallel)
 
+UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uff66-\uff9f"
+"""Kana, also of half width, and Chinese characters, as inside the brackets of a regular expression:
+nothing separates their words."""
+
 
 def language(code: str) -> Language:
     """The language of a code.

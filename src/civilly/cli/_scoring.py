@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from civilly.cli import _console
+from civilly.cli._source import complete_entry
 from civilly.errors import CivillyError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -24,12 +25,9 @@ DEFAULT_SUITE = "embedded"
 SCORES_SUFFIX = ".json"
 
 
-def complete_suite(incomplete: str) -> list[tuple[str, str]]:
+def complete_metric(incomplete: str) -> list[tuple[str, str]]:
     """Suites and metrics for shell completion, with their summaries."""
-    from civilly import registry
-
-    offered = registry.entries("score")
-    return [(entry.name, entry.summary) for entry in offered if entry.name.startswith(incomplete)]
+    return complete_entry("score", incomplete)
 
 
 ReferenceOption = Annotated[
@@ -44,7 +42,7 @@ ReferenceOption = Annotated[
 SuiteOption = Annotated[
     str,
     typer.Option(
-        "--suite", "-s", autocompletion=complete_suite, help="Suite: see civilly ls metrics."
+        "--suite", "-s", autocompletion=complete_metric, help="Suite: see civilly ls metrics."
     ),
 ]
 SuiteOptionsOption = Annotated[
@@ -277,7 +275,9 @@ def named(argument: str) -> tuple[str, Path]:
 
 def stem(path: Path) -> str:
     """A file's name without the suffix of its format, and without ``.gz``."""
-    return (path.with_suffix("") if path.suffix == ".gz" else path).stem
+    from civilly.data.io import uncompressed
+
+    return uncompressed(path).stem
 
 
 def run_signature(scores: SystemScores, *parts: str) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from civilly.data.values import short
+
 
 def aligned(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Columns two spaces apart, each as wide as its widest cell; the header is the first line."""
@@ -14,11 +16,6 @@ def aligned(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         + "\n"
         for line in lines
     )
-
-
-def short(number: float) -> str:
-    """A score with three digits: ``.512``."""
-    return f"{number:.3f}".replace("0.", ".", 1)
 
 
 def p_value(p: float) -> str:

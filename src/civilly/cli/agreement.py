@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from civilly.cli import _console
+from civilly.cli._scoring import complete_metric
+from civilly.cli._table import aligned
+from civilly.data.values import short
 
 if TYPE_CHECKING:
     from civilly.score.agreement import Agreement
@@ -20,14 +23,6 @@ EXAMPLES = """Examples:
 civilly agreement embedded --judgements textdetox2024
 
 civilly agreement --column XCOMET-LITE --judgements russe2022_ru --target SIM"""
-
-
-def complete_metric(incomplete: str) -> list[tuple[str, str]]:
-    """Metrics for shell completion, with their summaries."""
-    from civilly import registry
-
-    offered = registry.entries("score")
-    return [(entry.name, entry.summary) for entry in offered if entry.name.startswith(incomplete)]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -102,7 +97,7 @@ def agreement(
         _console.write_out(_table(name, rows))
         for row in published(judgements, name):
             what = f"  published, {row.statistic.replace('_', ' ')}: {row.metric}"
-            _console.write_out(f"{what}{_values(row.values)} mean {_short(row.mean)}\n")
+            _console.write_out(f"{what}{_values(row.values)} mean {short(row.mean, 2)}\n")
 
 
 def _computed(
@@ -112,17 +107,17 @@ def _computed(
     from civilly import registry
     from civilly.pipeline import Toolbox
     from civilly.score.human import TARGETS
-    from civilly.score.joint import JOINT, joint
+    from civilly.score.scoring import score_texts
     from civilly.types import Suite, Text
 
     made = registry.create("score", metric, Toolbox(None, {}))
     inputs = [Text(j.text, j.lang) for j in judged]
     outputs = [j.output for j in judged]
     given = [j.references for j in judged] if references else None
-    if isinstance(made, Suite):
-        components = made.components(inputs, outputs, given)
-        return made.signature, {**components, JOINT: joint(components)}
-    return made.signature, dict.fromkeys(TARGETS, made.score(inputs, outputs, given))
+    scores = score_texts(made, metric, inputs, outputs, given)
+    if not isinstance(made, Suite):
+        scores = dict.fromkeys(TARGETS, scores[metric])
+    return made.signature, scores
 
 
 def _saved(judged: Sequence[Judgement], column: str, scores: Path | None) -> list[float]:
@@ -165,25 +160,20 @@ def _table(name: str, rows: Sequence[Agreement]) -> str:
     from civilly.score.agreement import STATISTICS
 
     titles = ["lang", "n", "sentences", "systems", *(s.replace("_", " ") for s in STATISTICS)]
-    lines = [titles]
+    lines = []
     for row in rows:
         statistics = [_cell(getattr(row, statistic)) for statistic in STATISTICS]
         counts = [row.rows, row.sentences, row.systems]
         lines.append([row.lang, *map(str, counts), *statistics])
-    widths = [max(len(line[i]) for line in lines) for i in range(len(titles))]
-    shown = ["  ".join(c.ljust(w) for c, w in zip(x, widths, strict=True)).rstrip() for x in lines]
-    return f"\n{name}\n" + "\n".join(shown) + "\n"
+    return f"\n{name}\n{aligned(titles, lines)}"
 
 
 def _cell(interval: Interval | None) -> str:
     if interval is None:
         return "–"
-    return f"{_short(interval.mean)} [{_short(interval.low)}, {_short(interval.high)}]"
-
-
-def _short(value: float) -> str:
-    return f"{value:.2f}".replace("0.", ".", 1)
+    mean, low, high = (short(x, 2) for x in (interval.mean, interval.low, interval.high))
+    return f"{mean} [{low}, {high}]"
 
 
 def _values(values: dict[str, float]) -> str:
-    return "".join(f" {lang} {_short(value)}" for lang, value in values.items())
+    return "".join(f" {lang} {short(value, 2)}" for lang, value in values.items())

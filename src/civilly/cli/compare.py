@@ -23,7 +23,8 @@ from civilly.cli._scoring import (
     require_distinct_names,
     run_signature,
 )
-from civilly.cli._table import aligned, p_value, short
+from civilly.cli._table import aligned, p_value
+from civilly.data.values import short
 
 if TYPE_CHECKING:
     from civilly.score.comparison import Finding

@@ -13,7 +13,7 @@ from civilly.cli._scoring import (
     EngineOption,
     ReferenceOption,
     SuiteOptionsOption,
-    complete_suite,
+    complete_metric,
 )
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def leaderboard(
         typer.Option(
             "--suite",
             "-s",
-            autocompletion=complete_suite,
+            autocompletion=complete_metric,
             help="Suite to show, and to score submissions with. Default: that of the scores "
             f"files, else {DEFAULT_SUITE}.",
         ),

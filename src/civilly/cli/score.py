@@ -27,7 +27,8 @@ from civilly.cli._scoring import (
     require_distinct_names,
     run_signature,
 )
-from civilly.cli._table import aligned, short
+from civilly.cli._table import aligned
+from civilly.data.values import short
 from civilly.errors import DataError
 
 if TYPE_CHECKING:

@@ -38,13 +38,18 @@ _DELIMITERS = {"tsv": "\t", "csv": ","}
 _NOT_UTF8 = "bytes that are not UTF-8 (or lone surrogates) were replaced by U+FFFD"
 
 
+def uncompressed(path: Path) -> Path:
+    """The name without its ``.gz``: its suffix says the format, its stem what the file is about."""
+    return path.with_suffix("") if path.suffix == ".gz" else path
+
+
 def format_of(path: Path) -> str:
     """The format that a file name stands for.
 
     Raises:
         DataError: If the suffix is not a known one.
     """
-    suffix = (path.with_suffix("") if path.suffix == ".gz" else path).suffix.lower()
+    suffix = uncompressed(path).suffix.lower()
     if suffix not in _SUFFIXES:
         raise DataError(
             f"{str(path)!r}: the suffix {suffix!r} stands for no format that Civilly knows.",
@@ -56,7 +61,7 @@ def format_of(path: Path) -> str:
 
 def knows_suffix(path: Path) -> bool:
     """Whether the name ends in a suffix of a format (no suffix does not count)."""
-    suffix = (path.with_suffix("") if path.suffix == ".gz" else path).suffix.lower()
+    suffix = uncompressed(path).suffix.lower()
     return suffix in _SUFFIXES and suffix != ""
 
 

@@ -73,7 +73,13 @@ def read_submission(path: Path, lang: str | None = None) -> tuple[list[Submitted
     Raises:
         DataError: If a column is missing or a language is unknown, naming the rows.
     """
-    table = read_table(path)
+    return submission_from(read_table(path), path, lang)
+
+
+def submission_from(
+    table: Table, path: Path, lang: str | None = None
+) -> tuple[list[SubmittedRow], list[str]]:
+    """A submission from the table of its file; see `read_submission`."""
     toxic = _column(table, path, "the toxic sentence", TOXIC_COLUMNS)
     rewrite = _column(table, path, "the rewrite", REWRITE_COLUMNS)
     pandas_format = table.format in ("tsv", "csv")

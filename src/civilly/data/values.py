@@ -1,4 +1,4 @@
-"""Values of rows as strings and as JSON."""
+"""Values of rows as strings and as JSON, and numbers for people."""
 
 from __future__ import annotations
 
@@ -23,3 +23,9 @@ def as_json(value: object) -> str:
     except UnicodeEncodeError:  # a lone surrogate
         return json.dumps(value, default=str)
     return text
+
+
+def short(number: float, digits: int = 3) -> str:
+    """A number without the zero before its point: ``.512``, ``-.05``, ``1.000``."""
+    text = f"{number:.{digits}f}"
+    return text.replace("0.", ".", 1) if abs(number) < 1 else text

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from civilly.languages import language
+from civilly.languages import UNSPACED, language
 
 MASK = "*"
 """What every masking character inside a word becomes: ``f**k``, ``f_ck``, ``f#ck`` → ``f*k``."""
@@ -92,7 +92,6 @@ _DROPPED = re.compile(
 )
 _LATIN = "a-zß-öø-ɏ"
 _CYRILLIC = "\u0400-\u052f"
-_CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uff66-\uff9f"
 _SEPARATORS = r".\-_*/\\|,·•~+=:;'\"^`"
 
 _TRIGGER = re.compile(
@@ -100,7 +99,7 @@ _TRIGGER = re.compile(
     rf"|[{_LATIN}][{_CYRILLIC}\u0370-\u03ff]|[{_CYRILLIC}\u0370-\u03ff][{_LATIN}]"  # mixed
     r"|[^\W\d_](?:[\d@$€£+*_#%]|[!|]\w)|[\d$*][^\W\d_]"  # digits and symbols inside words
     rf"|(?<!\w)\w[\s{_SEPARATORS}]+\w(?!\w)"  # single letters apart
-    rf"|[{_CJK}][\s{_SEPARATORS}]+[{_CJK}]"
+    rf"|[{UNSPACED}][\s{_SEPARATORS}]+[{UNSPACED}]"
     r"|[\u0370-\u03ff]"
 )
 _WORD = re.compile(r"[^\s]+")
@@ -108,7 +107,7 @@ _SPACED_LETTERS = re.compile(
     rf"(?<![\w*@#$])[^\W_](?:(?P<gap>[\s{_SEPARATORS}]{{1,3}})[^\W\d_])"
     rf"(?:[\s{_SEPARATORS}]{{1,3}}[^\W\d_])+(?![\w*])"
 )
-_CJK_GAP = re.compile(rf"(?<=[{_CJK}])[\s{_SEPARATORS}]{{1,2}}(?=[{_CJK}])")
+_CJK_GAP = re.compile(rf"(?<=[{UNSPACED}])[\s{_SEPARATORS}]{{1,2}}(?=[{UNSPACED}])")
 _STRETCH = re.compile(r"([^\d\s])\1\1+")
 
 _Chars = list[tuple[str, int, int]]

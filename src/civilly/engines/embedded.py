@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from functools import cached_property
@@ -151,21 +151,17 @@ class LoadedModel:
         """
         encoded = self.tokenizer.encode_prompts(prompts)
         limits = [_limit(p, len(ids), options) for p, ids in zip(prompts, encoded, strict=True)]
-        results: list[list[Generation]] = [[] for _ in prompts]
         batches = list(shared_batches(encoded, like_lengths, self._window))
         workers = self._workers(options)
         running = [
             self._start(workers[n % len(workers)], encoded, batch, limits, options)
             for n, batch in enumerate(batches)
         ]
-        for batch, outputs in zip(batches, running, strict=True):
-            for i, output in zip(batch.positions, outputs, strict=True):
-                decoded = output.result()
-                results[i] = [
-                    self._generation(list(ids), float(score), limits[i], options)
-                    for ids, score in zip(decoded.sequences_ids, decoded.scores, strict=True)
-                ]
-        return results
+
+        def read(i: int, ids: list[int], score: float) -> Generation:
+            return self._generation(ids, score, limits[i], options)
+
+        return _collected([batch.positions for batch in batches], running, read)
 
     def _workers(self, options: GenerationOptions) -> list[Any]:
         """The generators to hand the batches of one call to, by turns."""
@@ -259,15 +255,7 @@ class LoadedModel:
             )
             for batch in batches
         ]
-        results: list[list[Generation]] = [[] for _ in prompts]
-        for batch, outputs in zip(batches, running, strict=True):
-            for i, output in zip(batch, outputs, strict=True):
-                decoded = output.result()
-                results[i] = [
-                    self._beginning(list(ids), float(total))
-                    for ids, total in zip(decoded.sequences_ids, decoded.scores, strict=True)
-                ]
-        return results
+        return _collected(batches, running, lambda _, ids, total: self._beginning(ids, total))
 
     def _beginning(self, ids: list[int], total: float) -> Generation:
         finished = bool(ids) and ids[-1] == self.tokenizer.special["<eos>"]
@@ -315,6 +303,29 @@ class LoadedModel:
             np.full(len(rows), len(rows[0]), dtype=np.int32)
         )
         return self._generator.forward_batch(ids, lengths, return_log_probs=False)
+
+
+def _collected(
+    batches: Sequence[Sequence[int]],
+    running: Sequence[Sequence[Any]],
+    read: Callable[[int, list[int], float], Generation],
+) -> list[list[Generation]]:
+    """Waits for all batches and puts what came out in the order of the prompts.
+
+    Args:
+        batches: Positions of prompts, each position in one batch.
+        running: CTranslate2's pending results of each batch.
+        read: From a position, token ids and CTranslate2's score to a generation.
+    """
+    results: list[list[Generation]] = [[] for batch in batches for _ in batch]
+    for batch, outputs in zip(batches, running, strict=True):
+        for position, output in zip(batch, outputs, strict=True):
+            decoded = output.result()
+            results[position] = [
+                read(position, list(ids), float(score))
+                for ids, score in zip(decoded.sequences_ids, decoded.scores, strict=True)
+            ]
+    return results
 
 
 def _limit(prompt: Prompt, tokens: int, options: GenerationOptions) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 
 from civilly import __version__
 from civilly.data.files import write_bytes
-from civilly.data.values import as_json
+from civilly.data.values import as_json, short
 from civilly.errors import DataError, MissingExtraError
 from civilly.languages import LANGUAGES
 from civilly.leaderboard import plots, scatter, tables
@@ -115,7 +115,7 @@ def render(board: Board) -> str:
         low=LOW,
         shares=[failure_shares(system) for system in board.systems],
         sentences=_sentences(board),
-        short=tables.short,
+        short=short,
         agreement=tables.agreement_of,
         shade=_shade,
         intervals=_safe(plots.all_interval_plots(board)),

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
+from civilly.data.values import short
 from civilly.leaderboard.runs import MEASURES
 from civilly.leaderboard.standings import Board, Column
-from civilly.leaderboard.tables import short
 
 ROW = 19
 LABELS = 132

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,12 +9,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from civilly.data.alignment import AlignedRow, align_alone
-from civilly.data.files import decode, read_bytes
-from civilly.data.io import format_of, knows_suffix, read_table
-from civilly.data.submission import REWRITE_COLUMNS, TOXIC_COLUMNS, read_submission
+from civilly.data.io import format_of, knows_suffix, read_table, uncompressed
+from civilly.data.submission import REWRITE_COLUMNS, TOXIC_COLUMNS, submission_from
 from civilly.errors import CivillyError, DataError
 from civilly.score.joint import COMPONENTS, JOINT
-from civilly.score.scores_file import SystemScores, read_scores
+from civilly.score.scores_file import SystemScores, read_json, scores_from
 
 MEASURES = (JOINT, *COMPONENTS)
 """What a row is scored on: J, STA, SIM, FL."""
@@ -117,12 +115,8 @@ def read_runs(folder: Path, suite: str | None = None) -> Runs:
     for path in sorted(path for path in folder.rglob("*") if _may_be_run(path, folder)):
         if path.suffix == ".json":
             _add_scores(path, suite, runs, origin)
-        elif _has_columns(path):
-            rows, warnings = read_submission(path)
-            tables[path] = align_alone(rows, "zero", str(path)).rows
-            runs.warnings += warnings
         else:
-            runs.warnings.append(f"{path}: ignored, since it is no submission")
+            _add_table(path, runs, tables)
     scored = {name for name, _ in origin}
     for path, name in _names(tables, folder).items():
         if name not in scored and tables[path]:
@@ -148,10 +142,11 @@ def _may_be_run(path: Path, folder: Path) -> bool:
 def _add_scores(
     path: Path, suite: str | None, runs: Runs, origin: dict[tuple[str, str], Path]
 ) -> None:
-    if not _is_scores(path):
+    content = read_json(path)
+    if not (isinstance(content, dict) and {"system", "suite", "rows"} <= content.keys()):
         runs.warnings.append(f"{path}: ignored, since it is no file of scores")
         return
-    scores = read_scores(path)
+    scores = scores_from(content, path)
     if suite not in (None, scores.suite):
         return
     key = (scores.system, scores.suite)
@@ -165,18 +160,15 @@ def _add_scores(
     runs.systems.append(system_of(scores, str(path)))
 
 
-def _is_scores(path: Path) -> bool:
-    """Whether a JSON file claims to hold scores; one that is damaged does."""
-    try:
-        content = json.loads(decode(read_bytes(path), str(path)))
-    except ValueError:
-        return True
-    return isinstance(content, dict) and {"system", "suite", "rows"} <= content.keys()
-
-
-def _has_columns(path: Path) -> bool:
-    columns = {column.strip().lower() for column in read_table(path).columns}
-    return not columns.isdisjoint(TOXIC_COLUMNS) and not columns.isdisjoint(REWRITE_COLUMNS)
+def _add_table(path: Path, runs: Runs, tables: dict[Path, Sequence[AlignedRow]]) -> None:
+    table = read_table(path)
+    columns = {column.strip().lower() for column in table.columns}
+    if columns.isdisjoint(TOXIC_COLUMNS) or columns.isdisjoint(REWRITE_COLUMNS):
+        runs.warnings.append(f"{path}: ignored, since it is no submission")
+        return
+    rows, warnings = submission_from(table, path)
+    tables[path] = align_alone(rows, "zero", str(path)).rows
+    runs.warnings += warnings
 
 
 def system_of(scores: SystemScores, name: str = "The scores") -> System:
@@ -235,7 +227,7 @@ def chosen_suite(runs: Runs, default: str) -> str:
 
 def _names(tables: Iterable[Path], folder: Path) -> dict[Path, str]:
     """A name per submission: the file's, with its folders where two files share it."""
-    stems = {path: (path.with_suffix("") if path.suffix == ".gz" else path).stem for path in tables}
+    stems = {path: uncompressed(path).stem for path in tables}
     often = Counter(stems.values())
     return {
         path: stem if often[stem] == 1 else (path.parent.relative_to(folder) / stem).as_posix()

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from html import escape
 
+from civilly.data.values import short
 from civilly.leaderboard.plots import Axis, axis_of, shortened, svg, tag
 from civilly.leaderboard.standings import Board, Column
-from civilly.leaderboard.tables import short
 from civilly.score.joint import JOINT
 
 WIDTH, HEIGHT, MARGIN = 640, 440, 44

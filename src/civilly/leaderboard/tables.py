@@ -8,7 +8,7 @@ from typing import Any
 
 from civilly.data.io import format_table
 from civilly.data.table import Row, Table
-from civilly.data.values import as_json
+from civilly.data.values import as_json, short
 from civilly.languages import NEW_CODES, PARALLEL_CODES
 from civilly.leaderboard.comparisons import LEVEL, Comparison
 from civilly.leaderboard.runs import MEASURES
@@ -20,11 +20,6 @@ FORMAT = 1
 GROUPS = (("AvgP", *PARALLEL_CODES), ("AvgNP", *NEW_CODES))
 """Columns that stand in one Markdown table."""
 GAP = "–"
-
-
-def short(number: float, digits: int = 3) -> str:
-    """A number without the zero before its point: ``.512``."""
-    return f"{number:.{digits}f}".replace("0.", ".", 1)
 
 
 def markdown(board: Board) -> str:

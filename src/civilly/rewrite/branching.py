@@ -7,9 +7,11 @@ own. So only a few tokens are decoded where a whole answer would be a copy but f
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from civilly.languages import UNSPACED
 from civilly.rewrite.delete import delete_spans, merge_spans
 from civilly.types import Span
 
@@ -17,6 +19,7 @@ MOST_FORKS = 2
 """Spans of one text that are rewritten, each in a proposal of its own; the others are cut."""
 LEAST_MEETING = 3
 """Letters (in scripts without spaces: two) in which text and continuation must agree to meet."""
+_UNSPACED = re.compile(f"[{UNSPACED}]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +91,9 @@ def _least_meeting(tail: str) -> int:
 def _word_starts(text: str) -> Iterator[int]:
     """Where a word or, in scripts without spaces, a character begins; from the left."""
     for i, character in enumerate(text):
-        if not character.isspace() and (i == 0 or text[i - 1].isspace() or _unspaced(character)):
+        if character.isspace():
+            continue
+        if i == 0 or text[i - 1].isspace() or _UNSPACED.match(character):
             yield i
 
 
@@ -96,10 +101,5 @@ def _word_ends(text: str) -> Iterator[int]:
     """Where a word may end, from the right; first of all the end of the text."""
     yield len(text)
     for i in range(len(text) - 1, 0, -1):
-        if text[i].isspace() or _unspaced(text[i]):
+        if text[i].isspace() or _UNSPACED.match(text[i]):
             yield i
-
-
-def _unspaced(character: str) -> bool:
-    """Chinese characters and kana, which are written without spaces."""
-    return "\u3040" <= character <= "\u30ff" or "\u3400" <= character <= "\u9fff"

@@ -134,19 +134,20 @@ def _best(
     proposals: Sequence[Mapping[str, float]],
     detector: Detector,
 ) -> list[list[str]]:
-    """The `MOST_BRANCHED` proposals of each text with the best civility · exp(log probability).
+    """The `MOST_BRANCHED` proposals of each text with the best civility · exp(value).
 
     Args:
         texts: The inputs.
         detections: What the detector says of them.
-        proposals: Per input, proposals with their mean log probability per token.
+        proposals: Per input, proposals with the value that `civilly.types.Brancher` ranks them by:
+            a logarithm, but no mean log probability per token.
         detector: Judges the proposals; those no less toxic than their input are left out.
     """
     flat = [Text(p, t.lang) for t, row in zip(texts, proposals, strict=True) for p in row]
     found = iter(detector.detect(flat))
     kept = []
     for detection, row in zip(detections, proposals, strict=True):
-        rated = [(next(found).p_toxic, logprob, text) for text, logprob in row.items()]
+        rated = [(next(found).p_toxic, value, text) for text, value in row.items()]
         civil = [item for item in rated if item[0] < detection.p_toxic]
         civil.sort(key=lambda item: -(1 - item[0]) * math.exp(item[1]))
         kept.append([text for _, _, text in civil[:MOST_BRANCHED]])

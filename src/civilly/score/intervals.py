@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from civilly.data.values import short
+
 RESAMPLES = 1_000
 CONFIDENCE = 0.95
 SEED = 12_345
@@ -36,8 +38,7 @@ class Interval:
 
     def __str__(self) -> str:
         """For tables: ``.512 [.498, .527]``."""
-        numbers = [f"{x:.3f}".replace("0.", ".", 1) for x in (self.mean, self.low, self.high)]
-        return f"{numbers[0]} [{numbers[1]}, {numbers[2]}]"
+        return f"{short(self.mean)} [{short(self.low)}, {short(self.high)}]"
 
 
 def bootstrap_mean(

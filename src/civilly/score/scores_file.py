@@ -110,13 +110,34 @@ def read_scores(path: Path) -> SystemScores:
     Raises:
         DataError: If it is no scores file, of another format, or a row is damaged, naming the row.
     """
+    return scores_from(read_json(path), path)
+
+
+def read_json(path: Path) -> object:
+    """Reads a file that should be a scores file; see `scores_from`.
+
+    Raises:
+        DataError: If it cannot be read or is not JSON.
+    """
     try:
-        content = json.loads(decode(read_bytes(path), str(path)))
+        return json.loads(decode(read_bytes(path), str(path)))
     except ValueError as error:
         raise DataError(
             f"{str(path)!r} is not JSON: {error}.",
             mend="make a scores file with: civilly score SUBMISSION --output SCORES.json",
         ) from error
+
+
+def scores_from(content: object, path: Path) -> SystemScores:
+    """The scores in the content of a scores file.
+
+    Args:
+        content: What JSON made of the file.
+        path: The file, for messages.
+
+    Raises:
+        DataError: If it is no scores file, of another format, or a row is damaged, naming the row.
+    """
     if not isinstance(content, dict) or not isinstance(content.get("rows"), list):
         raise DataError(
             f"{str(path)!r} is JSON, but no scores file.",

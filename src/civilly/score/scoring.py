@@ -54,7 +54,14 @@ def score_rows(
     advance(len(rows) - len(present))
     for start in range(0, len(present), ROWS_AT_ONCE):
         chosen = present[start : start + ROWS_AT_ONCE]
-        values = _scores(metric, name, [rows[number] for number in chosen])
+        some = [rows[number] for number in chosen]
+        values = score_texts(
+            metric,
+            name,
+            [Text(row.toxic, row.lang) for row in some],
+            [row.output or "" for row in some],
+            [row.references for row in some] if some[0].references else None,
+        )
         for column in columns:
             for number, value in zip(chosen, values[column], strict=True):
                 scored[number][column] = float(value)
@@ -62,19 +69,35 @@ def score_rows(
     return scored
 
 
-def _scores(metric: Metric, name: str, rows: Sequence[AlignedRow]) -> dict[str, list[float]]:
-    texts = [Text(row.toxic, row.lang) for row in rows]
-    outputs = [row.output or "" for row in rows]
-    references = [row.references for row in rows] if rows[0].references else None
+def score_texts(
+    metric: Metric,
+    name: str,
+    texts: Sequence[Text],
+    outputs: Sequence[str],
+    references: Sequence[Sequence[str]] | None = None,
+) -> dict[str, list[float]]:
+    """Scores by column (`columns_of`), each with one number per text, in order.
+
+    Args:
+        metric: The metric or suite.
+        name: Its name: the column of a metric that is no suite.
+        texts: The inputs.
+        outputs: Their rewrites; same length.
+        references: What people wrote, per input; None: score without.
+
+    Raises:
+        CivillyError: If the metric gives another number of scores than there are texts, or
+            refuses, for instance for want of references.
+    """
     if isinstance(metric, Suite):
         components = metric.components(texts, outputs, references)
         values = {**components, JOINT: joint(components)}
     else:
         values = {name: metric.score(texts, outputs, references)}
     for column, given in values.items():
-        if len(given) != len(rows):
+        if len(given) != len(texts):
             raise CivillyError(
-                f"The metric {name!r} gave {len(given)} {column} scores for {len(rows)} texts."
+                f"The metric {name!r} gave {len(given)} {column} scores for {len(texts)} texts."
             )
     return values
 

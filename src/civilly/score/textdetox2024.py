@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
 from civilly import __version__
 from civilly.score.chrf import Chrf
-from civilly.score.joint import joint
-from civilly.score.models import RUNTIME_OPTIONS, ModelSource, Runtime, check_options
-from civilly.score.references import best_of_references
-from civilly.score.sentence_encoder import SentenceEncoder
-from civilly.score.toxicity_classifier import ToxicityClassifier
+from civilly.score.official import OfficialSuite
 from civilly.types import Text, Tools
 
 STA_MODEL = "textdetox/xlmr-large-toxicity-classifier"
-SIM_MODEL = "sentence-transformers/LaBSE"
 
 
 def create(tools: Tools) -> TextDetox2024:
@@ -24,7 +19,7 @@ def create(tools: Tools) -> TextDetox2024:
     return TextDetox2024(tools.options)
 
 
-class TextDetox2024:
+class TextDetox2024(OfficialSuite):
     """``J = STA·SIM·FL`` as in the shared task of CLEF 2024 (Dementieva et al. 2024).
 
     STA = P(neutral) of the output, SIM = cos(input, output) of LaBSE, FL = sentence-level chrF of
@@ -43,21 +38,7 @@ class TextDetox2024:
     """
 
     def __init__(self, options: Mapping[str, Any]) -> None:
-        known = ("sta", "sta_tokenizer", "sim", *RUNTIME_OPTIONS)
-        check_options("textdetox2024", options, known)
-        sta = str(options.get("sta", STA_MODEL))
-        self._sta = ModelSource.parse(sta)
-        self._tokenizer = ModelSource.parse(str(options.get("sta_tokenizer", sta)))
-        self._sim = ModelSource.parse(str(options.get("sim", SIM_MODEL)))
-        self._runtime = Runtime.of(options)
-
-    @cached_property
-    def _classifier(self) -> ToxicityClassifier:
-        return ToxicityClassifier(self._sta, self._tokenizer, self._runtime)
-
-    @cached_property
-    def _encoder(self) -> SentenceEncoder:
-        return SentenceEncoder(self._sim, self._runtime)
+        super().__init__("textdetox2024", options, STA_MODEL, STA_MODEL)
 
     @cached_property
     def _chrf(self) -> Chrf:
@@ -73,21 +54,6 @@ class TextDetox2024:
             f"|dtype:{self._runtime.dtype}|civilly:{__version__}"
         )
 
-    def components(
-        self,
-        inputs: Sequence[Text],
-        outputs: Sequence[str],
-        references: Sequence[Sequence[str]] | None = None,
-    ) -> dict[str, list[float]]:
-        """``STA``, ``SIM`` and ``FL`` per output, in order.
-
-        Raises:
-            CivillyError: If a text has no reference.
-            MissingExtraError: If the extra ``official`` is not installed.
-            ModelError: If a model cannot be opened.
-        """
-        return best_of_references(self._components, inputs, outputs, references)
-
     def _components(
         self, inputs: list[str], outputs: list[str], references: list[str]
     ) -> dict[str, list[float]]:
@@ -97,12 +63,3 @@ class TextDetox2024:
             "SIM": self._encoder.cosines(inputs, outputs),
             "FL": self._chrf.score(texts, outputs, [[each] for each in references]),
         }
-
-    def score(
-        self,
-        inputs: Sequence[Text],
-        outputs: Sequence[str],
-        references: Sequence[Sequence[str]] | None = None,
-    ) -> list[float]:
-        """J per output, in order; raises as `components`."""
-        return joint(self.components(inputs, outputs, references))

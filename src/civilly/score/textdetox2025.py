@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
 from civilly import __version__
-from civilly.score.joint import joint
-from civilly.score.models import RUNTIME_OPTIONS, ModelSource, Runtime, check_options
-from civilly.score.references import best_of_references
-from civilly.score.sentence_encoder import SentenceEncoder
-from civilly.score.toxicity_classifier import ToxicityClassifier
+from civilly.score.models import ModelSource
+from civilly.score.official import OfficialSuite
 from civilly.score.xcomet import XComet
-from civilly.types import Text, Tools
+from civilly.types import Tools
 
 STA_MODEL = "textdetox/xlmr-large-toxicity-classifier-v2"
 STA_TOKENIZER = "cardiffnlp/twitter-xlm-roberta-large-2022"
-SIM_MODEL = "sentence-transformers/LaBSE"
 FL_MODEL = "myyycroft/XCOMET-lite"
 FL_ENCODER = "microsoft/mdeberta-v3-base"
 INPUT_WEIGHT, REFERENCE_WEIGHT = 0.4, 0.6
@@ -49,7 +45,7 @@ def similarity(to_input: float, to_reference: float) -> float:
     return INPUT_WEIGHT * to_input + REFERENCE_WEIGHT * to_reference
 
 
-class TextDetox2025:
+class TextDetox2025(OfficialSuite):
     """``J = STA·SIM·FL`` as in the shared task of CLEF 2025 (Dementieva et al. 2025).
 
     See `style_transfer` and `similarity` (of LaBSE); FL is XCOMET-lite with the input as source.
@@ -72,23 +68,10 @@ class TextDetox2025:
     """
 
     def __init__(self, options: Mapping[str, Any]) -> None:
-        known = ("sta", "sta_tokenizer", "sim", "fl", "fl_encoder", *RUNTIME_OPTIONS)
-        check_options("textdetox2025", options, known)
-        own_tokenizer = options.get("sta", STA_TOKENIZER)
-        self._sta = ModelSource.parse(str(options.get("sta", STA_MODEL)))
-        self._tokenizer = ModelSource.parse(str(options.get("sta_tokenizer", own_tokenizer)))
-        self._sim = ModelSource.parse(str(options.get("sim", SIM_MODEL)))
+        further = ("fl", "fl_encoder")
+        super().__init__("textdetox2025", options, STA_MODEL, STA_TOKENIZER, further)
         self._fl = ModelSource.parse(str(options.get("fl", FL_MODEL)))
         self._fl_encoder = ModelSource.parse(str(options.get("fl_encoder", FL_ENCODER)))
-        self._runtime = Runtime.of(options)
-
-    @cached_property
-    def _classifier(self) -> ToxicityClassifier:
-        return ToxicityClassifier(self._sta, self._tokenizer, self._runtime)
-
-    @cached_property
-    def _encoder(self) -> SentenceEncoder:
-        return SentenceEncoder(self._sim, self._runtime)
 
     @cached_property
     def _xcomet(self) -> XComet:
@@ -104,21 +87,6 @@ class TextDetox2025:
             f"|dtype:{self._runtime.dtype}|civilly:{__version__}"
         )
 
-    def components(
-        self,
-        inputs: Sequence[Text],
-        outputs: Sequence[str],
-        references: Sequence[Sequence[str]] | None = None,
-    ) -> dict[str, list[float]]:
-        """``STA``, ``SIM`` and ``FL`` per output, in order.
-
-        Raises:
-            CivillyError: If a text has no reference.
-            MissingExtraError: If the extra ``official`` is not installed.
-            ModelError: If a model cannot be opened.
-        """
-        return best_of_references(self._components, inputs, outputs, references)
-
     def _components(
         self, inputs: list[str], outputs: list[str], references: list[str]
     ) -> dict[str, list[float]]:
@@ -132,12 +100,3 @@ class TextDetox2025:
             "SIM": list(map(similarity, to_input, to_reference)),
             "FL": [each.score for each in self._xcomet.judge(inputs, outputs, references)],
         }
-
-    def score(
-        self,
-        inputs: Sequence[Text],
-        outputs: Sequence[str],
-        references: Sequence[Sequence[str]] | None = None,
-    ) -> list[float]:
-        """J per output, in order; raises as `components`."""
-        return joint(self.components(inputs, outputs, references))

@@ -1,0 +1,87 @@
+"""What the official suites of TextDetox 2024 and 2025 share: options, two models, J."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+from civilly.score.joint import joint
+from civilly.score.models import RUNTIME_OPTIONS, ModelSource, Runtime, check_options
+from civilly.score.references import best_of_references
+from civilly.score.sentence_encoder import SentenceEncoder
+from civilly.score.toxicity_classifier import ToxicityClassifier
+from civilly.types import Text
+
+SIM_MODEL = "sentence-transformers/LaBSE"
+
+
+class OfficialSuite(ABC):
+    """A toxicity classifier, a sentence encoder, and whatever a year adds to them.
+
+    Args:
+        name: The suite's name, for messages.
+        options: ``sta``, ``sta_tokenizer``, ``sim``, what ``further`` names, and those of
+            `Runtime`.
+        sta: The classifier of that year.
+        sta_tokenizer: Its tokenizer; a classifier that the user names brings its own.
+        further: Options that only this year has.
+
+    Raises:
+        UnknownNameError: If there is no option of a given name.
+        CivillyError: If an option has a wrong value.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        options: Mapping[str, Any],
+        sta: str,
+        sta_tokenizer: str,
+        further: Sequence[str] = (),
+    ) -> None:
+        check_options(name, options, ("sta", "sta_tokenizer", "sim", *further, *RUNTIME_OPTIONS))
+        own_tokenizer = options.get("sta", sta_tokenizer)
+        self._sta = ModelSource.parse(str(options.get("sta", sta)))
+        self._tokenizer = ModelSource.parse(str(options.get("sta_tokenizer", own_tokenizer)))
+        self._sim = ModelSource.parse(str(options.get("sim", SIM_MODEL)))
+        self._runtime = Runtime.of(options)
+
+    @cached_property
+    def _classifier(self) -> ToxicityClassifier:
+        return ToxicityClassifier(self._sta, self._tokenizer, self._runtime)
+
+    @cached_property
+    def _encoder(self) -> SentenceEncoder:
+        return SentenceEncoder(self._sim, self._runtime)
+
+    @abstractmethod
+    def _components(
+        self, inputs: list[str], outputs: list[str], references: list[str]
+    ) -> dict[str, list[float]]:
+        """``STA``, ``SIM`` and ``FL`` per output with one reference each."""
+
+    def components(
+        self,
+        inputs: Sequence[Text],
+        outputs: Sequence[str],
+        references: Sequence[Sequence[str]] | None = None,
+    ) -> dict[str, list[float]]:
+        """``STA``, ``SIM`` and ``FL`` per output, in order.
+
+        Raises:
+            CivillyError: If a text has no reference.
+            MissingExtraError: If the extra ``official`` is not installed.
+            ModelError: If a model cannot be opened.
+        """
+        return best_of_references(self._components, inputs, outputs, references)
+
+    def score(
+        self,
+        inputs: Sequence[Text],
+        outputs: Sequence[str],
+        references: Sequence[Sequence[str]] | None = None,
+    ) -> list[float]:
+        """J per output, in order; raises as `components`."""
+        return joint(self.components(inputs, outputs, references))
