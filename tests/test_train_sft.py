@@ -23,13 +23,14 @@ from civilly.errors import CivillyError, LeakError, ModelError
 from civilly.model.adapter import load_change
 from civilly.rewrite.tuned_prompt import tuned_prompt
 from civilly.train.base_model import encode_pairs, load_trainee
-from civilly.train.recipe import AdapterSettings, BaseSettings
+from civilly.train.recipe import AdapterSettings, BaseSettings, read_recipe
 from civilly.train.sft import train_sft
 from civilly.train.trainer import IGNORED, answer_loss, collator
 from civilly.types import GenerationOptions
 
 pytest.importorskip("peft")
 
+ROOT = Path(__file__).parent.parent
 RECIPE = {
     "seed": 7,
     "corpus": {
@@ -205,6 +206,29 @@ def test_what_was_trained_of_the_embedded_model_can_be_merged(setting, kind):
     torch.testing.assert_close(merged(ids).logits, expected, atol=2e-2, rtol=1e-2)
     assert not torch.allclose(untouched, expected, atol=2e-2)
     assert change.targets() <= plain.keys()
+
+
+@pytest.mark.parametrize(
+    ("name", "architecture"),
+    [("mt0_xl", "mt5"), ("gemma3_12b", "gemma3_with_vision"), ("qwen3_14b", "qwen3")],
+)
+def test_the_recipes_of_large_models_train_tiny_ones_of_their_architecture(
+    setting, tmp_path, name, architecture
+):
+    content = read_recipe(ROOT / "recipes" / f"{name}.toml")
+    assert "Hardware: one GPU" in (ROOT / "recipes" / f"{name}.toml").read_text("utf-8")
+    base = tiny_models.MODELS[architecture](tmp_path / "base")
+    mine = recipe(setting)
+    content |= {"corpus": mine["corpus"], "base": {"name": str(base)}}
+    content["training"] |= {"stop_after_steps": 2, "batch_size": 2}
+    content["validation"] |= {"every_steps": 1, "pairs": 1}
+    made = train_sft(content, setting[2], tmp_path / "run")
+    assert len([r for r in json.loads((tmp_path / "run" / "log.json").read_text())
+                if "eval_J" in r]) == 2  # fmt: skip
+    if made.name == "adapter":
+        trained = load_file(made / "adapter_model.safetensors")
+        assert trained
+        assert not [key for key in trained if "vision" in key]
 
 
 def test_validation_keeps_the_best_and_stops_when_nothing_gets_better(setting):

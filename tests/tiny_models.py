@@ -198,6 +198,76 @@ def t5(folder: Path) -> Path:
     return folder
 
 
+def mt5(folder: Path) -> Path:
+    """A tiny random mT5, the architecture of mT0: gated GELU, output not tied to the input."""
+    import torch
+    from transformers import MT5Config, MT5ForConditionalGeneration
+
+    unigram_tokenizer(folder)
+    torch.manual_seed(5)
+    config = MT5Config(
+        vocab_size=_vocabulary_size(folder),
+        d_model=32,
+        d_kv=8,
+        d_ff=64,
+        num_layers=2,
+        num_heads=4,
+        pad_token_id=0,
+        eos_token_id=1,
+        decoder_start_token_id=0,
+    )
+    MT5ForConditionalGeneration(config).save_pretrained(folder)
+    return folder
+
+
+def qwen3(folder: Path) -> Path:
+    """A tiny random Qwen3."""
+    import torch
+    from transformers import Qwen3Config, Qwen3ForCausalLM
+
+    byte_level_tokenizer(folder)
+    torch.manual_seed(6)
+    config = Qwen3Config(
+        vocab_size=_vocabulary_size(folder),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=8,
+        max_position_embeddings=512,
+        pad_token_id=0,
+        eos_token_id=1,
+        bos_token_id=2,
+    )
+    Qwen3ForCausalLM(config).save_pretrained(folder)
+    return folder
+
+
+def gemma3_with_vision(folder: Path) -> Path:
+    """A tiny random Gemma 3 of the large sizes: a text model beside a vision tower."""
+    import torch
+    from transformers import Gemma3Config, Gemma3ForConditionalGeneration
+
+    byte_level_tokenizer(folder)
+    torch.manual_seed(7)
+    config = Gemma3Config(
+        text_config={
+            "vocab_size": _vocabulary_size(folder), "hidden_size": 32, "intermediate_size": 64,
+            "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
+            "head_dim": 8, "sliding_window": 64, "max_position_embeddings": 512,
+        },
+        vision_config={
+            "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1,
+            "num_attention_heads": 2, "image_size": 28, "patch_size": 14,
+        },
+        mm_tokens_per_image=4,
+        pad_token_id=0, eos_token_id=1, bos_token_id=2,
+    )  # fmt: skip
+    Gemma3ForConditionalGeneration(config).save_pretrained(folder)
+    return folder
+
+
 def adapter(base: Path, folder: Path, seed: int = 4) -> Path:
     """A LoRA adapter of a tiny causal model, with weights strong enough to change its text."""
     import torch
@@ -217,7 +287,10 @@ def adapter(base: Path, folder: Path, seed: int = 4) -> Path:
     return folder
 
 
-MODELS = {"gemma": gemma, "gemma_chat": gemma_chat, "llama": llama, "t5": t5}
+MODELS = {
+    "gemma": gemma, "gemma_chat": gemma_chat, "gemma3_with_vision": gemma3_with_vision,
+    "llama": llama, "mt5": mt5, "qwen3": qwen3, "t5": t5,
+}  # fmt: skip
 
 if __name__ == "__main__":
     kind, target = sys.argv[1:]

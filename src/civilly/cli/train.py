@@ -118,6 +118,25 @@ def vocabulary(
     _console.note(f"done: {output}, {kept} tokens")
 
 
+@trainings.command(epilog="Example: civilly train seams recipes/seams.toml -o runs/seams.json")
+def seams(
+    recipe: RecipeArgument,
+    output: Annotated[Path, typer.Option("--output", "-o", help="File for the table.")],
+    data: DataOption = None,
+    debug: _console.DebugOption = False,
+) -> None:
+    """Count which frequent words never stand side by side in civil text."""
+    from civilly.data.pairs import data_folder
+
+    with _needing_extra("Counting words"):
+        from civilly.train.recipe import read_recipe
+        from civilly.train.seams import train_seams
+
+        found = train_seams(read_recipe(recipe), data_folder(data), output)
+    for lang, (pairs, threshold) in found.items():
+        _console.note(f"{lang}: {pairs} pairs, threshold {threshold}")
+
+
 @trainings.command(epilog="Example: civilly train suite -o runs/suite")
 def suite(output: OutOption, data: DataOption = None, debug: _console.DebugOption = False) -> None:
     """Fit the embedded suite's few coefficients to people's judgements."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from rapidfuzz.distance import Levenshtein
 
+from civilly.select.seams import Seams
 from civilly.types import Candidate, Choice, Detection, Detector, Scores, Text, Tools
 
 # Chosen on the "tune" part of the dev pairs (docs/decisions.md): the mean product of civility,
@@ -23,6 +24,8 @@ GOOD_ENOUGH = 0.5
 """From this joint score on, no further candidates are looked for."""
 UNSCORED_FLUENCY = 0.75
 """Fluency of a candidate that no model has scored."""
+BROKEN_FLUENCY = 0.2
+"""A candidate with a broken seam (`civilly.select.seams`) keeps this share of its fluency."""
 
 
 def create(tools: Tools) -> RerankSelector:
@@ -35,7 +38,7 @@ class RerankSelector:
 
     Similarity is the normalised Levenshtein similarity of input and output, the cheap number that
     agrees best with people on content; fluency is the geometric mean probability of the
-    candidate's tokens under the model that wrote it.
+    candidate's tokens under the model that wrote it, less where a cut left a hole.
 
     Args:
         detector: Scores inputs and candidates.
@@ -43,6 +46,7 @@ class RerankSelector:
 
     def __init__(self, detector: Detector) -> None:
         self._detector = detector
+        self._seams = Seams()
 
     def worth_trying(self, detection: Detection) -> bool:
         """Whether p(toxic) reaches `CIVIL_ENOUGH`."""
@@ -66,17 +70,19 @@ class RerankSelector:
         after = iter(self._detector.detect(flat))
         choices = []
         for text, before, row in zip(texts, detections, candidates, strict=True):
-            scored = [(c, score(text.text, c, next(after))) for c in row]
+            scored = [(c, score(text, c, next(after), self._seams)) for c in row]
             choices.append(_choose(text, before, scored))
         return choices
 
 
-def score(source: str, candidate: Candidate, after: Detection) -> Scores:
+def score(source: Text, candidate: Candidate, after: Detection, seams: Seams) -> Scores:
     """Scores of one candidate, each in [0, 1]."""
     civility = 1.0 - after.p_toxic
-    similarity = levenshtein_similarity(source, candidate.text)
+    similarity = levenshtein_similarity(source.text, candidate.text)
     known = candidate.logprob is not None
     fluency = math.exp(min(0.0, candidate.logprob or 0.0)) if known else UNSCORED_FLUENCY
+    if seams.broken(source.text, candidate.text, source.lang):
+        fluency *= BROKEN_FLUENCY
     joint = civility * similarity**SIMILARITY_WEIGHT * fluency**FLUENCY_WEIGHT
     return Scores(civility, similarity, fluency, joint)
 
