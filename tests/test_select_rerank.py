@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-from civilly.select.rerank import RerankSelector, score
+from civilly.select.rerank import BROKEN_FLUENCY, RerankSelector, score
+from civilly.select.seams import Seams
 from civilly.types import Candidate, Detection, Text
 
 
@@ -20,15 +21,22 @@ class Table:
 
 def test_scores_are_the_stated_products():
     candidate = Candidate("abcd", "m", logprob=math.log(0.5))
-    scores = score("abcdefgh", candidate, Detection(0.2))
+    scores = score(Text("abcdefgh", "en"), candidate, Detection(0.2), Seams())
     assert scores.civility == pytest.approx(0.8)
     assert scores.similarity == pytest.approx(0.5)  # 4 of 8 characters are deleted
     assert scores.fluency == pytest.approx(0.5)
     assert scores.joint == pytest.approx(0.8 * math.sqrt(0.5) * 0.5 ** (1 / 3))
 
 
+def test_a_broken_seam_costs_fluency():
+    text, after = Text("you are a fool.", "en"), Detection(0.0)
+    hole, whole = Candidate("you are a.", "m", 0.0), Candidate("you are a man.", "m", 0.0)
+    assert score(text, hole, after, Seams()).fluency == BROKEN_FLUENCY
+    assert score(text, whole, after, Seams()).fluency == 1.0
+
+
 def test_similarity_is_one_only_for_the_same_text():
-    same = score("abc", Candidate("abc", "m", 0.0), Detection(0.0))
+    same = score(Text("abc", "en"), Candidate("abc", "m", 0.0), Detection(0.0), Seams())
     assert same.similarity == same.joint == 1.0
 
 
