@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -18,6 +21,17 @@ settings.load_profile("civilly")
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
+def benchmark(name: str) -> ModuleType:
+    """A module of the folder ``benchmarks``, which is no package."""
+    path = REPOSITORY / "benchmarks" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"benchmark_{name}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of the shared data sets; the test is skipped where it is absent."""
@@ -25,6 +39,16 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("the shared data are not here; CIVILLY_DATA can name them")
     return folder
+
+
+# Not of the session: an open browser keeps other tests from running loops of their own.
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A browser; see opened_page.py."""
+    from opened_page import launched
+
+    with launched() as browser:
+        yield browser
 
 
 @pytest.fixture(scope="module")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
 import pytest
 
 import overlap_suite
-from conftest import REPOSITORY
+from conftest import benchmark
 
 SUITE = '''
 from overlap_suite import Overlap
@@ -47,12 +46,7 @@ def test_only_shared_sentences_are_scored(tmp_path: Path, monkeypatch: pytest.Mo
         "toxic_sentence\tneutral_sentence\tlang\n"
         + "".join(f"you idiot {n}\t{n}\ten\n" for n in range(200))
     )
-    path = REPOSITORY / "benchmarks" / "leaderboard.py"
-    spec = importlib.util.spec_from_file_location("benchmark_leaderboard", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = benchmark("leaderboard")
     arguments = ["--data", tmp_path / "data", "--ours", ours, "--suite", "bare", "--runs",
                  tmp_path / "runs", "--results", tmp_path / "results"]  # fmt: skip
     module.main([*map(str, arguments)])

@@ -1,12 +1,7 @@
-"""The leaderboard's page in a real browser, opened from a file, without a network.
-
-The browser is the one that ``CIVILLY_CHROMIUM`` names, else one that is installed.
-"""
+"""The leaderboard's page in a real browser: everything that can be seen, sorted and clicked."""
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,14 +12,8 @@ from boards import CIVIL, TEXTS, rows, write_scores
 from civilly.leaderboard.page import write_site
 from civilly.leaderboard.runs import read_runs
 from civilly.leaderboard.standings import build
+from opened_page import PATIENCE, Opened, expect_shown, sync_api
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-
-QUIET = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-)  # fmt: skip
-PATIENCE = 90_000  # milliseconds; a busy machine is slow
 EVIL = (
     "<script>window.stolen = 1</script></script><img src='http://127.0.0.1:9/x' onerror='stolen=2'>"
 )
@@ -59,18 +48,6 @@ CONTRAST = """
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
-    path = os.environ.get("CIVILLY_CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
-    if path is None:
-        pytest.skip("there is no Chromium; install it or name it in CIVILLY_CHROMIUM")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=list(QUIET))
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A page of three systems in 15 languages; one knows four languages, one has an evil text."""
     folder = tmp_path_factory.mktemp("leaderboard")
@@ -83,26 +60,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "site" / "index.html"
 
 
-class Opened:
-    """A page that notes what the browser complains about and asks for."""
-
-    def __init__(self, browser: Any, site: Path, width: int = 1280, scheme: str = "light") -> None:
-        self.context = browser.new_context(
-            viewport={"width": width, "height": 900}, color_scheme=scheme
-        )
-        self.context.set_default_timeout(PATIENCE)
-        self.page = self.context.new_page()
-        self.complaints: list[str] = []
-        self.requests: list[str] = []
-        self.page.on("console", lambda message: self.complaints.append(message.text))
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.goto(site.as_uri())
-        # Not wait_for_function: it evaluates strings, which the page's own policy forbids.
-        shown = self.page.locator("#shown")
-        sync_api.expect(shown).to_contain_text(" of ", timeout=PATIENCE)
-
-
 @pytest.fixture
 def opened(browser: Any, site: Path) -> Iterator[Opened]:
     opened = Opened(browser, site)
@@ -110,11 +67,6 @@ def opened(browser: Any, site: Path) -> Iterator[Opened]:
     opened.context.close()
     assert opened.complaints == []
     assert opened.requests == [site.as_uri()]
-
-
-def expect_shown(page: Any, text: str) -> None:
-    """Waits until the form has settled on some rows."""
-    sync_api.expect(page.locator("#shown")).to_have_text(text, timeout=PATIENCE)
 
 
 def test_tables_have_all_columns_and_gaps(opened: Opened) -> None:

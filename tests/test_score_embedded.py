@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from civilly import registry
 from civilly.errors import CivillyError, ModelError
+from civilly.languages import PARALLEL_CODES
 from civilly.model.e5 import packaged_path, read_packed
 from civilly.pipeline import Toolbox
 from civilly.score.embedded_cache import VectorCache
@@ -18,6 +19,7 @@ from civilly.score.embedded_features import _cut_off, recall
 from civilly.score.embedded_model import PARTS, WEIGHTS, SuiteModel
 from civilly.score.human import read_judgements, resolve
 from civilly.types import Suite, Text
+from conftest import benchmark
 
 TEXTS = ["You are an idiot, friend.", "Ты дурак, друг.", "你这个笨蛋！", "", "😀", "a" * 3_000]
 COPY_OF = Text("You are a fucking idiot and your plan is bad for the city.", "en")
@@ -205,3 +207,29 @@ def test_tricks_rank_below_real_systems(shared_data):
     }
     for name, outputs in tricks.items():
         assert statistics.mean(made.score(inputs, outputs)) < worst, name
+
+
+def test_tricks_rank_last_in_every_language(shared_data):
+    """The same tricks against all systems of all nine languages, good and bad.
+
+    Copies and empty texts score 0. One system in a language may be no better than the polite
+    sentence: one that copied these inputs, or writes about something else.
+    """
+    polite = benchmark("scoring").POLITE
+    judged = read_judgements(resolve("textdetox2024", shared_data))
+    made = suite()
+    for lang in PARALLEL_CODES:
+        rows = [j for j in judged if j.lang == lang]
+        sentences = list(dict.fromkeys(j.text for j in rows))[:4]
+        inputs = [Text(text, lang) for text in sentences]
+        assert made.score(inputs, sentences) == [0.0] * 4
+        assert made.score(inputs, [""] * 4) == [0.0] * 4
+        rows = [j for j in rows if j.text in sentences]
+        joint = made.score([Text(j.text, lang) for j in rows], [j.output for j in rows])
+        systems: dict[str, list[float]] = {}
+        for judgement, value in zip(rows, joint, strict=True):
+            systems.setdefault(judgement.system, []).append(value)
+        assert len(systems) >= 18
+        trick = statistics.mean(made.score(inputs, [polite[lang]] * 4))
+        worse = [name for name, values in systems.items() if statistics.mean(values) <= trick]
+        assert len(worse) <= 1, (lang, worse)
