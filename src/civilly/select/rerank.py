@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from rapidfuzz.distance import Levenshtein
 
+from civilly.select.facts import changed_facts
 from civilly.select.seams import Seams
 from civilly.types import Candidate, Choice, Detection, Detector, Scores, Text, Tools
 
@@ -26,6 +27,8 @@ UNSCORED_FLUENCY = 0.75
 """Fluency of a candidate that no model has scored."""
 BROKEN_FLUENCY = 0.2
 """A candidate with a broken seam (`civilly.select.seams`) keeps this share of its fluency."""
+CHANGED_SIMILARITY = 0.5
+"""One that loses or invents a number, a name or a link keeps this share of its similarity."""
 
 
 def create(tools: Tools) -> RerankSelector:
@@ -37,8 +40,9 @@ class RerankSelector:
     """Maximises ``civility · similarity^a · fluency^b``.
 
     Similarity is the normalised Levenshtein similarity of input and output, the cheap number that
-    agrees best with people on content; fluency is the geometric mean probability of the
-    candidate's tokens under the model that wrote it, less where a cut left a hole.
+    agrees best with people on content, less where facts changed; fluency is the geometric mean
+    probability of the candidate's tokens under the model that wrote it, less where a cut left a
+    hole.
 
     Args:
         detector: Scores inputs and candidates.
@@ -70,15 +74,19 @@ class RerankSelector:
         after = iter(self._detector.detect(flat))
         choices = []
         for text, before, row in zip(texts, detections, candidates, strict=True):
-            scored = [(c, score(text, c, next(after), self._seams)) for c in row]
+            scored = [(c, score(text, before, c, next(after), self._seams)) for c in row]
             choices.append(_choose(text, before, scored))
         return choices
 
 
-def score(source: Text, candidate: Candidate, after: Detection, seams: Seams) -> Scores:
+def score(
+    source: Text, before: Detection, candidate: Candidate, after: Detection, seams: Seams
+) -> Scores:
     """Scores of one candidate, each in [0, 1]."""
     civility = 1.0 - after.p_toxic
     similarity = levenshtein_similarity(source.text, candidate.text)
+    if changed_facts(source.text, before, candidate.text):
+        similarity *= CHANGED_SIMILARITY
     known = candidate.logprob is not None
     fluency = math.exp(min(0.0, candidate.logprob or 0.0)) if known else UNSCORED_FLUENCY
     if seams.broken(source.text, candidate.text, source.lang):
