@@ -35,7 +35,9 @@ RECIPE = {
     "corpus": {
         "leaks": "take_out",
         "longest_characters": 200,
-        "sources": [{"name": "authored", "kind": "authored", "path": None}],
+        "sources": [
+            {"name": "authored", "kind": "authored", "path": None, "licence": "Apache-2.0"}
+        ],
     },
     "adapter": {"rank": 4, "alpha": 8},
     "training": {
@@ -211,7 +213,9 @@ def test_validation_keeps_the_best_and_stops_when_nothing_gets_better(setting):
     """The suite scores every rewrite by how little of the word it repeats."""
     made = train(
         setting, "validated",
-        {"validation": {"every_steps": 2, "patience": 2, "pairs": 3},
+        {"corpus": {"sources": [{**RECIPE["corpus"]["sources"][0], "path": str(setting[1]),
+                                 "dev_split": True}]},
+         "validation": {"every_steps": 2, "patience": 2, "pairs": 3},
          "training": {"learning_rate": 1e-9, "epochs": 20}},
     )  # fmt: skip
     log = json.loads((made.parent / "log.json").read_text())
@@ -249,7 +253,7 @@ def test_leaks_are_refused_unless_told_otherwise(setting):
         with pytest.raises(LeakError, match=r"training row.* authored-en-00"):
             train(setting, "strict", {"corpus": {"leaks": "refuse"}})
         assert not list((root / "strict").glob("checkpoint*"))
-        with pytest.raises(CivillyError, match="leaks = 'maybe'"):
+        with pytest.raises(CivillyError, match=r"leaks: .*'refuse' or 'take_out'"):
             train(setting, "strict", {"corpus": {"leaks": "maybe"}})
     finally:
         official.unlink()
