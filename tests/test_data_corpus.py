@@ -9,11 +9,13 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from civilly.data.corpus import build_corpus, evaluation_texts, without_leaks
 from civilly.data.corpus_card import REASONS
 from civilly.data.corpus_recipe import SHIPPABLE, CorpusRecipe
-from civilly.data.harmonise import detokenise, harmonise
+from civilly.data.harmonise import detokenise, harmonise, match_writing
 from civilly.data.io import read_table, write_table
 from civilly.data.licences import refused_licences
 from civilly.data.pairs import Pair
@@ -41,6 +43,40 @@ def test_a_reference_takes_the_habits_of_its_source(toxic, neutral, expected):
 def test_penn_treebank_spacing_is_undone():
     text = "i do n't know , that 's ( maybe ) `` odd '' ."
     assert detokenise(text) == "i don't know, that's (maybe) \" odd \"."
+
+
+@pytest.mark.parametrize(
+    ("toxic", "neutral", "expected"),
+    [
+        ("серёга,с этим стадом бесполезно", "серёга, с ними. Пусть", "серёга, с ними. пусть"),
+        (
+            "I guess i get fucked here",
+            "I guess I get in trouble here",
+            "I guess i get in trouble here",
+        ),
+        ("You are a fool, honestly", "You are wrong, I think", "You are wrong, I think"),
+        ("WHAT THE HELL IS THIS", "What is this", "WHAT IS THIS"),
+        ("UN shit", "UN stuff", "UN stuff"),
+        ("cheap as shit, which is apt", "cheap ,which is apt", "cheap, which is apt"),
+        ("so dumb ! really", "so wrong ! really", "so wrong ! really"),
+        ("i don't give a shit", "i don 't care", "i don't care"),
+        ("Sie Idiot, geh. Sie da", "Gehen Sie. Sie da", "Gehen Sie. Sie da"),
+        ("坏蛋 NASA", "不好 NASA", "不好 NASA"),
+    ],
+)
+def test_a_reference_takes_the_writing_of_its_source(toxic, neutral, expected):
+    assert match_writing(toxic, neutral) == expected
+
+
+SENTENCES = st.lists(st.sampled_from(["i", "I", "You", "don", "'t", "fool", ",", ".", "?", "…", "ß",
+                                      "ДА", "да", "😡", "坏", " ", "  "]), max_size=12)  # fmt: skip
+
+
+@given(SENTENCES, SENTENCES)
+def test_taking_over_the_writing_changes_case_and_spaces_only(toxic, neutral):
+    made = match_writing(" ".join(toxic), " ".join(neutral))
+    assert "".join(made.casefold().split()) == "".join("".join(neutral).casefold().split())
+    assert match_writing(" ".join(toxic), made) == made
 
 
 @pytest.fixture
@@ -191,6 +227,15 @@ def test_a_source_without_an_allowed_licence_is_left_out_if_told(data):
     assert corpus.licences == {"dev": "MIT"}
     made["corpus"]["licences"] = ["mit", "cc-by-nc-4.0"]
     assert {pair.source for pair in build_corpus(made, data).train} == {"s1", "dev"}
+
+
+def test_the_writing_is_taken_over_if_asked(data):
+    row = {"toxic": "да пиздец это", "neutral": "да это плохо .Очень"}
+    ends, whole = (
+        build_corpus(several(data, [{**row, "writing": how}]), data).train[0].neutral[0]
+        for how in ("ends", "all")
+    )
+    assert (ends, whole) == ("да это плохо .Очень", "да это плохо. очень")
 
 
 def test_what_is_left_out_is_counted_by_reason(data):

@@ -64,7 +64,9 @@ def build(
 
     if (output / REPORT_FILE).exists() and not overwrite:
         raise DataError(f"{str(output)!r} holds a corpus.", mend="--overwrite to replace it")
-    corpus = build_corpus(read_recipe(recipe), data_folder(data), take_out_leaks=take_out_leaks)
+    corpus = build_corpus(
+        read_recipe(recipe), data_folder(data), take_out_leaks=take_out_leaks, tell=_console.note
+    )
     report = write_corpus(corpus, output, lambda text, lang: tuned_prompt(text, lang).text)
     _console.write_out(to_json(report) + "\n" if as_json else _overview(report))
     _console.note(f"done: {output}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -58,7 +58,13 @@ class Corpus:
             self.dropped.setdefault(source, Counter())[reason] += texts
 
 
-def build_corpus(recipe: Mapping[str, Any], data: Path, *, take_out_leaks: bool = False) -> Corpus:
+def build_corpus(
+    recipe: Mapping[str, Any],
+    data: Path,
+    *,
+    take_out_leaks: bool = False,
+    tell: Callable[[str], object] | None = None,
+) -> Corpus:
     """The corpus of a recipe; the same recipe and data give the same corpus.
 
     Args:
@@ -66,6 +72,7 @@ def build_corpus(recipe: Mapping[str, Any], data: Path, *, take_out_leaks: bool 
         data: The data folder.
         take_out_leaks: Leave pairs that repeat evaluation texts out, even if the recipe does not
             say so.
+        tell: Called with a line for each step that is done.
 
     Raises:
         DataError: If the recipe is wrong, a source is missing, its licence is not allowed, or
@@ -81,8 +88,13 @@ def build_corpus(recipe: Mapping[str, Any], data: Path, *, take_out_leaks: bool 
         corpus.dev += read.dev
         for reason, texts in read.dropped.items():
             corpus.drop(source.name, reason, texts)
-        corpus.train += _examples(source, read, corpus, seen, rng)
+        examples = _examples(source, read, corpus, seen, rng)
+        corpus.train += examples
+        if tell:
+            tell(f"{source.name}: {len(examples)} pairs, {len(read.dev)} kept apart")
     rng.shuffle(corpus.train)
+    if tell:
+        tell(f"looking for leaks in {len(corpus.train)} pairs")
     _take_out_leaks(corpus, data, take_out_leaks)
     if settings.temperature is not None or settings.size is not None:
         size = settings.size or len(corpus.train)

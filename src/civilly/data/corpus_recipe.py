@@ -70,6 +70,9 @@ class _ParallelSource(Source):
         dev_split: Part the pairs by `civilly.data.split.dev_part`: ``train`` is trained on,
             ``tune`` becomes development pairs, ``eval`` is left alone.
         detokenise: Undo Penn-Treebank spacing and capitalise half of the pairs (ParaDetox).
+        writing: What a reference takes over from its toxic side: ``ends``, the initial case, the
+            final punctuation and emoji; ``all``, also capitals and spacing between, for corpora
+            whose annotators changed them (`civilly.data.harmonise`).
         least_overlap: Pairs whose sides are less alike are noise; Ratcliff-Obershelp, in [0, 1].
         references: ``closest`` keeps the one that edits least, ``all`` makes a pair of each,
             ``sampled`` draws one for every repetition.
@@ -79,6 +82,7 @@ class _ParallelSource(Source):
     lang: str | None = None
     dev_split: bool = False
     detokenise: bool = False
+    writing: Literal["ends", "all"] = "ends"
     least_overlap: Share = 0.3
     references: References = "closest"
 

@@ -20,7 +20,7 @@ from civilly.data.corpus_recipe import (
     PairsSource,
     Source,
 )
-from civilly.data.harmonise import detokenise, harmonise
+from civilly.data.harmonise import detokenise, harmonise, match_writing
 from civilly.data.hub import read_hub
 from civilly.data.made_pairs import copies, insertions
 from civilly.data.pairs import Pair, read_authored, read_pairs
@@ -88,7 +88,10 @@ def _take(row: Pair, source: PairsSource | HubSource, rng: random.Random, read: 
             toxic = toxic[:1].upper() + toxic[1:]
     if source.references == "closest" and references:
         references = [_closest(toxic, references)]
-    changed = [text for r in references if (text := harmonise(toxic, r)) not in ("", toxic)]
+    written = [harmonise(toxic, reference) for reference in references]
+    if source.writing == "all":
+        written = [match_writing(toxic, reference) for reference in written]
+    changed = [text for text in written if text not in ("", toxic)]
     alike = [text for text in changed if _overlap(toxic, text) >= source.least_overlap]
     if alike:
         neutral = tuple(dict.fromkeys(alike))
