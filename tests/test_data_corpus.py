@@ -358,3 +358,17 @@ def test_the_pairs_of_the_package_have_the_licences_that_its_recipes_state(share
             listed[match[1]] = match[2].replace(" ", "-")
     stated = {listed[source] if source != "authored" else "Apache-2.0" for source in sources}
     assert stated == {"Apache-2.0", "CC-BY-4.0", "MIT"}
+
+
+def test_the_card_of_the_distilled_pairs_counts_them_right():
+    folder = Path(__file__).parent.parent / "recipes" / "distilled_pairs"
+    card = (folder / "README.md").read_text()
+    rows = {path.stem: read_table(path).rows for path in sorted(folder.glob("*.jsonl"))}
+    assert f"{sum(map(len, rows.values())):,} pairs in {len(rows)} languages" in card
+    for lang, pairs in rows.items():
+        sources = Counter(row["source"] for row in pairs)
+        real = ", ".join(f"{s} {n}" for s, n in sorted(sources.items()) if s != "authored")
+        assert f"| {lang} | {len(pairs)} | {sources['authored']} | {real} |\n" in card
+    every = Counter(row["source"] for pairs in rows.values() for row in pairs)
+    for source, pairs in every.items():
+        assert f"| `{source}` | {pairs:,} |" in card

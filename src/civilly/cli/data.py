@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from civilly.data.pair_leaks import PairLeak
     from civilly.data.table import Table
 
-BUILD_EXAMPLE = "Example: civilly data build recipes/tuned.toml -o runs/corpus"
+BUILD_EXAMPLE = "Example: civilly data build recipes/corpus.toml -o runs/corpus"
 
 EXAMPLES = """Examples:
 
