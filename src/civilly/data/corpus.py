@@ -112,6 +112,11 @@ def _licensed(corpus: Corpus) -> list[Source]:
     for source in corpus.recipe.sources:
         licences = {source.name: source.licence or ""}
         if isinstance(source, BuiltSource):
+            if source.licence is not None:
+                raise DataError(
+                    f"source {source.name!r} states a licence, but is built from other sources.",
+                    mend="leave it out: the licences that the folder states count",
+                )
             licences = built_licences(Path(source.path))
         refused = [
             part
@@ -193,7 +198,7 @@ def _names(pairs: Iterable[Pair]) -> set[tuple[str, str]]:
 
 
 def _count_dropped(corpus: Corpus, reason: str, names: set[tuple[str, str]]) -> None:
-    for source, texts in Counter(source for source, _ in names).items():
+    for source, texts in sorted(Counter(source for source, _ in names).items()):
         corpus.drop(source, reason, texts)
 
 

@@ -138,7 +138,7 @@ class DistilledSource(Source):
 
 
 class BuiltSource(Source):
-    """A folder that ``civilly data build`` wrote; its pairs as they are, with their licences.
+    """A folder that ``civilly data build`` wrote: its pairs, under the licences that it states.
 
     Attributes:
         path: The folder.

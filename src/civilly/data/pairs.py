@@ -120,17 +120,12 @@ def pairs_of(
     row_id = _column(table, name, named["id"]) if "id" in named else "id"
 
     def pair(row: Row, number: int) -> Pair:
-        cells = [row.get(column) for column in neutral] if len(neutral) > 1 else [row[neutral[0]]]
+        cells = [row[neutral[0]]] if len(neutral) == 1 else filter(None, map(row.get, neutral))
         return Pair(
             id=str(row.get(row_id) or number),
             lang=lang or _string(row[language or "lang"]),
             toxic=_string(row[toxic]),
-            neutral=tuple(
-                text
-                for cell in cells
-                for text in _references(cell, table.format)
-                if text or len(neutral) == 1
-            ),
+            neutral=tuple(text for cell in cells for text in _references(cell, table.format)),
             source=str(row.get("source") or source),
             split=str(row.get("split") or ""),
         )
@@ -144,8 +139,6 @@ def _names(named: Mapping[str, str], role: str, other: str) -> tuple[str, ...]:
 
 def _references(cell: object, format_name: str) -> list[str]:
     """The texts in one cell; where a cell can only be a string, a list is written as JSON."""
-    if cell is None:
-        return [""]
     if isinstance(cell, str) and format_name in ("tsv", "csv") and cell.startswith("["):
         with contextlib.suppress(ValueError, RecursionError):
             held = json.loads(cell)
