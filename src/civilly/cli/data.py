@@ -33,7 +33,7 @@ def add_to(app: typer.Typer) -> None:
 
 @sets.command(epilog=BUILD_EXAMPLE)
 def build(
-    recipe: Annotated[Path, typer.Argument(help="Recipe file with a table [corpus].")],
+    recipe: Annotated[Path, typer.Argument(help="Recipe file with a corpus table.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the corpus.")],
     data: DataOption = None,
     take_out_leaks: Annotated[
