@@ -33,6 +33,27 @@ def test_the_shared_tasks_table_is_read_as_pairs(tmp_path: Path) -> None:
     assert read_pairs(path) == [Pair("1", "en", "fool", ("person",), "pairs.tsv", "")]
 
 
+def test_several_references_in_a_table_without_types(tmp_path: Path) -> None:
+    path = tmp_path / "pairs.tsv"
+    path.write_text(
+        'toxic\tneutral\tlang\nfool\t"[""one"", ""two""]"\ten\nfool\t[sic] person\ten\n',
+        encoding="utf-8",
+    )
+    assert [pair.neutral for pair in read_pairs(path)] == [("one", "two"), ("[sic] person",)]
+    columns = {"neutral": ["neutral", "more"], "id": "name"}
+    path = tmp_path / "pairs.jsonl"
+    path.write_text(
+        '{"toxic": "fool", "neutral": "a", "more": null, "name": "x", "lang": "en"}\n'
+        '{"toxic": "fool", "neutral": "", "more": ["b", "c"], "name": "y", "lang": "en"}\n'
+    )
+    assert read_pairs(path, columns, "de") == [
+        Pair("x", "de", "fool", ("a",), "pairs.jsonl"),
+        Pair("y", "de", "fool", ("b", "c"), "pairs.jsonl"),
+    ]
+    with pytest.raises(DataError, match=r"row 1: expected a string, got null"):
+        read_pairs(path, {"neutral": "more"})
+
+
 def test_labels_from_a_table_without_types(tmp_path: Path) -> None:
     path = tmp_path / "labels.csv"
     path.write_text("text,label,lang\nfool,1,en\nfriend,0,en\n", encoding="utf-8")

@@ -107,7 +107,9 @@ def test_the_table_is_written_from_a_recipe(tmp_path):
         "authored": str(authored),
         "corpus": {
             "longest_characters": 100,
-            "sources": [{"name": "d", "kind": "distilled", "path": str(distilled)}],
+            "sources": [
+                {"name": "d", "kind": "distilled", "licence": "MIT", "path": str(distilled)}
+            ],
         },
     }
     out = tmp_path / "seams.json"

@@ -16,7 +16,10 @@ from safetensors.numpy import load_file
 
 import tiny_gemma
 import tiny_models
+from civilly.data.corpus import build_corpus
+from civilly.data.corpus_folder import write_corpus
 from civilly.data.pairs import Pair
+from civilly.data.split import dev_part
 from civilly.engines.hf import HfEngine
 from civilly.engines.hf_target import Target
 from civilly.errors import CivillyError, LeakError, ModelError
@@ -24,7 +27,7 @@ from civilly.model.adapter import load_change
 from civilly.rewrite.tuned_prompt import tuned_prompt
 from civilly.train.base_model import encode_pairs, load_trainee
 from civilly.train.recipe import AdapterSettings, BaseSettings, read_recipe
-from civilly.train.sft import train_sft
+from civilly.train.sft import train_sft, tuning_pairs
 from civilly.train.trainer import IGNORED, answer_loss, collator
 from civilly.types import GenerationOptions
 
@@ -36,7 +39,9 @@ RECIPE = {
     "corpus": {
         "leaks": "take_out",
         "longest_characters": 200,
-        "sources": [{"name": "authored", "kind": "authored", "path": None}],
+        "sources": [
+            {"name": "authored", "kind": "authored", "path": None, "licence": "Apache-2.0"}
+        ],
     },
     "adapter": {"rank": 4, "alpha": 8},
     "training": {
@@ -103,6 +108,23 @@ def test_the_loss_falls(whole):
     assert config["recipe"]["training"]["weight_decay"] == 0.0  # defaults are written out
 
 
+def test_a_built_corpus_is_trained_on(setting):
+    """The same pairs, and those kept apart are what a run is validated on."""
+    root, _, data, _ = setting
+    made = recipe(setting)
+    made["corpus"]["sources"][0]["dev_split"] = True
+    built = build_corpus(made, data)
+    write_corpus(built, root / "corpus", lambda text, lang: text)
+    sources = [{"name": "built", "kind": "built", "path": str(root / "corpus")}]
+    tables = {"corpus": {"sources": sources}, "training": {"stop_after_steps": 1}}
+    run = train(setting, "from_built", tables).parent
+    config = json.loads((run / "config.json").read_text())
+    assert config["examples"] == {"authored": {"en": len(built.train)}}
+    held_apart = tuning_pairs(build_corpus(recipe(setting, **tables), data), data, 9)
+    assert {dev_part(pair.id) for pair in held_apart} == {"tune"}
+    assert not {pair.id for pair in held_apart} & {pair.id for pair in built.train}
+
+
 def test_a_stopped_run_resumes_to_the_same_weights(setting, whole):
     train(setting, "broken", {"training": {"stop_after_steps": 7}})
     with pytest.raises(CivillyError, match="already holds checkpoints"):
@@ -119,7 +141,7 @@ def test_a_killed_run_resumes_to_the_same_weights(setting, whole):
     script = textwrap.dedent(f"""
         import json, os, pathlib
         from transformers import TrainerCallback
-        from civilly.train.sft import train_sft
+        from civilly.train.sft import train_sft, tuning_pairs
         class Kill(TrainerCallback):
             def on_step_end(self, args, state, control, **_):
                 if state.global_step == 8:
@@ -235,7 +257,9 @@ def test_validation_keeps_the_best_and_stops_when_nothing_gets_better(setting):
     """The suite scores every rewrite by how little of the word it repeats."""
     made = train(
         setting, "validated",
-        {"validation": {"every_steps": 2, "patience": 2, "pairs": 3},
+        {"corpus": {"sources": [{**RECIPE["corpus"]["sources"][0], "path": str(setting[1]),
+                                 "dev_split": True}]},
+         "validation": {"every_steps": 2, "patience": 2, "pairs": 3},
          "training": {"learning_rate": 1e-9, "epochs": 20}},
     )  # fmt: skip
     log = json.loads((made.parent / "log.json").read_text())
@@ -273,7 +297,7 @@ def test_leaks_are_refused_unless_told_otherwise(setting):
         with pytest.raises(LeakError, match=r"training row.* authored-en-00"):
             train(setting, "strict", {"corpus": {"leaks": "refuse"}})
         assert not list((root / "strict").glob("checkpoint*"))
-        with pytest.raises(CivillyError, match="leaks = 'maybe'"):
+        with pytest.raises(CivillyError, match=r"leaks: .*'refuse' or 'take_out'"):
             train(setting, "strict", {"corpus": {"leaks": "maybe"}})
     finally:
         official.unlink()

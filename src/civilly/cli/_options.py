@@ -1,12 +1,20 @@
-"""``--option NAME=VALUE``, as several verbs take it."""
+"""Options that several verbs take: ``--data FOLDER``, ``--option NAME=VALUE``."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
 
 from civilly.errors import CivillyError
+
+DataOption = Annotated[
+    Path | None,
+    typer.Option(help="Folder of the data sets. Default: $CIVILLY_DATA, else ../shared/data."),
+]
 
 
 def parse_options(given: Sequence[str]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""``civilly data``: looks after data sets: leaks of evaluation rows into training rows."""
+"""``civilly data``: looks after data sets: builds a corpus, finds leaks of evaluation rows."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from civilly.cli import _console
+from civilly.cli._options import DataOption
 
 if TYPE_CHECKING:
     from civilly.data.pair_leaks import PairLeak
     from civilly.data.table import Table
+
+BUILD_EXAMPLE = "Example: civilly data build recipes/corpus.toml -o runs/corpus"
 
 EXAMPLES = """Examples:
 
@@ -20,7 +23,7 @@ civilly data leaks train.jsonl test.tsv
 
 civilly data leaks train.jsonl.gz test.tsv -o clean.jsonl.gz"""
 
-sets = typer.Typer(help="Look after data sets.", no_args_is_help=True, epilog=EXAMPLES)
+sets = typer.Typer(help="Look after data sets.", no_args_is_help=True, epilog=BUILD_EXAMPLE)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -28,9 +31,72 @@ def add_to(app: typer.Typer) -> None:
     app.add_typer(sets, name="data")
 
 
-@sets.callback()
-def _data() -> None:
-    """Keeps ``leaks`` a command of its own while it is the only one."""
+@sets.command(epilog=BUILD_EXAMPLE)
+def build(
+    recipe: Annotated[Path, typer.Argument(help="Recipe file with a corpus table.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the corpus.")],
+    data: DataOption = None,
+    take_out_leaks: Annotated[
+        bool,
+        typer.Option(
+            "--take-out-leaks",
+            help="Leave pairs that repeat held-out or official texts out, instead of refusing.",
+        ),
+    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace -o FOLDER.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    debug: _console.DebugOption = False,
+) -> None:
+    """Build the corpus of a recipe: licensed, harmonised, without duplicates and leaks, balanced.
+
+    Writes train.jsonl, dev.jsonl (kept apart), corpus.json and a card, README.md; the recipe of
+    another training can name the folder as a source of the kind built. Prints what each source gave
+    and what was left out.
+    """
+    from civilly.data.built import REPORT_FILE
+    from civilly.data.corpus import build_corpus
+    from civilly.data.corpus_folder import write_corpus
+    from civilly.data.pairs import data_folder
+    from civilly.data.values import as_json as to_json
+    from civilly.errors import DataError
+    from civilly.rewrite.tuned_prompt import tuned_prompt
+    from civilly.train.recipe import read_recipe
+
+    if (output / REPORT_FILE).exists() and not overwrite:
+        raise DataError(f"{str(output)!r} holds a corpus.", mend="--overwrite to replace it")
+    corpus = build_corpus(
+        read_recipe(recipe), data_folder(data), take_out_leaks=take_out_leaks, tell=_console.note
+    )
+    report = write_corpus(corpus, output, lambda text, lang: tuned_prompt(text, lang).text)
+    _console.write_out(to_json(report) + "\n" if as_json else _overview(report))
+    _console.note(f"done: {output}")
+
+
+def _overview(report: Mapping[str, Any]) -> str:
+    """Two tables: by source, with what was left out, and by language."""
+    from civilly.cli._table import aligned
+
+    sources = [
+        (
+            source["name"],
+            source["licence"] or "",
+            str(sum(source["train"].values())),
+            str(sum(source["dev"].values())),
+            ", ".join(f"{reason} {texts}" for reason, texts in source["dropped"].items()),
+        )
+        for source in report["sources"]
+    ]
+    sources += [
+        (name, "", "0", "0", f"left out for its licence: {licence}")
+        for name, licence in report["left_out"].items()
+    ]
+    sources.append(("all", "", str(report["train"]), str(report["dev"]), ""))
+    languages = [
+        (lang, str(counts["train"]), str(counts["dev"]))
+        for lang, counts in report["languages"].items()
+    ]
+    by_source = aligned(("source", "licence", "train", "dev", "left out"), sources)
+    return by_source + "\n" + aligned(("lang", "train", "dev"), languages)
 
 
 @sets.command(epilog=EXAMPLES)

@@ -10,13 +10,10 @@ from typing import Annotated
 import typer
 
 from civilly.cli import _console
+from civilly.cli._options import DataOption
 from civilly.errors import MissingExtraError
 
 RecipeArgument = Annotated[Path, typer.Argument(help="Recipe file.")]
-DataOption = Annotated[
-    Path | None,
-    typer.Option(help="Folder of the data sets. Default: $CIVILLY_DATA, else ../shared/data."),
-]
 OutOption = Annotated[Path, typer.Option("--output", "--out", "-o", help="Folder for the result.")]
 
 trainings = typer.Typer(

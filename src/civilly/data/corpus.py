@@ -1,187 +1,216 @@
-"""Builds the training pairs of a recipe: sources, splits, harmonised references, a leak check."""
+"""Assembles the corpus of a recipe: licences, sources, duplicates, leaks, balance of languages."""
 
 from __future__ import annotations
 
-import difflib
 import random
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from civilly.data.harmonise import detokenise, harmonise
-from civilly.data.io import read_table
-from civilly.data.leaks import find_leaks
+from civilly.data.balance import sample_languages
+from civilly.data.built import built_licences
+from civilly.data.corpus_recipe import (
+    AuthoredSource,
+    BuiltSource,
+    CorpusRecipe,
+    HubSource,
+    PairsSource,
+    Source,
+)
+from civilly.data.leaks import find_leaks, normalise
+from civilly.data.licences import refused_licences
 from civilly.data.pair_leaks import refuse_leaks
-from civilly.data.pairs import Pair, read_authored, read_inputs, read_labelled, read_pairs
+from civilly.data.pairs import Pair, read_authored, read_inputs, read_pairs
+from civilly.data.sources import Read, read_source
 from civilly.data.split import dev_part
 from civilly.errors import DataError
-from civilly.languages import CODES, language
+
+DEV_FILE = Path("parallel", "multiparadetox_dev.jsonl.gz")
+"""The official development pairs, in the data folder; two parts of them are never trained on."""
 
 
-def _closest(toxic: str, references: Sequence[str]) -> str:
-    """The reference that edits least: people reward rewrites that keep the text."""
-    return max(references, key=lambda ref: difflib.SequenceMatcher(None, toxic, ref).ratio())
+@dataclass(slots=True)
+class Corpus:
+    """What a recipe gives.
 
-
-def _pairs(source: Mapping[str, Any], data: Path, rng: random.Random) -> list[Pair]:
-    """Human pairs, harmonised; pairs whose sides share too little are left out as noise."""
-    pairs: list[Pair] = []
-    for row in read_pairs(data / source["path"]):
-        if row.split.startswith("overlap"):
-            continue
-        if source.get("dev_split") and dev_part(row.id) != "train":
-            continue
-        toxic, references = row.toxic, list(row.neutral)
-        if source.get("detokenise"):
-            toxic, references = detokenise(toxic), [detokenise(r) for r in references]
-            if rng.random() < 0.5:
-                toxic = toxic[:1].upper() + toxic[1:]
-        neutral = harmonise(toxic, _closest(toxic, references))
-        overlap = difflib.SequenceMatcher(None, toxic, neutral).ratio()
-        if neutral and neutral != toxic and overlap >= source.get("least_overlap", 0.3):
-            pairs.append(Pair(row.id, row.lang, toxic, (neutral,), source["name"]))
-    return pairs
-
-
-def _authored(source: Mapping[str, Any], data: Path, rng: random.Random) -> list[Pair]:
-    """Pairs written for this project; the ``eval`` part by hash is held out."""
-    pairs = read_authored(Path(source["path"]))
-    return [replace(p, source=source["name"]) for p in pairs if dev_part(p.id) != "eval"]
-
-
-def _distilled(source: Mapping[str, Any], data: Path, rng: random.Random) -> list[Pair]:
-    """Pairs that a large language model wrote for training; nothing of them is held out."""
-    return read_authored(Path(source["path"]), source["name"])
-
-
-def _clean_by_language(source: Mapping[str, Any], data: Path) -> dict[str, list[str]]:
-    """Clean sentences whose licence allows shipping what is trained on them."""
-    allowed = set(source["clean_sources"])
-    clean: dict[str, list[str]] = {}
-    for lang in source.get("languages", CODES):
-        path = data / "clean" / f"{lang}.jsonl.gz"
-        if path.exists():
-            clean[lang] = [r["text"] for r in read_table(path).rows if r["source"] in allowed]
-    for entry in source.get("clean_labelled", []):
-        labelled = read_labelled(data / entry["path"])
-        clean.setdefault(entry["lang"], []).extend(r.text for r in labelled if r.label == 0)
-    return clean
-
-
-def _terms_by_language(source: Mapping[str, Any], data: Path) -> dict[str, list[str]]:
-    """Insults from the licensed word lists; words of one list alone only where told."""
-    licensed, alone = set(source["term_sources"]), set(source["single_source_languages"])
-    terms: dict[str, list[str]] = {}
-    for row in read_table(data / "lexicons" / "terms.jsonl.gz").rows:
-        listed = licensed.intersection(row["sources"])
-        enough = len(row["sources"]) > 1 or row["lang"] in alone
-        if listed and enough and len(row["term"].encode()) >= 3 and len(row["term"].split()) <= 2:
-            terms.setdefault(row["lang"], []).append(row["term"])
-    return terms
-
-
-def _disguise(term: str, rng: random.Random) -> str:
-    """Now and then an obfuscated or shouted spelling, as people write it."""
-    roll = rng.random()
-    if roll < 0.06 and len(term) > 3:
-        cut = rng.randrange(1, len(term) - 1)
-        return term[:cut] + "*" + term[cut + 1 :]
-    if roll < 0.12:
-        return term.upper()
-    if roll < 0.16 and len(term) > 3:
-        cut = rng.randrange(1, len(term) - 1)
-        return term[:cut] + term[cut] * 3 + term[cut:]
-    return term
-
-
-def _insert(text: str, term: str, lang: str, rng: random.Random) -> str:
-    """Puts an insult where people put one: before, after, or inside a sentence."""
-    comma = {"zh": "，", "ja": "、", "ar": "، "}.get(lang, ", ")
-    where = rng.random()
-    if where < 0.3:
-        return term + comma + text
-    if where < 0.55:
-        body = text.rstrip(".!?。！？")
-        return body + comma + term + text[len(body) :]
-    if not language(lang).spaces:
-        cut = rng.randrange(1, max(2, len(text) - 1))
-        return text[:cut] + term + text[cut:]
-    words = text.split(" ")
-    words.insert(rng.randrange(1, max(2, len(words))), term)
-    return " ".join(words)
-
-
-def _insertions(source: Mapping[str, Any], data: Path, rng: random.Random) -> list[Pair]:
-    """Clean sentences with an insult put in; the answer is the clean sentence.
-
-    Teaches which words to cut, and to leave the rest alone, where no human pairs exist.
+    Attributes:
+        recipe: The recipe, defaults filled in.
+        train: Pairs to train on, one reference each, shuffled.
+        dev: Pairs of the ``tune`` part, with all references; none of them is trained on.
+        licences: The licence of each source whose pairs are in.
+        dropped: Texts of each source that were left out, by the reason (a key of
+            `civilly.data.corpus_card.REASONS`).
+        left_out: Sources that were left out for their licence, with that licence.
     """
-    clean, terms = _clean_by_language(source, data), _terms_by_language(source, data)
-    pairs = []
-    for lang in source["languages"]:
-        known = set(terms.get(lang, ()))
-        texts = [t for t in clean.get(lang, []) if not known.intersection(t.lower().split())]
-        if not texts or not known:
-            continue
-        vocabulary = sorted(known)
-        for number in range(source["per_language"]):
-            text = rng.choice(texts)
-            if rng.random() < 0.3:  # chat is rarely punctuated like read-aloud prose
-                text = text.rstrip(".。").lower()
-            toxic = _insert(text, _disguise(rng.choice(vocabulary), rng), lang, rng)
-            pairs.append(Pair(f"insert-{lang}-{number}", lang, toxic, (text,), source["name"]))
-    return pairs
+
+    recipe: CorpusRecipe
+    train: list[Pair] = field(default_factory=list)
+    dev: list[Pair] = field(default_factory=list)
+    licences: dict[str, str] = field(default_factory=dict)
+    dropped: dict[str, Counter[str]] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
+
+    def drop(self, source: str, reason: str, texts: int) -> None:
+        """Counts texts of a source that are left out."""
+        if texts:
+            self.dropped.setdefault(source, Counter())[reason] += texts
 
 
-def _copies(source: Mapping[str, Any], data: Path, rng: random.Random) -> list[Pair]:
-    """Civil sentences, to be given back unchanged."""
-    pairs = []
-    for lang, texts in _clean_by_language(source, data).items():
-        for number, text in enumerate(rng.sample(texts, min(source["per_language"], len(texts)))):
-            pairs.append(Pair(f"copy-{lang}-{number}", lang, text, (text,), source["name"]))
-    return pairs
-
-
-_KINDS = {
-    "pairs": _pairs, "authored": _authored, "distilled": _distilled, "insertions": _insertions,
-    "copies": _copies,
-}  # fmt: skip
-
-
-def build_corpus(recipe: Mapping[str, Any], data: Path) -> list[Pair]:
-    """All training pairs of a recipe, shuffled by its seed.
+def build_corpus(
+    recipe: Mapping[str, Any],
+    data: Path,
+    *,
+    take_out_leaks: bool = False,
+    tell: Callable[[str], object] | None = None,
+) -> Corpus:
+    """The corpus of a recipe; the same recipe and data give the same corpus.
 
     Args:
-        recipe: The parsed recipe; ``corpus.sources`` lists the sources in order.
+        recipe: The parsed recipe: ``seed``, and ``corpus`` as in `CorpusRecipe`.
         data: The data folder.
+        take_out_leaks: Leave pairs that repeat evaluation texts out, even if the recipe does not
+            say so.
+        tell: Called with a line for each step that is done.
 
     Raises:
-        DataError: If a source is missing or of an unknown kind.
+        DataError: If the recipe is wrong, a source is missing, its licence is not allowed, or
+            nothing is left.
+        LeakError: If pairs repeat evaluation texts and are not to be taken out.
     """
-    rng = random.Random(recipe["seed"])
-    corpus: list[Pair] = []
-    for source in recipe["corpus"]["sources"]:
-        if source["kind"] not in _KINDS:
-            raise DataError(
-                f"Source {source['name']!r} has the kind {source['kind']!r}.",
-                allowed=", ".join(_KINDS),
-            )
-        pairs = _KINDS[source["kind"]](source, data, rng)
-        limit = source.get("limit")
-        if limit and len(pairs) > limit:
-            pairs = rng.sample(pairs, limit)
-        corpus += pairs * source.get("repeat", 1)
-    longest = recipe["corpus"]["longest_characters"]
-    corpus = [pair for pair in corpus if len(pair.toxic) <= longest]
-    rng.shuffle(corpus)
+    corpus = Corpus(CorpusRecipe.parse(recipe))
+    settings = corpus.recipe
+    rng = random.Random(settings.seed)
+    seen: set[tuple[str, str]] = set()
+    for source in _licensed(corpus):
+        read = read_source(source, data, rng)
+        corpus.dev += read.dev
+        for reason, texts in read.dropped.items():
+            corpus.drop(source.name, reason, texts)
+        examples = _examples(source, read, corpus, seen, rng)
+        corpus.train += examples
+        if tell:
+            tell(f"{source.name}: {len(examples)} pairs, {len(read.dev)} kept apart")
+    rng.shuffle(corpus.train)
+    if tell:
+        tell(f"looking for leaks in {len(corpus.train)} pairs")
+    _take_out_leaks(corpus, data, take_out_leaks)
+    if settings.temperature is not None or settings.size is not None:
+        size = settings.size or len(corpus.train)
+        sampled = sample_languages(corpus.train, settings.temperature or 1.0, size, rng)
+        _count_dropped(corpus, "sampling", _names(corpus.train) - _names(sampled))
+        corpus.train = sampled
+    if not corpus.train:
+        raise DataError("The recipe leaves no pairs to train on.", mend="look at [corpus] sources")
     return corpus
+
+
+def _licensed(corpus: Corpus) -> list[Source]:
+    """The sources whose licences are allowed; notes the licences."""
+    licensed = []
+    for source in corpus.recipe.sources:
+        licences = {source.name: source.licence or ""}
+        if isinstance(source, BuiltSource):
+            if source.licence is not None:
+                raise DataError(
+                    f"source {source.name!r} states a licence, but is built from other sources.",
+                    mend="leave it out: the licences that the folder states count",
+                )
+            licences = built_licences(Path(source.path))
+        refused = [
+            part
+            for licence in licences.values()
+            for part in refused_licences(licence, corpus.recipe.licences)
+        ]
+        if not refused:
+            licensed.append(source)
+            for name, licence in licences.items():
+                known = corpus.licences.setdefault(name, licence)
+                if known != licence:
+                    corpus.licences[name] = f"{known} AND {licence}"
+        elif corpus.recipe.unlicensed == "leave_out":
+            corpus.left_out[source.name] = ", ".join(dict.fromkeys(refused))
+        else:
+            raise DataError(
+                f"source {source.name!r} has the licence: {', '.join(dict.fromkeys(refused))}.",
+                allowed=", ".join(corpus.recipe.licences),
+                mend='state its licence; or licences = […] or unlicensed = "leave_out" '
+                "under [corpus]",
+            )
+    return licensed
+
+
+def _examples(
+    source: Source,
+    read: Read,
+    corpus: Corpus,
+    seen: set[tuple[str, str]],
+    rng: random.Random,
+) -> list[Pair]:
+    """The examples of a source: without duplicates, limited, short enough, repeated."""
+    settings, pairs = corpus.recipe, read.train
+    if settings.deduplicate:
+        pairs = _without_duplicates(pairs, seen)
+        corpus.drop(source.name, "duplicate", len(read.train) - len(pairs))
+    if source.limit and len(pairs) > source.limit:
+        corpus.drop(source.name, "limit", len(pairs) - source.limit)
+        pairs = rng.sample(pairs, source.limit)
+    if settings.deduplicate:
+        seen.update(map(_key, pairs))
+    if settings.longest_characters:
+        short = [pair for pair in pairs if len(pair.toxic) <= settings.longest_characters]
+        corpus.drop(source.name, "too_long", len(pairs) - len(short))
+        pairs = short
+    sampled = isinstance(source, (PairsSource, HubSource)) and source.references == "sampled"
+    return [
+        replace(pair, neutral=(reference,))
+        for _ in range(source.repeat)
+        for pair in pairs
+        for reference in ([rng.choice(pair.neutral)] if sampled else pair.neutral)
+    ]
+
+
+def _without_duplicates(pairs: Iterable[Pair], seen: set[tuple[str, str]]) -> list[Pair]:
+    """The first pair of each toxic side that is not ``seen``."""
+    first: dict[tuple[str, str], Pair] = {}
+    for pair in pairs:
+        first.setdefault(_key(pair), pair)
+    return [pair for key, pair in first.items() if key not in seen]
+
+
+def _key(pair: Pair) -> tuple[str, str]:
+    """What two duplicates have in common; a text without letters is its own key."""
+    return pair.lang, normalise(pair.toxic) or pair.toxic
+
+
+def _take_out_leaks(corpus: Corpus, data: Path, take_out: bool) -> None:
+    evaluation = evaluation_texts(data, _authored_folder(corpus.recipe))
+    evaluation += [pair.toxic for pair in corpus.dev]
+    take_out = take_out or corpus.recipe.leaks == "take_out"
+    kept, leaking = without_leaks(corpus.train, evaluation, take_out=take_out)
+    _count_dropped(corpus, "leak", _names(leaking))
+    corpus.train = kept
+
+
+def _names(pairs: Iterable[Pair]) -> set[tuple[str, str]]:
+    return {(pair.source, pair.id) for pair in pairs}
+
+
+def _count_dropped(corpus: Corpus, reason: str, names: set[tuple[str, str]]) -> None:
+    for source, texts in sorted(Counter(source for source, _ in names).items()):
+        corpus.drop(source, reason, texts)
+
+
+def _authored_folder(recipe: CorpusRecipe) -> Path | None:
+    """Where the recipe's authored pairs lie, a part of which is held out."""
+    found = (source for source in recipe.sources if isinstance(source, AuthoredSource))
+    return next((Path(source.path) for source in found), None)
 
 
 def evaluation_texts(data: Path, authored: Path | None) -> list[str]:
     """Toxic sides that no training may see: all held-out pairs and the official inputs."""
-    dev = read_pairs(data / "parallel" / "multiparadetox_dev.jsonl.gz")
+    dev = read_pairs(data / DEV_FILE)
     texts = [pair.toxic for pair in dev if dev_part(pair.id) != "train"]
     if authored:
         texts += [p.toxic for p in read_authored(authored) if dev_part(p.id) == "eval"]
@@ -194,8 +223,8 @@ def evaluation_texts(data: Path, authored: Path | None) -> list[str]:
 
 def without_leaks(
     corpus: Sequence[Pair], evaluation: Sequence[str], *, take_out: bool
-) -> tuple[list[Pair], int]:
-    """The corpus without pairs that repeat an evaluation text, and how many were taken out.
+) -> tuple[list[Pair], list[Pair]]:
+    """The pairs that repeat no evaluation text, and those that do; both in order.
 
     Raises:
         LeakError: If there are such pairs and they are not to be taken out.
@@ -208,12 +237,4 @@ def without_leaks(
             mend='--take-out-leaks, or leaks = "take_out" under [corpus] in the recipe',
         )
     kept = [pair for pair in corpus if pair.toxic not in leaking]
-    return kept, len(corpus) - len(kept)
-
-
-def count_by_source(corpus: Sequence[Pair]) -> dict[str, dict[str, int]]:
-    """Examples per source and language, for the card."""
-    table: dict[str, Counter[str]] = {}
-    for pair in corpus:
-        table.setdefault(pair.source, Counter())[pair.lang] += 1
-    return {source: dict(sorted(counts.items())) for source, counts in sorted(table.items())}
+    return kept, [pair for pair in corpus if pair.toxic in leaking]

@@ -2,12 +2,16 @@
 
 Annotators re-capitalise, add full stops, drop emoji; corpora lower-case and space punctuation. A
 rewriter should keep what the user wrote, so these differences are taken out of the pairs before
-training: only the civility differs.
+training: only the civility differs. `harmonise` mends the ends of a reference, which suits any
+corpus; `match_writing` also what lies between, for corpora that are known to rewrite it.
 """
 
 from __future__ import annotations
 
 import re
+
+SHOUTED = 4
+"""Cased letters that a text in upper case has at least; fewer may be an abbreviation."""
 
 _NO_SPACE_BEFORE = re.compile(r"\s+([.,!?;:%)\]}…。！？]+)(?=\s|$)")
 _NO_SPACE_AFTER = re.compile(r"([(\[{])\s+")
@@ -17,6 +21,10 @@ _TAIL = re.compile(r"[\s.!?…。！？]*$")
 _EMOJI_TAIL = re.compile(
     "[\\s\u2600-\u27bf\ufe0f\u200d\U0001f1e6-\U0001f1ff\U0001f300-\U0001faff]+$"
 )
+_SPLIT_CONTRACTION = re.compile(r"(\wn) ('t)\b", re.IGNORECASE)
+_SPACED_MARK = re.compile(r"(?<=\w)\s+([,.!?;:])(?=\s|\w|$)")
+_WORD = re.compile(r"\w+")
+_SENTENCE_START = re.compile(r"(?:^|[.!?…。！？]\s*)\W*$")
 
 
 def detokenise(text: str) -> str:
@@ -59,3 +67,36 @@ def _match_tail(model: str, text: str) -> str:
 def harmonise(toxic: str, neutral: str) -> str:
     """The neutral side with the toxic side's initial case, final punctuation and emoji."""
     return _match_tail(toxic, _match_initial(toxic, neutral.strip()))
+
+
+def match_writing(toxic: str, neutral: str) -> str:
+    """The neutral side with the toxic side's capitals and spacing of punctuation.
+
+    A toxic side all in lower (or upper) case gives a neutral side in lower (upper) case. A word
+    that the toxic side writes small inside its sentences is small inside those of the neutral side,
+    so that ``i`` does not become ``I``. Where the toxic side never has a space before punctuation,
+    the neutral side has none, and ``don 't`` becomes ``don't``. Only case and spaces change.
+    """
+    if not _SPACED_MARK.search(toxic):
+        neutral = _SPACED_MARK.sub(_close_up, neutral)
+    if not _SPLIT_CONTRACTION.search(toxic):
+        neutral = _SPLIT_CONTRACTION.sub(r"\1\2", neutral)
+    letters = [c for c in toxic if c.lower() != c.upper()]
+    if letters and all(c.islower() for c in letters):
+        return neutral.lower()
+    if len(letters) >= SHOUTED and all(c.isupper() for c in letters):
+        return neutral.upper()
+    inside = {m[0] for m in _WORD.finditer(toxic) if not _SENTENCE_START.search(toxic[: m.start()])}
+
+    def small(match: re.Match[str]) -> str:
+        word = match[0]
+        starts = _SENTENCE_START.search(neutral[: match.start()])
+        return word if starts or word in inside or word.lower() not in inside else word.lower()
+
+    return _WORD.sub(small, neutral)
+
+
+def _close_up(match: re.Match[str]) -> str:
+    """A mark without the space before it; between two words the space goes behind it."""
+    follows = match.string[match.end() : match.end() + 1]
+    return match[1] + (" " if follows and not follows.isspace() else "")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from civilly.data.io import read_table
 from civilly.data.table import Row, Table
@@ -70,34 +73,86 @@ def data_folder(given: Path | None = None) -> Path:
     return folder
 
 
-def read_pairs(path: Path) -> list[Pair]:
-    """Reads pairs: JSONL with ``neutral`` a list, or a table of the shared task.
-
-    Columns: ``toxic`` (or ``toxic_sentence``), ``neutral`` (or ``neutral_sentence``), ``lang``;
-    optional ``id`` (else the row number), ``source`` (else the file's name), ``split``.
+def read_pairs(
+    path: Path, columns: Mapping[str, Any] | None = None, lang: str | None = None
+) -> list[Pair]:
+    """Reads pairs from a file of any format of `civilly.data.io`; see `pairs_of`.
 
     Raises:
         DataError: Naming file, row and column, if something is missing or of another type.
     """
-    table = read_table(path)
-    toxic = _column(table, path, "toxic", "toxic_sentence")
-    neutral = _column(table, path, "neutral", "neutral_sentence")
-    lang = _column(table, path, "lang", "language")
+    return pairs_of(read_table(path), str(path), path.name, columns, lang)
+
+
+def pairs_of(
+    table: Table,
+    name: str,
+    source: str,
+    columns: Mapping[str, Any] | None = None,
+    lang: str | None = None,
+) -> list[Pair]:
+    """The pairs in a table, in order.
+
+    Columns: ``toxic`` (or ``toxic_sentence``), ``neutral`` (or ``neutral_sentence``; a text or a
+    list of texts, in TSV and CSV as JSON), ``lang`` (or ``language``); optional ``id`` (else the
+    row number), ``source``, ``split``.
+
+    Args:
+        table: The table.
+        name: What errors call it.
+        source: The source of rows that name none.
+        columns: Other names of ``toxic``, ``neutral``, ``lang`` and ``id``; of ``neutral`` it may
+            be a list of columns, whose empty cells are skipped.
+        lang: Language of all rows; None: a column says it.
+
+    Raises:
+        DataError: Naming table, row and column, if something is missing or of another type.
+    """
+    named = {role: column for role, column in (columns or {}).items() if column}
+    several = named.pop("neutral", None)
+    if isinstance(several, list):
+        neutral = [_column(table, name, column) for column in several]
+    else:
+        usual = ("neutral", "neutral_sentence")
+        neutral = [_column(table, name, *([several] if several else usual))]
+    toxic = _column(table, name, *_names(named, "toxic", "toxic_sentence"))
+    language = None if lang else _column(table, name, *_names(named, "lang", "language"))
+    row_id = _column(table, name, named["id"]) if "id" in named else "id"
 
     def pair(row: Row, number: int) -> Pair:
-        references = row[neutral]
+        cells = [row[neutral[0]]] if len(neutral) == 1 else filter(None, map(row.get, neutral))
         return Pair(
-            id=str(row.get("id") or number),
-            lang=_string(row[lang]),
+            id=str(row.get(row_id) or number),
+            lang=lang or _string(row[language or "lang"]),
             toxic=_string(row[toxic]),
-            neutral=tuple(
-                map(_string, references if isinstance(references, list) else [references])
-            ),
-            source=str(row.get("source") or path.name),
+            neutral=tuple(text for cell in cells for text in _references(cell, table.format)),
+            source=str(row.get("source") or source),
             split=str(row.get("split") or ""),
         )
 
-    return _each(table, path, pair)
+    return _each(table, name, pair)
+
+
+def _names(named: Mapping[str, str], role: str, other: str) -> tuple[str, ...]:
+    return (named[role],) if role in named else (role, other)
+
+
+def _references(cell: object, format_name: str) -> list[str]:
+    """The texts in one cell; where a cell can only be a string, a list is written as JSON."""
+    if isinstance(cell, str) and format_name in ("tsv", "csv") and cell.startswith("["):
+        with contextlib.suppress(ValueError, RecursionError):
+            held = json.loads(cell)
+            if isinstance(held, list) and all(isinstance(each, str) for each in held):
+                return held
+    return [_string(each) for each in cell] if isinstance(cell, list) else [_string(cell)]
+
+
+def count_by_source(pairs: Iterable[Pair]) -> dict[str, dict[str, int]]:
+    """Pairs per source and language, both sorted."""
+    table: dict[str, Counter[str]] = {}
+    for pair in pairs:
+        table.setdefault(pair.source, Counter())[pair.lang] += 1
+    return {source: dict(sorted(counts.items())) for source, counts in sorted(table.items())}
 
 
 def read_authored(folder: Path, name: str = "authored") -> list[Pair]:
@@ -106,10 +161,14 @@ def read_authored(folder: Path, name: str = "authored") -> list[Pair]:
     Their ids are ``name``, the language and the number of the line, so lines are only appended.
 
     Raises:
-        DataError: Naming file, row and column, if something is missing or of another type.
+        DataError: If there is no such file; naming file, row and column, if something is missing
+            or of another type.
     """
     pairs: list[Pair] = []
-    for path in sorted(folder.glob("*.jsonl")):
+    paths = sorted(folder.glob("*.jsonl"))
+    if not paths:
+        raise DataError(f"There are no files *.jsonl in {str(folder)!r}.", mend="check the path")
+    for path in paths:
 
         def pair(row: Row, number: int, path: Path = path) -> Pair:
             row_id = f"{name}-{path.stem}-{number - 1:03d}"
@@ -154,7 +213,7 @@ def read_labelled(path: Path) -> list[LabelledText]:
     return _each(table, path, labelled)
 
 
-def _column(table: Table, path: Path, *names: str) -> str:
+def _column(table: Table, path: Path | str, *names: str) -> str:
     for name in names:
         if name in table.columns:
             return name
@@ -167,7 +226,7 @@ def _column(table: Table, path: Path, *names: str) -> str:
     )
 
 
-def _each(table: Table, path: Path, make: Callable[[Row, int], T]) -> list[T]:
+def _each(table: Table, path: Path | str, make: Callable[[Row, int], T]) -> list[T]:
     made: list[T] = []
     for number, row in enumerate(table.rows, start=1):
         try:

@@ -45,7 +45,7 @@ def train_seams(content: Mapping[str, Any], data: Path, out: Path) -> dict[str, 
         DataError: If a source is missing.
     """
     texts: dict[str, list[str]] = {}
-    for pair in build_corpus(content, data):
+    for pair in build_corpus(content, data).train:
         texts.setdefault(pair.lang, []).extend(pair.neutral)
     judged = _other_rewrites(data, Path(content["authored"]))
     table, summary = {}, {}

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from civilly.data.corpus import build_corpus, count_by_source, evaluation_texts, without_leaks
+from civilly.data.corpus import DEV_FILE, Corpus, build_corpus
 from civilly.data.files import write_bytes
-from civilly.data.pairs import Pair, read_authored, read_pairs
+from civilly.data.pairs import Pair, count_by_source, read_pairs
 from civilly.data.split import dev_part
 from civilly.errors import CivillyError, DataError, MissingExtraError
 from civilly.train.recipe import SftRecipe
@@ -46,7 +46,7 @@ def train_sft(
 
     Raises:
         MissingExtraError: If torch, transformers or peft are not installed.
-        DataError: If the recipe is wrong, or leaves no pairs.
+        DataError: If the recipe is wrong, a licence is not allowed, or no pairs are left.
         LeakError: If pairs leak and are not to be taken out; nothing was trained then.
         ModelError: If the base model cannot be loaded.
     """
@@ -73,9 +73,9 @@ def train_sft(
     trainer = build_trainer(
         recipe,
         trainee,
-        encode_pairs(corpus, trainee),
+        encode_pairs(corpus.train, trainee),
         out,
-        _validation(recipe, data, trainee),
+        _validation(recipe, corpus, data, trainee),
         callbacks,
     )
     trainer.train(resume_from_checkpoint=checkpoint)
@@ -86,64 +86,51 @@ def train_sft(
     return trainee.save(out, trainer.model)
 
 
-def _corpus(recipe: SftRecipe, data: Path, out: Path, *, take_out: bool) -> list[Pair]:
-    """The recipe's pairs without leaks; writes what they are into the run folder."""
-    wanted = recipe.corpus.get("leaks", "refuse")
-    if wanted not in ("refuse", "take_out"):
-        raise CivillyError(
-            f"The recipe says leaks = {wanted!r} under [corpus].", allowed='"refuse", "take_out"'
-        )
-    pairs, leaks = without_leaks(
-        build_corpus(recipe.model_dump(), data),
-        evaluation_texts(data, authored_folder(recipe.corpus)),
-        take_out=take_out or wanted == "take_out",
-    )
-    if not pairs:
-        raise DataError("The recipe leaves no pairs to train on.", mend="look at [corpus] sources")
+def _corpus(recipe: SftRecipe, data: Path, out: Path, *, take_out: bool) -> Corpus:
+    """The recipe's corpus without leaks; writes what it is into the run folder."""
+    corpus = build_corpus(recipe.model_dump(), data, take_out_leaks=take_out)
     notes = {
         "recipe": recipe.model_dump(),
-        "examples": count_by_source(pairs),
-        "leaks_taken_out": leaks,
+        "examples": count_by_source(corpus.train),
+        "left_out": corpus.dropped,
     }
     _write(out / CONFIG_FILE, notes)
-    return pairs
+    return corpus
 
 
-def _validation(recipe: SftRecipe, data: Path, trainee: Any) -> Any:
+def _validation(recipe: SftRecipe, corpus: Corpus, data: Path, trainee: Any) -> Any:
     if recipe.validation.every_steps is None:
         return None
     from civilly.train.validation import validator
 
-    pairs = tuning_pairs(recipe, data)
+    pairs = tuning_pairs(corpus, data, recipe.validation.pairs)
     return validator(trainee, pairs, recipe.validation.suite)
 
 
-def tuning_pairs(recipe: SftRecipe, data: Path) -> list[Pair]:
+def tuning_pairs(corpus: Corpus, data: Path, per_language: int) -> list[Pair]:
     """The first pairs of the ``tune`` part in each language, which no training sees.
+
+    Args:
+        corpus: Its development pairs are meant, besides the official ones.
+        data: The data folder.
+        per_language: At most so many of each.
 
     Raises:
         DataError: If there are none.
     """
-    found = read_pairs(data / "parallel" / "multiparadetox_dev.jsonl.gz")
-    folder = authored_folder(recipe.corpus)
-    found += read_authored(folder) if folder else []
-    chosen: dict[str, list[Pair]] = {}
-    for pair in found:
-        row = chosen.setdefault(pair.lang, [])
-        if dev_part(pair.id) == "tune" and len(row) < recipe.validation.pairs:
-            row.append(pair)
-    pairs = [pair for row in chosen.values() for pair in row]
+    official = [p for p in read_pairs(data / DEV_FILE) if dev_part(p.id) == "tune"]
+    chosen: dict[str, dict[str, Pair]] = {}
+    for pair in [*official, *corpus.dev]:
+        row = chosen.setdefault(pair.lang, {})
+        if len(row) < per_language:
+            row.setdefault(pair.id, pair)
+    pairs = [pair for row in chosen.values() for pair in row.values()]
     if not pairs:
-        raise DataError("There are no pairs to validate on.", mend="every_steps without a value")
+        raise DataError(
+            "There are no pairs to validate on.",
+            mend="dev_split = true in a source, or no every_steps under [validation]",
+        )
     return pairs
-
-
-def authored_folder(corpus: Mapping[str, Any]) -> Path | None:
-    """Where the recipe's authored pairs lie, a part of which is held out."""
-    for source in corpus["sources"]:
-        if source["kind"] == "authored":
-            return Path(source["path"])
-    return None
 
 
 def _write(path: Path, content: Any) -> None:
