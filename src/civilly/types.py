@@ -99,6 +99,12 @@ class GenerationOptions:
         max_new_tokens: The most tokens per continuation.
         temperature: 0 is greedy (or beam search where ``n > 1`` and the engine has it).
         top_k: Sample among the k best tokens; 0 is all of them.
+        top_p: Sample among the fewest best tokens that together have this probability, in (0, 1].
+        beams: Width of a beam search that was asked for by name; 0: it was not, and where there is
+            one its width is ``n``.
+        groups: Groups of a diverse beam search, which share the beams out evenly; 1 is a plain one.
+        diversity: What a token costs a group, in nats, for every beam of the groups before that
+            took it at the same place.
         stop: Strings that end a continuation; they are cut off.
         seed: Seed of sampling.
         adapter: Folder of a LoRA adapter, or None for the plain model.
@@ -108,9 +114,18 @@ class GenerationOptions:
     max_new_tokens: int = 256
     temperature: float = 0.0
     top_k: int = 0
+    top_p: float = 1.0
+    beams: int = 0
+    groups: int = 1
+    diversity: float = 0.0
     stop: tuple[str, ...] = ()
     seed: int = 0
     adapter: str | None = None
+
+    @property
+    def width(self) -> int:
+        """Sequences that are kept per prompt: the beams, and at least ``n``."""
+        return max(self.n, self.beams)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,12 +167,14 @@ class Scores:
         similarity: How much of the input's content the output keeps.
         fluency: How well formed the output is, relative to the input.
         joint: What the selector maximises.
+        refused: Why the selector does not take it at all, or None.
     """
 
     civility: float
     similarity: float
     fluency: float
     joint: float
+    refused: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
