@@ -1,7 +1,4 @@
-"""What travels through the house: frozen dataclasses, and the protocols of its rooms.
-
-Everything is batch in, batch out: same length, same order.
-"""
+"""What travels through the house, batch in, batch out: dataclasses and the rooms' protocols."""
 
 from __future__ import annotations
 
@@ -99,12 +96,10 @@ class GenerationOptions:
         max_new_tokens: The most tokens per continuation.
         temperature: 0 is greedy (or beam search where ``n > 1`` and the engine has it).
         top_k: Sample among the k best tokens; 0 is all of them.
-        top_p: Sample among the fewest best tokens that together have this probability, in (0, 1].
-        beams: Width of a beam search that was asked for by name; 0: it was not, and where there is
-            one its width is ``n``.
-        groups: Groups of a diverse beam search, which share the beams out evenly; 1 is a plain one.
-        diversity: What a token costs a group, in nats, for every beam of the groups before that
-            took it at the same place.
+        top_p: Sample among the fewest best tokens of this probability in all, in (0, 1].
+        beams: Width of a beam search that was asked for by name; 0: none was, and it is ``n``.
+        groups: Groups of as many beams each, of a diverse beam search; 1 is a plain one.
+        diversity: Nats that a token costs a group per beam of earlier groups that took it there.
         stop: Strings that end a continuation; they are cut off.
         seed: Seed of sampling.
         adapter: Folder of a LoRA adapter, or None for the plain model.
@@ -121,11 +116,6 @@ class GenerationOptions:
     stop: tuple[str, ...] = ()
     seed: int = 0
     adapter: str | None = None
-
-    @property
-    def width(self) -> int:
-        """Sequences that are kept per prompt: the beams, and at least ``n``."""
-        return max(self.n, self.beams)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from civilly.engines.decoding import Ending, Until, mean_of
+from civilly.engines.requests import width_of
 from civilly.types import GenerationOptions
 
 
@@ -67,7 +68,7 @@ class DiverseSearch:
             ``options.n`` endings of each prompt in turn, with their mean log probability per
             token: one of each group before a second one of any, the likelier first.
         """
-        torch, width = self._torch, self._options.width
+        torch, width = self._torch, width_of(self._options)
         state = _State(torch, self._model, ids, mask, width)
         shape = (len(ids), width)
         totals = torch.zeros(shape, device=ids.device)
@@ -100,7 +101,7 @@ class DiverseSearch:
         Returns:
             int64 [prompts, width]; which beam each one now continues.
         """
-        torch, size = self._torch, self._options.width // self._options.groups
+        torch, size = self._torch, width_of(self._options) // self._options.groups
         prompts, width, vocabulary = scores.shape
         penalty = torch.zeros((prompts, vocabulary), device=scores.device)
         parents = torch.arange(width, device=scores.device).repeat(prompts, 1)
@@ -130,7 +131,7 @@ class DiverseSearch:
 
     def _read(self, rows: Any, scores: Any) -> tuple[list[Ending], list[float]]:
         """Endings and means of the best ``n`` beams of each prompt."""
-        size = self._options.width // self._options.groups
+        size = width_of(self._options) // self._options.groups
         endings: list[Ending] = []
         means: list[float] = []
         for prompt, (texts, columns) in enumerate(zip(rows.tolist(), scores.tolist(), strict=True)):

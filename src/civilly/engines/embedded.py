@@ -14,7 +14,7 @@ import numpy as np
 
 from civilly.engines.batches import Batch, shared_batches
 from civilly.engines.memory import return_large_buffers
-from civilly.engines.requests import check, check_search
+from civilly.engines.requests import check, check_search, width_of
 from civilly.engines.sampling import seeded_lanes
 from civilly.errors import CivillyError
 from civilly.types import Generation, GenerationOptions, Prompt
@@ -199,7 +199,7 @@ class LoadedModel:
                 # CTranslate2 can also keep what it read for later calls, but never forgets it.
                 static_prompt=rows[0][: batch.shared] or None,
                 cache_static_prompt=False,
-                beam_size=1 if sampling else options.width,
+                beam_size=1 if sampling else width_of(options),
                 num_hypotheses=options.n,
                 max_length=max(limits[i] for i in batch.positions),
                 end_token=self._end_tokens(options.stop),

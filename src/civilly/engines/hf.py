@@ -19,7 +19,7 @@ from civilly.engines.diverse import DiverseSearch
 from civilly.engines.encoding import PromptEncoder
 from civilly.engines.hardware import device_of, dtype_of
 from civilly.engines.hf_target import ADAPTER_FILE, Target
-from civilly.engines.requests import check, limit_of
+from civilly.engines.requests import check, limit_of, width_of
 from civilly.errors import EngineError, MissingExtraError, ModelError
 from civilly.types import Generation, GenerationOptions, Prompt
 
@@ -146,10 +146,10 @@ class HfEngine:
         batch: list[int] = []
         for index in sorted(range(len(encoded)), key=lambda i: (-len(encoded[i]), -limits[i], i)):
             grown = [*batch, index]
-            rows = len(grown) * options.width
+            rows = len(grown) * width_of(options)
             steps = max(limits[i] for i in grown)
             length = len(encoded[grown[0]]) + steps
-            keeps_scores = options.width > 1 and options.temperature == 0
+            keeps_scores = width_of(options) > 1 and options.temperature == 0
             too_big = (
                 rows > self._target.batch
                 or rows * length > _TOKENS_PER_BATCH
@@ -200,7 +200,7 @@ class HfEngine:
                 )
         except torch.OutOfMemoryError as error:
             raise EngineError(
-                f"Not enough memory for {len(rows) * options.width} sequences at once.",
+                f"Not enough memory for {len(rows) * width_of(options)} sequences at once.",
                 mend="a smaller batch: hf:MODEL?batch=1",
                 retryable=True,
             ) from error
@@ -226,7 +226,7 @@ class HfEngine:
             search = DiverseSearch(self._torch, self._model, self._pad, until, options)
             return search.run(ids, mask)
         scores = TokenScores(self._torch)
-        beams = options.width > 1 and options.temperature == 0
+        beams = width_of(options) > 1 and options.temperature == 0
         output = self._model.generate(
             input_ids=ids,
             attention_mask=mask,
@@ -249,12 +249,12 @@ class HfEngine:
         config = self._transformers.GenerationConfig(
             max_new_tokens=max(until.limits),
             do_sample=sampling,
-            num_beams=1 if sampling else options.width,
+            num_beams=1 if sampling else width_of(options),
             num_return_sequences=options.n,
             eos_token_id=sorted(until.ends) or None,
             pad_token_id=self._pad,
             return_dict_in_generate=True,
-            output_scores=options.width > 1 and not sampling,
+            output_scores=width_of(options) > 1 and not sampling,
             length_penalty=1.0,
             early_stopping=False,
         )

@@ -33,9 +33,9 @@ def check(prompts: Sequence[Prompt], options: GenerationOptions) -> None:
             "Beams are for temperature 0, and the temperature is above.",
             mend="sample, or search with beams",
         )
-    if options.width % options.groups:
+    if width_of(options) % options.groups:
         raise EngineError(
-            f"{options.width} beams cannot be shared out evenly among {options.groups} groups.",
+            f"{width_of(options)} beams cannot be shared out evenly among {options.groups} groups.",
             mend="a number of beams that is a multiple of the groups",
         )
     for index, prompt in enumerate(prompts):
@@ -63,6 +63,11 @@ def check_search(engine: str, options: GenerationOptions, able: Sequence[str]) -
             allowed=", ".join(("greedy", "sample", *able)),
             mend="another decoding, or an engine that has it: hf:MODEL",
         )
+
+
+def width_of(options: GenerationOptions) -> int:
+    """Sequences that are kept per prompt: the beams, and at least ``n``."""
+    return max(options.n, options.beams)
 
 
 def limit_of(prompt: Prompt, options: GenerationOptions) -> int:
