@@ -3,8 +3,8 @@
 Usage: CIVILLY_THREADS=1 taskset -c 0 python benchmarks/decoding.py [--data DATA] [--rows 5]
 
 The ``tune`` part of the dev pairs and of the pairs written for this project, the same rows for
-every setting. Speed is processor time of rewriting, model loaded, against that of greedy decoding in
-the same process, before, between and after the others; so other programs on the machine matter
+every setting. Speed is processor time of rewriting, model loaded, against that of greedy decoding
+in the same process, before, between and after the others; so other programs on the machine matter
 little. Writes results/decoding.md and results/decoding.svg.
 """
 

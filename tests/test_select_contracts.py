@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
 from civilly import registry
+from civilly.cli import app
 from civilly.errors import CivillyError, UnknownNameError
 from civilly.pipeline import Detoxifier
 from civilly.select.consensus import ConsensusSelector, expected_utilities
@@ -190,3 +193,22 @@ def test_the_pipeline_takes_a_selector_and_a_strength_and_says_so():
 )
 def test_how_many_candidates_are_asked_for(arguments, n):
     assert Detoxifier("delete", **arguments).n_candidates == n
+
+
+def test_through_the_command_line():
+    asked = ["rewrite", "You are fucking wrong about this.", "--lang", "en", "-m", "delete"]
+    result = CliRunner().invoke(app, [*asked, "--select", "consensus", "--strength", "0", "--json"])
+    found = json.loads(result.stdout)
+    assert found["rewritten"] == "You are wrong about this."
+    assert found["candidates"][0]["scores"]["refused"] is None
+    assert "agree" in found["reason"]
+    assert CliRunner().invoke(app, [*asked, "--strength", "1.5"]).exit_code == 2
+    unknown = CliRunner().invoke(app, [*asked, "--select", "rank"])
+    assert isinstance(unknown.exception, UnknownNameError)
+    listed = CliRunner().invoke(app, ["ls", "selectors"]).stdout.splitlines()
+    assert [line.split()[0] for line in listed] == SELECTORS
+
+
+def test_a_strength_among_the_methods_options_is_not_overlooked():
+    with pytest.raises(CivillyError, match="--strength"):
+        Detoxifier("delete", options={"strength": 0.1})

@@ -107,6 +107,10 @@ class Detoxifier:
         if n_candidates is not None and n_candidates < 1:
             raise CivillyError(f"n_candidates is {n_candidates}.", allowed="1 or more")
         self.method = method
+        if "strength" in (options or {}):
+            raise CivillyError(
+                "The strength is no option of a method.", mend="Detoxifier(strength=…), --strength"
+            )
         chosen = {**(options or {}), "adapter": adapter, "strength": checked_strength(strength)}
         self.n_candidates = n_candidates or _usual_candidates(chosen)
         self._tools = Toolbox(engine, chosen)

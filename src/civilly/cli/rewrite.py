@@ -33,6 +33,8 @@ civilly rewrite "What the hell is wrong with you?"
 
 civilly rewrite comments.tsv -o civil.tsv --resume
 
+civilly rewrite comments.tsv --strength 0.2 --option decoding=sample -n 8 --select consensus
+
 cat comments.txt | civilly rewrite - --lang en --json"""
 
 
