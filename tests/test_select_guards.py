@@ -40,6 +40,7 @@ def refused(text: str, lang: str, candidate: str) -> str | None:
          "bhai tujhe cricket ke baare me kuch nahi pata", None),
         ("abe chutiye tujhe kuch nahi pata cricket ke baare me", "hin",
          "भाई तुझे क्रिकेट के बारे में कुछ नहीं पता", SCRIPT),
+        ("滚，lkd", "zh", "请离我远一点，谢谢", None),
         ("you idiot", "en", "No, thank you", None),
         ("!!! 123", "en", "!!!", None),
         ("", "en", "", None),

@@ -20,6 +20,8 @@ LONGEST, LONGEST_MORE = 1.2, 20
 """A candidate of more characters than ``LONGEST · text + LONGEST_MORE`` says something else."""
 LEAST_OF_SCRIPT = 0.5
 """What a candidate must keep of the share of letters that are in the text's main script."""
+PRESENT = 0.2
+"""A text with this share of letters in its language's script may become one in that alone."""
 SURELY_OTHER, HARDLY_OWN = 0.95, 0.03
 """From this probability of another language, and up to this one of its own, it is in another."""
 SURELY_OWN = 0.5
@@ -73,6 +75,9 @@ def refused_script(source: Text, candidate: str) -> str | None:
     before, after = _parts(before), _parts(after)
     if not before or not after:
         return None
+    own = language(source.lang).script
+    if before.get(own, 0.0) >= PRESENT and after.get(own, 0.0) >= LEAST_OF_SCRIPT:
+        return None  # names and hashtags in other letters may go
     main = max(before, key=before.__getitem__)
     return SCRIPT if after.get(main, 0.0) < LEAST_OF_SCRIPT * before[main] else None
 
