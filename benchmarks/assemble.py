@@ -15,6 +15,11 @@ SECTIONS = (
         "rewriting.md",
         "benchmarks/rewriting.py --rows 55",
     ),
+    (
+        "Decoding and selection: quality against speed",
+        "decoding.md",
+        "benchmarks/decoding.py",
+    ),
     ("The 9,000 official inputs", "official.md", "benchmarks/official.py"),
     ("Published systems and ours", "leaderboard.md", "benchmarks/leaderboard.py"),
     ("Outputs read by eye", "../notes/reading.md", None),

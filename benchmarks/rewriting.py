@@ -18,12 +18,12 @@ from pathlib import Path
 
 from civilly import registry
 from civilly.data.pairs import read_authored, read_pairs
-from civilly.data.split import dev_part
+from civilly.data.split import Part, dev_part
 from civilly.data.values import short
 from civilly.languages import CODES
 from civilly.pipeline import Detoxifier, Toolbox
 from civilly.score.intervals import Interval, bootstrap_mean
-from civilly.types import Text
+from civilly.types import Rewrite, Text
 
 RESULTS = Path(__file__).parent / "results"
 AUTHORED = Path(__file__).parent.parent / "recipes" / "authored_pairs"
@@ -37,12 +37,12 @@ class Row:
     references: list[str]
 
 
-def held_out(data: Path) -> list[Row]:
-    """The ``eval`` part of the dev pairs."""
+def held_out(data: Path, part: Part = "eval") -> list[Row]:
+    """A part of the dev pairs."""
     return [
         Row(Text(pair.toxic, pair.lang), list(pair.neutral))
         for pair in read_pairs(data / "parallel" / "multiparadetox_dev.jsonl.gz")
-        if dev_part(pair.id) == "eval"
+        if dev_part(pair.id) == part
     ]
 
 
@@ -75,12 +75,12 @@ def first_of_each(rows: Sequence[Row], most: int) -> list[Row]:
     return chosen
 
 
-def held_out_authored() -> list[Row]:
-    """The ``eval`` part of the pairs written for this project (six languages)."""
+def held_out_authored(part: Part = "eval") -> list[Row]:
+    """A part of the pairs written for this project (six languages)."""
     return [
         Row(Text(pair.toxic, pair.lang), list(pair.neutral))
         for pair in read_authored(AUTHORED)
-        if dev_part(pair.id) == "eval"
+        if dev_part(pair.id) == part
     ]
 
 
@@ -105,10 +105,15 @@ class Scored:
 
 def run(method: str, rows: Sequence[Row], limit: int | None) -> Scored:
     """Rewrites and scores the rows with one method."""
-    texts, references = [r.text for r in rows], [r.references for r in rows]
     results = Detoxifier(method, n_candidates=limit).rewrite(
-        [t.text for t in texts], [t.lang for t in texts]
+        [r.text.text for r in rows], [r.text.lang for r in rows]
     )
+    return scored_rewrites(results, rows)
+
+
+def scored_rewrites(results: Sequence[Rewrite], rows: Sequence[Row]) -> Scored:
+    """Scores what a pipeline made of the rows."""
+    texts, references = [r.text for r in rows], [r.references for r in rows]
     outputs = [r.rewritten for r in results]
     tools = Toolbox(None, {})
     scores = {

@@ -31,6 +31,8 @@ class Detoxifier:
         adapter: str | None = None,
         n_candidates: int | None = None,
         options: Mapping[str, Any] | None = None,
+        select: str | None = None,
+        strength: float = 0.5,
     ) -> None:
         self.asked = {
             "method": method,
@@ -38,6 +40,8 @@ class Detoxifier:
             "adapter": adapter,
             "n_candidates": n_candidates,
             "options": dict(options or {}),
+            "select": select,
+            "strength": strength,
         }
 
     def describe(self) -> dict[str, Any]:

@@ -142,6 +142,7 @@ def test_options_reach_the_pipeline(tmp_path: Path) -> None:
         run("x", "--option", "broken")
     output = tmp_path / "x.jsonl"
     arguments = ["--method", "prompt", "--engine", "hf", "--adapter", "a", "-n", "3"]
+    arguments += ["--select", "consensus", "--strength", "0.2"]
     options = ["--option", "model=my/model", "--option", "shots=4"]
     source = tmp_path / "many.txt"
     source.write_text("fine\n" * 200 + "explode\n")
@@ -150,7 +151,7 @@ def test_options_reach_the_pipeline(tmp_path: Path) -> None:
     header = json.loads((tmp_path / "x.jsonl.partial").read_text().splitlines()[0])
     assert header["pipeline"] == {
         "method": "prompt", "engine": "hf", "adapter": "a", "n_candidates": 3,
-        "options": {"model": "my/model", "shots": 4},
+        "options": {"model": "my/model", "shots": 4}, "select": "consensus", "strength": 0.2,
     }  # fmt: skip
 
 

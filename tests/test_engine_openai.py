@@ -20,7 +20,7 @@ def texts(answers):
 @pytest.mark.parametrize("api", ["chat", "completions"])
 def test_both_apis_keep_the_order_and_read_everything(server, api):
     prompts = [Prompt.of(f"first line\nnumber {i}") for i in range(20)]
-    options = GenerationOptions(n=2, temperature=0.5, seed=7, max_new_tokens=9, top_k=3)
+    options = GenerationOptions(n=2, temperature=0.5, seed=7, max_new_tokens=9, top_k=3, top_p=0.8)
     answers = server.engine(f"{FAST}&api={api}").generate(prompts, options)
     assert texts(answers) == [[f"NUMBER {i}", f"NUMBER {i}~"] for i in range(20)]
     assert [row[0].logprob for row in answers] == [pytest.approx(-0.75)] * 20
@@ -33,6 +33,7 @@ def test_both_apis_keep_the_order_and_read_everything(server, api):
         assert request["key"] == f"Bearer {SECRET}"
         body = request["body"]
         assert (body["n"], body["seed"], body["max_tokens"], body["top_k"]) == (2, 7, 9, 3)
+        assert body["top_p"] == 0.8
 
 
 def test_limits_and_stops(server):

@@ -11,7 +11,9 @@ from typing import Any
 from civilly import __version__, registry
 from civilly.errors import CivillyError
 from civilly.languages import language
+from civilly.rewrite.decoding import CANDIDATES, usual_candidates
 from civilly.rewrite.long_text import split_parts
+from civilly.select.strength import FREE, USUAL, checked_strength
 from civilly.types import (
     Candidate,
     CandidateScorer,
@@ -27,6 +29,7 @@ from civilly.types import (
 )
 
 DEFAULT_METHOD = "tuned"
+DEFAULT_SELECTOR = "rerank"
 AUTO = "auto"
 FALLBACK = "delete"
 """Its candidates stand beside those of a model: free, and civil by construction."""
@@ -80,12 +83,15 @@ class Detoxifier:
         method: A rewriting method of the registry.
         engine: ``"embedded"``, ``"hf:ID"``, ``"openai:URL#MODEL"`` or ``"echo"``; None: embedded.
         adapter: Folder of another adapter for ``tuned``.
-        n_candidates: Candidates per text that the method makes, at least 1.
+        n_candidates: Candidates per text that the method makes, at least 1; None: 1, but several
+            for a decoding that gives several, and for a high strength.
         options: Further options of the method.
+        select: A selector of the registry; None: the method's own, or ``rerank``.
+        strength: From touching as little as possible (0) to paraphrasing freely (1).
 
     Raises:
-        UnknownNameError: If the method or the engine does not exist.
-        CivillyError: If ``n_candidates`` is less than 1.
+        UnknownNameError: If the method, the engine or the selector does not exist.
+        CivillyError: If ``n_candidates`` is less than 1, or the strength not in [0, 1].
     """
 
     def __init__(
@@ -95,13 +101,23 @@ class Detoxifier:
         adapter: str | None = None,
         n_candidates: int | None = None,
         options: Mapping[str, Any] | None = None,
+        select: str | None = None,
+        strength: float = USUAL,
     ) -> None:
         if n_candidates is not None and n_candidates < 1:
             raise CivillyError(f"n_candidates is {n_candidates}.", allowed="1 or more")
         self.method = method
-        self.n_candidates = n_candidates or 1
-        self._tools = Toolbox(engine, {**(options or {}), "adapter": adapter})
+        if "strength" in (options or {}):
+            raise CivillyError(
+                "The strength is no option of a method.", mend="Detoxifier(strength=…), --strength"
+            )
+        chosen = {**(options or {}), "adapter": adapter, "strength": checked_strength(strength)}
+        self.n_candidates = n_candidates or _usual_candidates(chosen)
+        self._tools = Toolbox(engine, chosen)
         self._module = registry.load("rewrite", method)
+        if select is not None:
+            registry.load("select", select)
+        self._select = select
 
     @cached_property
     def _rewriter(self) -> Rewriter:
@@ -116,8 +132,8 @@ class Detoxifier:
 
     @cached_property
     def _selector(self) -> Selector:
-        name = getattr(self._rewriter, "selector", "rerank")
-        return registry.create("select", name, self._tools)  # type: ignore[no-any-return]
+        own: str = getattr(self._rewriter, "selector", DEFAULT_SELECTOR)
+        return registry.create("select", self._select or own, self._tools)  # type: ignore[no-any-return]
 
     def describe(self) -> dict[str, Any]:
         """What the results depend on, for journals and reports."""
@@ -129,6 +145,7 @@ class Detoxifier:
             "options": {k: str(v) for k, v in sorted(self._tools.options.items())},
             "fingerprint": fingerprint(self._tools.options) if fingerprint else None,
             "n_candidates": self.n_candidates,
+            "select": self._select,
         }
 
     def rewrite(self, texts: Sequence[str], langs: str | Sequence[str] = AUTO) -> list[Rewrite]:
@@ -312,6 +329,13 @@ def _rows_with_one_part(parts: Sequence[_Part]) -> set[int]:
         if part.core:
             counts[part.row] = counts.get(part.row, 0) + 1
     return {row for row, count in counts.items() if count == 1}
+
+
+def _usual_candidates(options: Mapping[str, Any]) -> int:
+    """Candidates per text where the user does not say how many."""
+    if options["strength"] >= FREE and options.get("decoding") is None:
+        return CANDIDATES
+    return usual_candidates(options)
 
 
 @lru_cache(maxsize=4)

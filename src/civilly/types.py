@@ -1,7 +1,4 @@
-"""What travels through the house: frozen dataclasses, and the protocols of its rooms.
-
-Everything is batch in, batch out: same length, same order.
-"""
+"""What travels through the house, batch in, batch out: dataclasses and the rooms' protocols."""
 
 from __future__ import annotations
 
@@ -99,6 +96,10 @@ class GenerationOptions:
         max_new_tokens: The most tokens per continuation.
         temperature: 0 is greedy (or beam search where ``n > 1`` and the engine has it).
         top_k: Sample among the k best tokens; 0 is all of them.
+        top_p: Sample among the fewest best tokens of this probability in all, in (0, 1].
+        beams: Width of a beam search that was asked for by name; 0: none was, and it is ``n``.
+        groups: Groups of as many beams each, of a diverse beam search; 1 is a plain one.
+        diversity: Nats that a token costs a group per beam of earlier groups that took it there.
         stop: Strings that end a continuation; they are cut off.
         seed: Seed of sampling.
         adapter: Folder of a LoRA adapter, or None for the plain model.
@@ -108,6 +109,10 @@ class GenerationOptions:
     max_new_tokens: int = 256
     temperature: float = 0.0
     top_k: int = 0
+    top_p: float = 1.0
+    beams: int = 0
+    groups: int = 1
+    diversity: float = 0.0
     stop: tuple[str, ...] = ()
     seed: int = 0
     adapter: str | None = None
@@ -152,12 +157,14 @@ class Scores:
         similarity: How much of the input's content the output keeps.
         fluency: How well formed the output is, relative to the input.
         joint: What the selector maximises.
+        refused: Why the selector does not take it at all, or None.
     """
 
     civility: float
     similarity: float
     fluency: float
     joint: float
+    refused: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,12 +33,19 @@ civilly rewrite "What the hell is wrong with you?"
 
 civilly rewrite comments.tsv -o civil.tsv --resume
 
+civilly rewrite comments.tsv --strength 0.2 --option decoding=sample -n 8 --select consensus
+
 cat comments.txt | civilly rewrite - --lang en --json"""
 
 
 def complete_method(incomplete: str) -> list[tuple[str, str]]:
     """Rewriting methods for shell completion, with their summaries."""
     return complete_entry("rewrite", incomplete)
+
+
+def complete_selector(incomplete: str) -> list[tuple[str, str]]:
+    """Selectors for shell completion, with their summaries."""
+    return complete_entry("select", incomplete)
 
 
 def complete_engine(incomplete: str) -> list[tuple[str, str]]:
@@ -75,6 +82,22 @@ def rewrite(
     ] = None,
     n_candidates: Annotated[
         int | None, typer.Option("--n-candidates", "-n", min=1, help="Candidates per text.")
+    ] = None,
+    strength: Annotated[
+        float,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            help="From touching as little as possible (0) to paraphrasing freely (1).",
+        ),
+    ] = 0.5,
+    select: Annotated[
+        str | None,
+        typer.Option(
+            autocompletion=complete_selector,
+            help="What chooses among candidates: see civilly ls selectors. "
+            "Default: the method's own.",
+        ),
     ] = None,
     option: Annotated[
         list[str] | None,
@@ -116,6 +139,8 @@ def rewrite(
         adapter=adapter,
         n_candidates=n_candidates,
         options=options,
+        select=select,
+        strength=strength,
     )
     if output is not None:
         identity = _identity(detoxifier, source, options)

@@ -185,6 +185,19 @@ class Identifier:
         """The most probable language of each text, in order; English where there are no letters."""
         return [max(row, key=row.__getitem__) for row in self.probabilities(texts)]
 
+    def quick(self, texts: Sequence[str], script: str) -> list[dict[str, float]]:
+        """Probability of each language of a script of several, from the quick model alone.
+
+        Args:
+            texts: Texts in that script.
+            script: One of `SHARED_SCRIPTS`.
+
+        Returns:
+            One dictionary per text, in order; each sums to 1.
+        """
+        found = self._cascades[script][0].probabilities(texts).tolist()
+        return [dict(zip(SHARED_SCRIPTS[script], row, strict=True)) for row in found]
+
     def _refined(self, texts: Sequence[str], script: str) -> NDArray[np.float64]:
         quick, careful = self._cascades[script]
         found = quick.probabilities(texts)
@@ -234,3 +247,8 @@ def identify(texts: Sequence[str]) -> list[str]:
 def probabilities(texts: Sequence[str]) -> list[dict[str, float]]:
     """Probability of each of the 15 languages for each text, in order; each sums to 1."""
     return _shipped().probabilities(texts)
+
+
+def quick_probabilities(texts: Sequence[str], script: str) -> list[dict[str, float]]:
+    """See `Identifier.quick`, with the model of the package: no py3langid, a tenth of its time."""
+    return _shipped().quick(texts, script)

@@ -89,6 +89,11 @@ class Until:
         return Ending(text if end is not None else text.rstrip("\ufffd"), tokens, end is not None)
 
 
+def mean_of(scores: Sequence[float], ending: Ending) -> float:
+    """Mean log probability of the tokens up to an ending."""
+    return sum(scores[: ending.tokens]) / ending.tokens
+
+
 class TokenScores:
     """Records the log probability of every token while it is generated.
 

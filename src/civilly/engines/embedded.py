@@ -14,6 +14,7 @@ import numpy as np
 
 from civilly.engines.batches import Batch, shared_batches
 from civilly.engines.memory import return_large_buffers
+from civilly.engines.requests import check, check_search, width_of
 from civilly.engines.sampling import seeded_lanes
 from civilly.errors import CivillyError
 from civilly.types import Generation, GenerationOptions, Prompt
@@ -148,7 +149,13 @@ class LoadedModel:
         length are decoded together, since CTranslate2 reads at once only what all prompts of a
         batch have; a limit per prompt cuts an answer off. The batches depend on the prompts alone,
         so the same call gives the same bytes, also when sampling.
+
+        Raises:
+            EngineError: If an option is out of range, or asks for a diverse beam search, which
+                CTranslate2 does not have.
         """
+        check(prompts, options)
+        check_search("embedded", options, ("beam",))
         encoded = self.tokenizer.encode_prompts(prompts)
         limits = [_limit(p, len(ids), options) for p, ids in zip(prompts, encoded, strict=True)]
         batches = list(shared_batches(encoded, like_lengths, self._window))
@@ -188,11 +195,12 @@ class LoadedModel:
                 # CTranslate2 can also keep what it read for later calls, but never forgets it.
                 static_prompt=rows[0][: batch.shared] or None,
                 cache_static_prompt=False,
-                beam_size=1 if sampling else options.n,
+                beam_size=1 if sampling else width_of(options),
                 num_hypotheses=options.n,
                 max_length=max(limits[i] for i in batch.positions),
                 end_token=self._end_tokens(options.stop),
                 sampling_topk=options.top_k if sampling else 1,
+                sampling_topp=options.top_p if sampling else 1.0,
                 sampling_temperature=options.temperature if sampling else 1.0,
                 include_prompt_in_result=False,
                 return_scores=True,

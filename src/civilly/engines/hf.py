@@ -14,11 +14,12 @@ from typing import Any
 
 from safetensors import SafetensorError
 
-from civilly.engines.decoding import TokenScores, Until
+from civilly.engines.decoding import Ending, TokenScores, Until, mean_of
+from civilly.engines.diverse import DiverseSearch
 from civilly.engines.encoding import PromptEncoder
 from civilly.engines.hardware import device_of, dtype_of
 from civilly.engines.hf_target import ADAPTER_FILE, Target
-from civilly.engines.requests import check, limit_of
+from civilly.engines.requests import check, limit_of, width_of
 from civilly.errors import EngineError, MissingExtraError, ModelError
 from civilly.types import Generation, GenerationOptions, Prompt
 
@@ -103,9 +104,10 @@ class HfEngine:
     ) -> list[list[Generation]]:
         """``options.n`` generations per prompt, in order, best first.
 
-        With temperature 0 it is greedy for ``n == 1``, else a beam search of width ``n`` (its
-        scores are mean log probabilities); above 0 it samples. The same request gives the same
-        text on one machine; sampling also depends on which prompts share a batch.
+        With temperature 0 it is greedy for a width of 1, else a beam search (its scores are mean
+        log probabilities), diverse where there are groups (`civilly.engines.diverse`); above 0 it
+        samples. The same request gives the same text on one machine; sampling also depends on
+        which prompts share a batch.
 
         Raises:
             EngineError: If an option or prompt is out of the model's range, or memory is short.
@@ -144,10 +146,10 @@ class HfEngine:
         batch: list[int] = []
         for index in sorted(range(len(encoded)), key=lambda i: (-len(encoded[i]), -limits[i], i)):
             grown = [*batch, index]
-            rows = len(grown) * options.n
+            rows = len(grown) * width_of(options)
             steps = max(limits[i] for i in grown)
             length = len(encoded[grown[0]]) + steps
-            keeps_scores = options.n > 1 and options.temperature == 0
+            keeps_scores = width_of(options) > 1 and options.temperature == 0
             too_big = (
                 rows > self._target.batch
                 or rows * length > _TOKENS_PER_BATCH
@@ -188,34 +190,20 @@ class HfEngine:
             },
             start=1 if self._closing else width,
         )
-        scores = TokenScores(torch)
-        beams = options.n > 1 and options.temperature == 0
         try:
             with torch.inference_mode():
-                output = self._model.generate(
-                    input_ids=torch.tensor(ids, device=self._device),
-                    attention_mask=torch.tensor(mask, device=self._device),
-                    generation_config=self._configuration(options, until),
-                    logits_processor=[] if beams else [scores],
-                    stopping_criteria=[until],
+                endings, means = self._continue(
+                    torch.tensor(ids, device=self._device),
+                    torch.tensor(mask, device=self._device),
+                    until,
+                    options,
                 )
         except torch.OutOfMemoryError as error:
             raise EngineError(
-                f"Not enough memory for {len(rows) * options.n} sequences at once.",
+                f"Not enough memory for {len(rows) * width_of(options)} sequences at once.",
                 mend="a smaller batch: hf:MODEL?batch=1",
                 retryable=True,
             ) from error
-        endings = [
-            until.read(row // options.n, tokens)
-            for row, tokens in enumerate(output.sequences.tolist())
-        ]
-        if beams:
-            means = output.sequences_scores.tolist()
-        else:
-            means = [
-                sum(row[: ending.tokens]) / ending.tokens
-                for row, ending in zip(scores.of(output.sequences).tolist(), endings, strict=True)
-            ]
         made = [
             Generation(ending.text, mean, ending.finished)
             for ending, mean in zip(endings, means, strict=True)
@@ -223,23 +211,55 @@ class HfEngine:
         groups = [made[first : first + options.n] for first in range(0, len(made), options.n)]
         return [sorted(group, key=_likelihood, reverse=True) for group in groups]
 
+    def _continue(
+        self, ids: Any, mask: Any, until: Until, options: GenerationOptions
+    ) -> tuple[list[Ending], list[float]]:
+        """``options.n`` continuations of each row of ``ids``, with their mean log probabilities.
+
+        Args:
+            ids: int64 [prompts, tokens], padded.
+            mask: int64 [prompts, tokens]; 0 is padding.
+            until: Says where rows end.
+            options: How to continue.
+        """
+        if options.groups > 1:
+            search = DiverseSearch(self._torch, self._model, self._pad, until, options)
+            return search.run(ids, mask)
+        scores = TokenScores(self._torch)
+        beams = width_of(options) > 1 and options.temperature == 0
+        output = self._model.generate(
+            input_ids=ids,
+            attention_mask=mask,
+            generation_config=self._configuration(options, until),
+            logits_processor=[] if beams else [scores],
+            stopping_criteria=[until],
+        )
+        endings = [
+            until.read(row // options.n, tokens)
+            for row, tokens in enumerate(output.sequences.tolist())
+        ]
+        if beams:
+            return endings, output.sequences_scores.tolist()
+        columns = scores.of(output.sequences).tolist()
+        return endings, [mean_of(row, ending) for row, ending in zip(columns, endings, strict=True)]
+
     def _configuration(self, options: GenerationOptions, until: Until) -> Any:
         """Every choice spelled out, so that no default of the model slips in."""
         sampling = options.temperature > 0
         config = self._transformers.GenerationConfig(
             max_new_tokens=max(until.limits),
             do_sample=sampling,
-            num_beams=1 if sampling else options.n,
+            num_beams=1 if sampling else width_of(options),
             num_return_sequences=options.n,
             eos_token_id=sorted(until.ends) or None,
             pad_token_id=self._pad,
             return_dict_in_generate=True,
-            output_scores=options.n > 1 and not sampling,
+            output_scores=width_of(options) > 1 and not sampling,
             length_penalty=1.0,
             early_stopping=False,
         )
         if sampling:
-            config.update(temperature=options.temperature, top_k=options.top_k, top_p=1.0)
+            config.update(temperature=options.temperature, top_k=options.top_k, top_p=options.top_p)
         return config
 
     @contextmanager

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit, urlunsplit
 from civilly.engines.http import JsonClient, StatusError
 from civilly.engines.requests import (
     check,
+    check_search,
     choice,
     cut_at_stop,
     limit_of,
@@ -134,9 +135,11 @@ class OpenAiEngine:
 
         Raises:
             EngineError: If one prompt fails after all retries. Nothing is returned then, so that
-                no row is silently lost; requests that wait are not sent any more.
+                no row is silently lost; requests that wait are not sent any more. Also if beams
+                are asked for by name: the protocol knows none.
         """
         check(prompts, options)
+        check_search("openai", options, ())
         if options.adapter is not None:
             raise EngineError(
                 "A server cannot load the adapter of a request.",
@@ -205,6 +208,8 @@ class OpenAiEngine:
         if options.temperature > 0:
             body["n"] = options.n
             body["seed"] = options.seed
+        if options.top_p < 1:
+            body["top_p"] = options.top_p
         if options.top_k > 0:
             body["top_k"] = options.top_k
         if options.stop:

@@ -20,15 +20,54 @@ def check(prompts: Sequence[Prompt], options: GenerationOptions) -> None:
         ("max_new_tokens", options.max_new_tokens, options.max_new_tokens >= 1, "1 or more"),
         ("temperature", options.temperature, 0 <= options.temperature < 100, "0 to 100"),
         ("top_k", options.top_k, options.top_k >= 0, "0 or more"),
+        ("top_p", options.top_p, 0 < options.top_p <= 1, "above 0, to 1"),
+        ("beams", options.beams, options.beams >= 0, "0 or more"),
+        ("groups", options.groups, options.groups >= 1, "1 or more"),
+        ("diversity", options.diversity, options.diversity >= 0, "0 or more"),
     )
     for name, value, right, allowed in rules:
         if not right:
             raise EngineError(f"The generation option {name} is {value}.", allowed=allowed)
+    if options.temperature > 0 and (options.beams or options.groups > 1):
+        raise EngineError(
+            "Beams are for temperature 0, and the temperature is above.",
+            mend="sample, or search with beams",
+        )
+    if width_of(options) % options.groups:
+        raise EngineError(
+            f"{width_of(options)} beams cannot be shared out evenly among {options.groups} groups.",
+            mend="a number of beams that is a multiple of the groups",
+        )
     for index, prompt in enumerate(prompts):
         if prompt.max_new_tokens is not None and prompt.max_new_tokens < 1:
             raise EngineError(
                 f"Prompt {index} asks for {prompt.max_new_tokens} new tokens.", allowed="1 or more"
             )
+
+
+def check_search(engine: str, options: GenerationOptions, able: Sequence[str]) -> None:
+    """Refuses a search that an engine does not have.
+
+    Args:
+        engine: The engine's name, for messages.
+        options: What is asked for.
+        able: Which of ``beam`` and ``diverse`` the engine has.
+
+    Raises:
+        EngineError: If options ask for beams or groups by name, and the engine has none.
+    """
+    asked = "diverse" if options.groups > 1 else "beam" if options.beams else ""
+    if asked and asked not in able:
+        raise EngineError(
+            f"The engine {engine!r} has no {'diverse ' * (asked == 'diverse')}beam search.",
+            allowed=", ".join(("greedy", "sample", *able)),
+            mend="another decoding, or an engine that has it: hf:MODEL",
+        )
+
+
+def width_of(options: GenerationOptions) -> int:
+    """Sequences that are kept per prompt: the beams, and at least ``n``."""
+    return max(options.n, options.beams)
 
 
 def limit_of(prompt: Prompt, options: GenerationOptions) -> int:

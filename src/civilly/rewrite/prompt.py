@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from civilly.errors import CivillyError
 from civilly.languages import language
 from civilly.rewrite.answers import read_answer
+from civilly.rewrite.decoding import Decoding
 from civilly.types import (
     Candidate,
     Detection,
@@ -49,17 +50,12 @@ class Settings:
 
     Attributes:
         examples: Examples in a prompt, at least 0; a language has up to four.
-        temperature: 0 is greedy, and what one candidate is made with by default; several are
-            sampled at 0.7 by default.
         longest: Longest text in characters that is sent to the engine; a longer one gets no
             candidate.
-        seed: Seed of sampling.
     """
 
     examples: int = 3
-    temperature: float | None = None
     longest: int = 2000
-    seed: int = 0
 
     @classmethod
     def read(cls, options: Mapping[str, Any]) -> Settings:
@@ -69,16 +65,11 @@ class Settings:
             CivillyError: If a value is not a number, or is below 0.
         """
         chosen: dict[str, Any] = {}
-        for name, kind in (
-            ("examples", int),
-            ("temperature", float),
-            ("longest", int),
-            ("seed", int),
-        ):
+        for name in ("examples", "longest"):
             if options.get(name) is None:
                 continue
             try:
-                chosen[name] = kind(options[name])
+                chosen[name] = int(options[name])
             except (TypeError, ValueError):
                 chosen[name] = -1
             if chosen[name] < 0:
@@ -141,6 +132,7 @@ class PromptRewriter:
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
         self._settings = Settings.read(tools.options)
+        self._decoding = Decoding.read(tools.options)
         self._opened: Engine | None = None
 
     def rewrite(
@@ -180,10 +172,10 @@ class PromptRewriter:
         )
 
     def _options(self, n: int) -> GenerationOptions:
-        temperature = self._settings.temperature
-        if temperature is None:
-            temperature = 0.0 if n == 1 else 0.7
-        return GenerationOptions(n=n, temperature=temperature, stop=_STOP, seed=self._settings.seed)
+        decoding = self._decoding
+        if decoding.kind is None and decoding.temperature is None and n > 1:
+            decoding = replace(decoding, kind="sample")
+        return decoding.generation(n, stop=_STOP)
 
 
 def _candidates(text: Text, generations: Sequence[Generation]) -> list[Candidate]:
@@ -208,7 +200,9 @@ def _is_plausible(rewrite: str, text: str) -> bool:
 
 
 def create(tools: Tools) -> PromptRewriter:
-    """The rewriter; options ``examples``, ``temperature``, ``longest``, ``seed`` (see `Settings`).
+    """The rewriter; its options are those of `Settings` and `civilly.rewrite.decoding.Decoding`.
+
+    One candidate is greedy, several are sampled, unless the option ``decoding`` says otherwise.
 
     Raises:
         CivillyError: If an option is wrong.

@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from civilly.errors import CivillyError
 from civilly.model.adapter import adapter_digest, shipped_adapter
 from civilly.rewrite.branching import forks
+from civilly.rewrite.decoding import Decoding
 from civilly.rewrite.tuned_prompt import tuned_prompt
 from civilly.types import (
     Brancher,
@@ -16,7 +18,6 @@ from civilly.types import (
     Detection,
     Detector,
     Engine,
-    GenerationOptions,
     Preparable,
     Prompt,
     Segment,
@@ -40,11 +41,27 @@ MOST_BRANCHED = 2
 
 
 def create(tools: Tools) -> TunedRewriter:
-    """The method; the option ``adapter`` names another adapter's folder."""
+    """The method; its options are those of `civilly.rewrite.decoding.Decoding` and two more.
+
+    ``adapter`` names another adapter's folder; ``second_look=off`` leaves the second look out.
+
+    Raises:
+        CivillyError: If an option is wrong.
+    """
+    decoding = Decoding.read(tools.options)
+    branches = _look(tools.options.get("second_look", "on"))
     engine, adapter = tools.engine(), str(_folder(tools.options))
     if isinstance(engine, Preparable):
         engine.prepare(adapter)
-    return TunedRewriter(engine, adapter, tools.detector)
+    return TunedRewriter(engine, adapter, tools.detector, decoding, branches=branches)
+
+
+def _look(value: Any) -> bool:
+    """Whether there is a second look; JSON's truth values are understood, too."""
+    known = {"on": True, "off": False, "true": True, "false": False}
+    if str(value).lower() not in known:
+        raise CivillyError(f"The option 'second_look' is {value!r}.", allowed="on, off")
+    return known[str(value).lower()]
 
 
 def fingerprint(options: Mapping[str, Any]) -> str:
@@ -60,16 +77,30 @@ def _folder(options: Mapping[str, Any]) -> Path:
 class TunedRewriter:
     """Greedy for one candidate, beam search for several; a second look branches at the spans.
 
+    The option ``decoding`` may ask for something else.
+
     Args:
         engine: Any engine that can load the adapter.
         adapter: Folder of the LoRA adapter.
         detector: Judges what the second look proposes.
+        decoding: How the first candidates are generated.
+        branches: Whether there is a second look.
     """
 
-    def __init__(self, engine: Engine, adapter: str, detector: Detector) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        adapter: str,
+        detector: Detector,
+        decoding: Decoding | None = None,
+        *,
+        branches: bool = True,
+    ) -> None:
         self._engine = engine
         self._adapter = adapter
         self._detector = detector
+        self._decoding = decoding or Decoding()
+        self._branches = branches
 
     def rewrite(
         self, texts: Sequence[Text], detections: Sequence[Detection], n: int = 1
@@ -78,7 +109,7 @@ class TunedRewriter:
         short = [i for i, text in enumerate(texts) if len(text.text) <= LONGEST_TEXT]
         prompts = [tuned_prompt(texts[i].text, texts[i].lang) for i in short]
         limit = max((p.max_new_tokens or 0 for p in prompts), default=1)
-        options = GenerationOptions(n=n, max_new_tokens=limit, adapter=self._adapter)
+        options = self._decoding.generation(n, max_new_tokens=limit, adapter=self._adapter)
         results: list[list[Candidate]] = [[] for _ in texts]
         for i, generations in zip(short, self._engine.generate(prompts, options), strict=True):
             best = {g.text: g for g in reversed(generations) if g.finished and g.text.strip()}
@@ -98,9 +129,10 @@ class TunedRewriter:
     ) -> list[list[Candidate]]:
         """Other ways on at the toxic spans (`civilly.rewrite.branching`), at most `MOST_BRANCHED`.
 
-        See `civilly.types.SecondLook`; an engine that cannot branch gives none.
+        See `civilly.types.SecondLook`; an engine that cannot branch gives none, and so does
+        ``second_look=off``.
         """
-        if not isinstance(self._engine, Brancher):
+        if not (self._branches and isinstance(self._engine, Brancher)):
             return [[] for _ in texts]
         places = [
             (i, fork)

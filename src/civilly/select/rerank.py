@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from rapidfuzz.distance import Levenshtein
 
 from civilly.select.facts import changed_facts
+from civilly.select.guards import refusals
 from civilly.select.seams import Seams
+from civilly.select.strength import USUAL, read_strength, similarity_weight
 from civilly.types import Candidate, Choice, Detection, Detector, Scores, Text, Tools
 
 # Chosen on the "tune" part of the dev pairs (docs/decisions.md): the mean product of civility,
 # similarity to the reference and fluency was flat around these weights.
 CIVIL_ENOUGH = 0.05
 """Below this p(toxic) a text is left alone."""
-SIMILARITY_WEIGHT = 0.5
 FLUENCY_WEIGHT = 1 / 3
 LEAST_GAIN = 0.02
 """A rewrite must lower p(toxic) by this much of what there is."""
@@ -32,8 +34,12 @@ CHANGED_SIMILARITY = 0.5
 
 
 def create(tools: Tools) -> RerankSelector:
-    """The selector on the shared detector."""
-    return RerankSelector(tools.detector)
+    """The selector on the shared detector; the option ``strength`` is in [0, 1].
+
+    Raises:
+        CivillyError: If the strength is no such number.
+    """
+    return RerankSelector(tools.detector, read_strength(tools.options))
 
 
 class RerankSelector:
@@ -42,14 +48,17 @@ class RerankSelector:
     Similarity is the normalised Levenshtein similarity of input and output, the cheap number that
     agrees best with people on content, less where facts changed; fluency is the geometric mean
     probability of the candidate's tokens under the model that wrote it, less where a cut left a
-    hole.
+    hole. What `civilly.select.guards` refuses is never taken.
 
     Args:
         detector: Scores inputs and candidates.
+        strength: From touching as little as possible (0) to paraphrasing freely (1); it decides
+            the exponent a (`civilly.select.strength.similarity_weight`).
     """
 
-    def __init__(self, detector: Detector) -> None:
+    def __init__(self, detector: Detector, strength: float = USUAL) -> None:
         self._detector = detector
+        self._weight = similarity_weight(strength)
         self._seams = Seams()
 
     def worth_trying(self, detection: Detection) -> bool:
@@ -70,19 +79,52 @@ class RerankSelector:
         candidates: Sequence[Sequence[Candidate]],
     ) -> list[Choice]:
         """One choice per text; see `civilly.types.Selector`."""
-        flat = [Text(c.text, t.lang) for t, row in zip(texts, candidates, strict=True) for c in row]
-        after = iter(self._detector.detect(flat))
-        choices = []
-        for text, before, row in zip(texts, detections, candidates, strict=True):
-            scored = [(c, score(text, before, c, next(after), self._seams)) for c in row]
-            choices.append(_choose(text, before, scored))
-        return choices
+        return [
+            decide(text, before, row, "best product of civility, similarity and fluency")
+            for text, before, row in zip(
+                texts, detections, self.scored(texts, detections, candidates), strict=True
+            )
+        ]
+
+    def scored(
+        self,
+        texts: Sequence[Text],
+        detections: Sequence[Detection],
+        candidates: Sequence[Sequence[Candidate]],
+    ) -> list[list[tuple[Candidate, Scores]]]:
+        """The candidates of each text with their scores, in order."""
+        pairs = [(t, c) for t, row in zip(texts, candidates, strict=True) for c in row]
+        after = iter(self._detector.detect([Text(c.text, t.lang) for t, c in pairs]))
+        refused = iter(refusals([t for t, _ in pairs], [c.text for _, c in pairs]))
+
+        def of_candidate(text: Text, before: Detection, candidate: Candidate) -> Scores:
+            made = score(text, before, candidate, next(after), self._seams, self._weight)
+            return replace(made, refused=next(refused))
+
+        return [
+            [(candidate, of_candidate(text, before, candidate)) for candidate in row]
+            for text, before, row in zip(texts, detections, candidates, strict=True)
+        ]
 
 
 def score(
-    source: Text, before: Detection, candidate: Candidate, after: Detection, seams: Seams
+    source: Text,
+    before: Detection,
+    candidate: Candidate,
+    after: Detection,
+    seams: Seams,
+    weight: float = similarity_weight(USUAL),
 ) -> Scores:
-    """Scores of one candidate, each in [0, 1]."""
+    """Scores of one candidate, each in [0, 1].
+
+    Args:
+        source: The input.
+        before: What the detector says of it.
+        candidate: A proposal.
+        after: What the detector says of it.
+        seams: Which words never meet.
+        weight: Exponent of similarity in the product.
+    """
     civility = 1.0 - after.p_toxic
     similarity = levenshtein_similarity(source.text, candidate.text)
     if changed_facts(source.text, before, candidate.text):
@@ -91,7 +133,7 @@ def score(
     fluency = math.exp(min(0.0, candidate.logprob or 0.0)) if known else UNSCORED_FLUENCY
     if seams.broken(source.text, candidate.text, source.lang):
         fluency *= BROKEN_FLUENCY
-    joint = civility * similarity**SIMILARITY_WEIGHT * fluency**FLUENCY_WEIGHT
+    joint = civility * similarity**weight * fluency**FLUENCY_WEIGHT
     return Scores(civility, similarity, fluency, joint)
 
 
@@ -100,14 +142,32 @@ def levenshtein_similarity(left: str, right: str) -> float:
     return float(Levenshtein.normalized_similarity(left, right))
 
 
-def _choose(text: Text, before: Detection, scored: list[tuple[Candidate, Scores]]) -> Choice:
+def admissible(text: Text, before: Detection, candidate: Candidate, scores: Scores) -> bool:
+    """Whether a candidate may be taken at all: new, less toxic, readable and not refused."""
+    readable = candidate.logprob is None or candidate.logprob >= LEAST_LOGPROB
+    less_toxic = 1.0 - scores.civility <= before.p_toxic * (1.0 - LEAST_GAIN)
+    return scores.refused is None and candidate.text != text.text and less_toxic and readable
+
+
+def decide(
+    text: Text, before: Detection, scored: Sequence[tuple[Candidate, Scores]], why: str
+) -> Choice:
+    """The admissible candidate with the best joint score, or none.
+
+    Args:
+        text: The input.
+        before: What the detector says of it.
+        scored: Its candidates.
+        why: The reason to give for one that is taken.
+    """
     ranked = tuple(sorted(scored, key=lambda item: -item[1].joint))
-    most_toxic = before.p_toxic * (1.0 - LEAST_GAIN)
     for candidate, scores in ranked:
-        readable = candidate.logprob is None or candidate.logprob >= LEAST_LOGPROB
-        if candidate.text != text.text and 1.0 - scores.civility <= most_toxic and readable:
-            return Choice(candidate, "best product of civility, similarity and fluency", ranked)
-    reason = (
-        "no readable candidate is less toxic than the text" if ranked else "no candidate was found"
-    )
+        if admissible(text, before, candidate, scores):
+            return Choice(candidate, why, ranked)
+    refused = next((scores.refused for _, scores in ranked if scores.refused), None)
+    reason = "no candidate was found"
+    if ranked:
+        reason = "no readable candidate is less toxic than the text"
+    if refused:
+        reason += f"; one was refused: {refused}"
     return Choice(None, reason, ranked)

@@ -1,0 +1,111 @@
+"""Refuses candidates of another language, script or length than a rewrite of the text can have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from civilly.detect.language import (
+    SHARED_SCRIPTS,
+    quick_probabilities,
+    script_shares,
+    words_of,
+)
+from civilly.languages import language
+from civilly.types import Text
+
+# The bounds were measured on pairs that people wrote (docs/decisions.md).
+SHORTEST = 0.15
+"""A candidate of fewer characters than this part of its text has lost it."""
+LONGEST, LONGEST_MORE = 1.2, 20
+"""A candidate of more characters than ``LONGEST · text + LONGEST_MORE`` says something else."""
+LEAST_OF_SCRIPT = 0.5
+"""What a candidate must keep of the share of letters that are in the text's main script."""
+PRESENT = 0.2
+"""A text with this share of letters in its language's script may become one in that alone."""
+SURELY_OTHER, HARDLY_OWN = 0.95, 0.03
+"""From this probability of another language, and up to this one of its own, it is in another."""
+SURELY_OWN = 0.5
+"""Only a text that is this probably in its language says what language a candidate should have."""
+WITHOUT_KANA = 12
+"""A Japanese candidate may have this many Han characters and no kana; more of them are Chinese."""
+LEAST_WORDS = 3
+"""Fewer words than this, of which some are names, say nothing about a language."""
+
+SHORT = "far shorter than civil rewrites are"
+LONG = "far longer than civil rewrites are"
+SCRIPT = "in another script than the text"
+
+
+def refusals(texts: Sequence[Text], candidates: Sequence[str]) -> list[str | None]:
+    """Why each candidate is no rewrite of its text, or None, in order.
+
+    Code-mixed texts are safe: the language is judged only where the text itself is surely in its
+    language, and a candidate that only leaves words out is never in another.
+
+    Args:
+        texts: The inputs.
+        candidates: One proposal per input.
+    """
+    found = [
+        refused_length(text.text, candidate) or refused_script(text, candidate)
+        for text, candidate in zip(texts, candidates, strict=True)
+    ]
+    open_ones = [i for i, reason in enumerate(found) if reason is None]
+    for i, reason in _refused_languages(texts, candidates, open_ones):
+        found[i] = reason
+    return found
+
+
+def refused_length(source: str, candidate: str) -> str | None:
+    """`SHORT`, `LONG` or None; lengths in characters without blanks around."""
+    length, made = len(source.strip()), len(candidate.strip())
+    if made < SHORTEST * length:
+        return SHORT
+    return LONG if made > LONGEST * length + LONGEST_MORE else None
+
+
+def refused_script(source: Text, candidate: str) -> str | None:
+    """`SCRIPT` if the candidate left the main script of its text; None also without letters."""
+    before, after = script_shares(source.text), script_shares(candidate)
+    if language(source.lang).script == "Japanese":
+        before["Japanese"] = before.pop("Han", 0.0) + before.get("Japanese", 0.0)
+        # `script_shares` counts a Han character twice.
+        if after.get("Han", 0.0) <= 2 * WITHOUT_KANA:
+            after["Japanese"] = after.pop("Han", 0.0) + after.get("Japanese", 0.0)
+    before, after = _parts(before), _parts(after)
+    if not before or not after:
+        return None
+    own = language(source.lang).script
+    if before.get(own, 0.0) >= PRESENT and after.get(own, 0.0) >= LEAST_OF_SCRIPT:
+        return None  # names and hashtags in other letters may go
+    main = max(before, key=before.__getitem__)
+    return SCRIPT if after.get(main, 0.0) < LEAST_OF_SCRIPT * before[main] else None
+
+
+def _parts(amounts: Mapping[str, float]) -> dict[str, float]:
+    """Amounts as parts of their sum; nothing where there is none."""
+    total = sum(amounts.values())
+    return {name: amount / total for name, amount in amounts.items() if amount}
+
+
+def _refused_languages(
+    texts: Sequence[Text], candidates: Sequence[str], rows: Sequence[int]
+) -> Iterator[tuple[int, str]]:
+    """Rows whose candidate is surely in another language of the text's script, with the reason."""
+    for script, codes in SHARED_SCRIPTS.items():
+        chosen = [
+            i for i in rows if texts[i].lang in codes and _speaks(texts[i].text, candidates[i])
+        ]
+        before = quick_probabilities([texts[i].text for i in chosen], script)
+        after = quick_probabilities([candidates[i] for i in chosen], script)
+        for i, was, now in zip(chosen, before, after, strict=True):
+            own, other = texts[i].lang, max(now, key=now.__getitem__)
+            drifted = now[other] >= SURELY_OTHER and now[own] <= HARDLY_OWN
+            if other != own and drifted and was[own] >= SURELY_OWN:
+                yield i, f"in another language ({language(other).name}) than the text"
+
+
+def _speaks(source: str, candidate: str) -> bool:
+    """Whether a candidate has enough words to tell its language, and some that are new."""
+    words = words_of(candidate)
+    return len(words) >= LEAST_WORDS and not set(words) <= set(words_of(source))
