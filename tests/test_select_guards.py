@@ -75,7 +75,7 @@ def test_rows_keep_their_place_and_an_empty_batch_is_empty() -> None:
 
 
 def test_people_are_hardly_ever_refused() -> None:
-    """Less than .5 % of human references on pairs that the bounds were not chosen on."""
+    """Less than .5 % of the human references of the tune part."""
     try:
         folder = data_folder()
     except DataError:
