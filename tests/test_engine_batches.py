@@ -47,8 +47,8 @@ def test_what_is_read_once_changes_no_answer(loaded, n):
 def test_batches_of_shared_prompts_read_the_frame_once(loaded):
     rows = loaded.tokenizer.encode_prompts([Prompt.of(FRAME + e) for e in [*ENDINGS, "", ""]])
     batches = list(shared_batches(rows, like_lengths, WINDOW))
-    # Two prompts are the bare frame, and each must keep two tokens of its own.
-    assert {b.shared for b in batches} == {len(loaded.tokenizer.encode(FRAME)) - 2}
+    # Two prompts are the bare frame after <bos>, and each must keep two tokens of its own.
+    assert {b.shared for b in batches} == {1 + len(loaded.tokenizer.encode(FRAME)) - 2}
     (single,) = shared_batches(rows[:1], like_lengths, WINDOW)
     assert single.shared == 0
 
