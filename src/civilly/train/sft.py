@@ -58,6 +58,7 @@ def train_sft(
         raise MissingExtraError("Training", "train", str(error.name)) from error
     from civilly.train.base_model import encode_pairs, load_trainee
     from civilly.train.trainer import build_trainer
+    from civilly.train.validation import validator
 
     recipe = SftRecipe.parse(content, "the recipe")
     out.mkdir(parents=True, exist_ok=True)
@@ -67,7 +68,8 @@ def train_sft(
             f"{out} already holds checkpoints of another run.",
             mend="--resume to go on with it, or another --out",
         )
-    corpus = _corpus(recipe, data, out, take_out=take_out_leaks)
+    validated = tuning_pairs(recipe, data) if recipe.validation.every_steps else []
+    corpus = _corpus(recipe, data, out, validated, take_out=take_out_leaks)
     set_seed(recipe.seed)
     torch.use_deterministic_algorithms(True, warn_only=True)
     trainee = load_trainee(recipe.base, recipe.adapter, recipe.training.precision, embedded)
@@ -76,7 +78,7 @@ def train_sft(
         trainee,
         encode_pairs(corpus, trainee),
         out,
-        _validation(recipe, data, trainee),
+        validator(trainee, validated, recipe.validation.suite) if validated else None,
         callbacks,
     )
     trainer.train(resume_from_checkpoint=checkpoint)
@@ -87,16 +89,19 @@ def train_sft(
     return trainee.save(out, trainer.model)
 
 
-def _corpus(recipe: SftRecipe, data: Path, out: Path, *, take_out: bool) -> list[Pair]:
-    """The recipe's pairs without leaks; writes what they are into the run folder."""
+def _corpus(
+    recipe: SftRecipe, data: Path, out: Path, validated: Sequence[Pair], *, take_out: bool
+) -> list[Pair]:
+    """The recipe's pairs without those to validate on and leaks; notes in the run folder."""
     wanted = recipe.corpus.get("leaks", "refuse")
     if wanted not in ("refuse", "take_out"):
         raise CivillyError(
             f"The recipe says leaks = {wanted!r} under [corpus].", allowed='"refuse", "take_out"'
         )
+    held = {pair.id for pair in validated}
     pairs, leaks = without_leaks(
-        build_corpus(recipe.model_dump(), data),
-        evaluation_texts(data, authored_folder(recipe.corpus)),
+        [pair for pair in build_corpus(recipe.model_dump(), data) if pair.id not in held],
+        evaluation_texts(data, authored_folder(recipe.corpus)) + [p.toxic for p in validated],
         take_out=take_out or wanted == "take_out",
     )
     if not pairs:
@@ -110,15 +115,6 @@ def _corpus(recipe: SftRecipe, data: Path, out: Path, *, take_out: bool) -> list
     return pairs
 
 
-def _validation(recipe: SftRecipe, data: Path, trainee: Any) -> Any:
-    if recipe.validation.every_steps is None:
-        return None
-    from civilly.train.validation import validator
-
-    pairs = tuning_pairs(recipe, data)
-    return validator(trainee, pairs, recipe.validation.suite)
-
-
 def tuning_pairs(recipe: SftRecipe, data: Path) -> list[Pair]:
     """The first pairs of the ``tune`` part in each language, which no training sees.
 
@@ -128,10 +124,12 @@ def tuning_pairs(recipe: SftRecipe, data: Path) -> list[Pair]:
     found = read_pairs(data / "parallel" / "multiparadetox_dev.jsonl.gz")
     folder = authored_folder(recipe.corpus)
     found += read_authored(folder) if folder else []
+    longest = recipe.validation.longest_characters or max((len(p.toxic) for p in found), default=0)
     chosen: dict[str, list[Pair]] = {}
     for pair in found:
         row = chosen.setdefault(pair.lang, [])
-        if dev_part(pair.id) == "tune" and len(row) < recipe.validation.pairs:
+        fits = dev_part(pair.id) == "tune" and len(pair.toxic) <= longest
+        if fits and len(row) < recipe.validation.pairs:
             row.append(pair)
     pairs = [pair for row in chosen.values() for pair in row]
     if not pairs:

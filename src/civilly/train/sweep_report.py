@@ -1,0 +1,2 @@
+"""r"""
+def write_report(found, sweep, out): pass
