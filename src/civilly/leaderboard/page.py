@@ -102,8 +102,8 @@ def render(board: Board) -> str:
         board=board,
         style=Markup(style),
         script=Markup(script),
-        policy=f"default-src 'none'; style-src '{content_hash(style)}'; script-src '{content_hash(script)}'; "
-        "img-src data:; base-uri 'none'; form-action 'none'",
+        policy=f"default-src 'none'; style-src '{content_hash(style)}'; "
+        f"script-src '{content_hash(script)}'; img-src data:; base-uri 'none'; form-action 'none'",
         measures={name: _MEANINGS[name] for name in MEASURES},
         columns=COLUMNS,
         averages=AVERAGES,

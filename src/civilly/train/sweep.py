@@ -10,21 +10,33 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import optuna
+import tomlkit
+import torch
 from filelock import FileLock, Timeout
+from transformers import TrainerCallback
 
 from civilly.data.files import write_bytes
 from civilly.errors import CivillyError, DataError, MissingExtraError
 from civilly.score.joint import JOINT
 from civilly.train.base_model import ADAPTER_FOLDER, FULL_FOLDER
 from civilly.train.sft import RESULT_FILE, train_sft
+from civilly.train.sweep_importance import importances
+from civilly.train.sweep_report import make_report, write_report
 from civilly.train.sweep_space import SweepRecipe
-
-if TYPE_CHECKING:
-    import optuna
-
-    from civilly.train.sweep_study import Outcome
+from civilly.train.sweep_study import (
+    Outcome,
+    best,
+    draw,
+    finish,
+    folder_name,
+    open_study,
+    outcomes,
+    take_up,
+    trial_folder,
+)
 
 BEST_FILE = "best.toml"
 FAILURES = 3
@@ -52,7 +64,7 @@ class Workplace:
 
     def folder(self, name: str) -> Path:
         """The run folder of a trial."""
-        return self.out / "trials" / name
+        return trial_folder(self.out, name)
 
 
 def run_sweep(
@@ -83,24 +95,20 @@ def run_sweep(
         The best recipe, ready for ``civilly train sft``; None if no trial came to its end.
 
     Raises:
-        MissingExtraError: If torch, peft, optuna, tomlkit or Jinja are not installed.
+        MissingExtraError: If peft is not installed.
         DataError: If the recipe is wrong, or the folder holds a sweep of another one.
         CivillyError: If the folder holds a sweep and ``resume`` is not set, if another process
             works in it, or if the first trials all fail.
     """
-    _check_packages()
-    from civilly.train import sweep_study
-    from civilly.train.sweep_report import write_report
-
     sweep = SweepRecipe.parse(content)
     place.out.mkdir(parents=True, exist_ok=True)
-    with _alone(place.out), sweep_study.open_study(place.out) as study:
-        sweep_study.take_up(study, sweep, resume=resume)
-        found = sweep_study.outcomes(study, sweep)
+    with _alone(place.out), open_study(place.out) as study:
+        take_up(study, sweep, resume=resume)
+        found = outcomes(study, sweep)
         fresh = 0
         while _budget_left(sweep, found):
             _run_next(study, sweep, place)
-            found = sweep_study.outcomes(study, sweep)
+            found = outcomes(study, sweep)
             _tidy(found, place)
             _write_best(found, sweep, place.out)
             progress(_line(found, sweep))
@@ -112,19 +120,8 @@ def run_sweep(
                     mend="correct the recipe, and choose another --out",
                 )
         _tidy(found, place)
-        write_report(found, sweep, place.out)
+        write_report(make_report(found, importances(study), sweep, place.out), place.out)
         return _write_best(found, sweep, place.out)
-
-
-def _check_packages() -> None:
-    try:
-        import jinja2  # noqa: F401 - asked for before anything is computed
-        import optuna  # noqa: F401
-        import peft  # noqa: F401
-        import tomlkit  # noqa: F401
-        import torch  # noqa: F401
-    except ImportError as error:
-        raise MissingExtraError("A sweep", "train", str(error.name)) from error
 
 
 @contextlib.contextmanager
@@ -151,26 +148,24 @@ def _budget_left(sweep: SweepRecipe, found: Sequence[Outcome]) -> bool:
 
 def _run_next(study: optuna.Study, sweep: SweepRecipe, place: Workplace) -> None:
     """Draws a trial, trains it and writes down how it ended, also if it failed."""
-    import optuna
-
-    from civilly.train.sweep_study import draw, finish, folder_name
-
     started = time.monotonic()
     trial, settings = draw(study, sweep)
     joint, error = None, ""
     try:
-        joint = _train(trial, sweep.with_settings(settings), place, place.folder(folder_name(trial)))
+        joint = _train(
+            trial, sweep.with_settings(settings), place, place.folder(folder_name(trial))
+        )
     except optuna.TrialPruned:
         pass
+    except MissingExtraError:
+        raise
     except Exception as failure:  # the settings may be at fault: no memory, a wrong combination
         error = f"{type(failure).__name__}: {failure}"
     finish(study, trial, time.monotonic() - started, joint=joint, error=error)
     _free_memory()
 
 
-def _train(
-    trial: optuna.Trial, recipe: Mapping[str, Any], place: Workplace, folder: Path
-) -> float:
+def _train(trial: optuna.Trial, recipe: Mapping[str, Any], place: Workplace, folder: Path) -> float:
     """Trains and validates; returns the best mean J."""
     for checkpoint in folder.glob("checkpoint-*"):
         if not (checkpoint / "trainer_state.json").exists():  # written last, so it is torn
@@ -196,8 +191,6 @@ def _train(
 
 def _reporter(trial: optuna.Trial, every: int) -> Any:
     """Tells Optuna the J of each validation, and ends a trial that is worse than others then."""
-    import optuna
-    from transformers import TrainerCallback
 
     class Reporter(TrainerCallback):  # type: ignore[misc]
         def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -218,8 +211,6 @@ def _reporter(trial: optuna.Trial, every: int) -> Any:
 
 def _free_memory() -> None:
     """Trainer and model refer to each other, so only the collector frees them."""
-    import torch
-
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
@@ -227,8 +218,6 @@ def _free_memory() -> None:
 
 def _tidy(found: Sequence[Outcome], place: Workplace) -> None:
     """Removes the checkpoints of finished trials, and what they made unless it is the best."""
-    from civilly.train.sweep_study import best
-
     winner = best(found)
     for each in found:
         folder = place.folder(each.name)
@@ -241,10 +230,6 @@ def _tidy(found: Sequence[Outcome], place: Workplace) -> None:
 
 def _write_best(found: Sequence[Outcome], sweep: SweepRecipe, out: Path) -> Path | None:
     """Writes the recipe of the best trial."""
-    import tomlkit
-
-    from civilly.train.sweep_study import best
-
     winner = best(found)
     if winner is None:
         return None
@@ -256,8 +241,6 @@ def _write_best(found: Sequence[Outcome], sweep: SweepRecipe, out: Path) -> Path
 
 def _line(found: Sequence[Outcome], sweep: SweepRecipe) -> str:
     """How the last trial ended."""
-    from civilly.train.sweep_study import best
-
     last, winner = found[-1], best(found)
     count = f"{len(found)}/{sweep.settings.trials}" if sweep.settings.trials else str(len(found))
     score = "" if last.joint is None else f" J {last.joint:.4f}"

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Protocol, Self
 from pydantic import Field, model_validator
 
 from civilly.errors import DataError
-from civilly.train.recipe import Count, RecipeTable, Share, SftRecipe, checked, with_setting
+from civilly.train.recipe import Count, RecipeTable, SftRecipe, Share, checked, with_setting
 
 SEARCHED_TABLES = ("adapter", "base", "corpus", "training")
 """Tables whose fields can be searched: what ``validation`` says must be the same for all trials."""
@@ -51,7 +51,7 @@ class Search(RecipeTable):
     low: Number | None = None
     high: Number | None = None
     log: bool = False
-    when: dict[str, list[Any]] = {}
+    when: dict[str, list[Any]] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _is_one_of_both(self) -> Self:
@@ -123,7 +123,7 @@ class SweepSettings(RecipeTable):
     search: Annotated[dict[str, Search], Field(min_length=1)]
     trials: Count | None = None
     minutes: Annotated[float, Field(gt=0)] | None = None
-    first: list[dict[str, Any]] = []
+    first: list[dict[str, Any]] = Field(default_factory=list)
     random_trials: Annotated[int, Field(ge=0)] = 10
     prune_below: Share = 0.5
     prune_after: Count = 5

@@ -164,6 +164,11 @@ def folder_name(trial: optuna.Trial | FrozenTrial) -> str:
     return str(trial.user_attrs.get(_FOLDER, f"{trial.number:04d}"))
 
 
+def trial_folder(out: Path, name: str) -> Path:
+    """Where in a sweep's folder a trial has its run folder."""
+    return out / "trials" / name
+
+
 def _finished(study: optuna.Study) -> list[FrozenTrial]:
     """All trials that are over, without those that were killed and begun again."""
     ended = [trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()]
