@@ -1,4 +1,4 @@
-"""A suite that grades any output by plain arithmetic: how like a reference it is, letter by letter."""
+"""A suite that grades any output: how like a reference it is, letter by letter."""
 
 from __future__ import annotations
 

@@ -263,6 +263,7 @@ def test_a_sweep_is_worked_on_by_one_process(setting, tmp_path):
 
 
 RATE = {"training.learning_rate": {"low": 1e-4, "high": 1e-2}}
+TOO_LARGE = [{"training.learning_rate": 1.0}]
 
 
 @pytest.mark.parametrize(
@@ -273,23 +274,35 @@ RATE = {"training.learning_rate": {"low": 1e-4, "high": 1e-2}}
         ({"search": {}, "trials": 3}, DataError, "search: .*at least 1"),
         ({"search": RATE, "trials": 0}, DataError, "trials: .*greater than or equal to 1"),
         ({"search": RATE, "trial": 3}, UnknownNameError, "did you mean 'trials'"),
-        ({"search": {"adapter.rnk": {"choices": [1]}}, "trials": 1}, UnknownNameError, "adapter.rank"),
-        ({"search": {"adapter.rank": {"choices": [4, 0]}}, "trials": 1}, DataError, "'adapter.rank'.*greater"),
-        ({"search": {"adapter.rank": {"low": 1.5, "high": 4.0}}, "trials": 1}, DataError, "valid integer"),
-        ({"search": {"rank": {"choices": [4]}}, "trials": 1}, DataError, "adapter.field"),
-        ({"search": {"validation.pairs": {"choices": [4]}}, "trials": 1}, DataError, "adapter.field"),
-        ({"search": {"adapter.rank": {"low": 4}}, "trials": 1}, DataError, "either choices"),
-        ({"search": {"adapter.rank": {"low": 4, "high": 2}}, "trials": 1}, DataError, "low must be below"),
-        ({"search": {"adapter.dropout": {"low": 0.0, "high": 0.5, "log": True}}, "trials": 1}, DataError, "above 0"),
-        ({"search": {"adapter.rank": {"choices": [4, 4]}}, "trials": 1}, DataError, "stands twice"),
-        ({"search": {"adapter.rank": {"choices": [4], "when": {"adapter.kind": ["lora"]}}}, "trials": 1}, DataError, "searched before it"),
-        ({"search": RATE, "trials": 1, "first": [{"training.learning_rate": 1.0}]}, DataError, "which is not searched"),
+        ({"search": RATE, "trials": 1, "first": TOO_LARGE}, DataError, "which is not searched"),
     ],
-)  # fmt: skip
-def test_a_wrong_recipe_is_refused(setting, sweep, error, message):
+)
+def test_a_wrong_sweep_is_refused(setting, sweep, error, message):
     made = {**setting[2], **({"sweep": sweep} if sweep is not None else {})}
     with pytest.raises(error, match=message):
         SweepRecipe.parse(made)
+
+
+@pytest.mark.parametrize(
+    ("name", "search", "message"),
+    [
+        ("adapter.rnk", {"choices": [1]}, "did you mean 'adapter.rank'"),
+        ("adapter.rank", {"choices": [4, 0]}, "'adapter.rank'.*greater"),
+        ("adapter.rank", {"low": 1.5, "high": 4.0}, "valid integer"),
+        ("adapter.rank", {"low": 4}, "either choices"),
+        ("adapter.rank", {"low": 4, "high": 2}, "low must be below"),
+        ("adapter.rank", {"choices": [4], "low": 2, "high": 3}, "either choices"),
+        ("adapter.rank", {"choices": [4], "log": True}, "choices go without"),
+        ("adapter.rank", {"choices": [4, 4]}, "stands twice"),
+        ("adapter.rank", {"choices": [4], "when": {"base.name": ["a"]}}, "searched before it"),
+        ("adapter.dropout", {"low": 0.0, "high": 0.5, "log": True}, "above 0"),
+        ("rank", {"choices": [4]}, "adapter.field"),
+        ("validation.pairs", {"choices": [4]}, "adapter.field"),
+    ],
+)
+def test_a_wrong_search_is_refused(setting, name, search, message):
+    with pytest.raises(CivillyError, match=message):
+        SweepRecipe.parse(recipe(setting, {name: search}, trials=1))
 
 
 def test_a_sweep_needs_validations(setting):
@@ -317,8 +330,11 @@ def test_trials_are_validated_after_as_many_pairs(setting):
 def test_conditional_settings_are_drawn_where_they_apply(setting):
     search = {
         "adapter.kind": {"choices": ["lora", "full"]},
-        "adapter.targets": {"choices": ["all-linear", ["a", "b"]], "when": {"adapter.kind": ["lora"]}},
-    }  # fmt: skip
+        "adapter.targets": {
+            "choices": ["all-linear", ["a", "b"]],
+            "when": {"adapter.kind": ["lora"]},
+        },
+    }
     sweep = SweepRecipe.parse(recipe(setting, search, trials=1))
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=3))
     drawn = [sweep.choose(study.ask()) for _ in range(30)]
@@ -339,7 +355,7 @@ def test_importance_finds_the_setting_that_matters():
         study.tell(trial, math.log10(rate))
     study.tell(study.ask(), state=optuna.trial.TrialState.FAIL)
     found = importances(study)
-    assert list(found)[0] == "rate"
+    assert next(iter(found)) == "rate"
     assert found["rate"].share > max(0.8, found["rate"].chance)
     assert all(found[name].share < found[name].chance for name in ("idle", "kind"))
     assert all(each.chance < 0.8 for each in found.values())
