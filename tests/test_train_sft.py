@@ -23,8 +23,8 @@ from civilly.errors import CivillyError, LeakError, ModelError
 from civilly.model.adapter import load_change
 from civilly.rewrite.tuned_prompt import tuned_prompt
 from civilly.train.base_model import encode_pairs, load_trainee
-from civilly.train.recipe import AdapterSettings, BaseSettings
-from civilly.train.sft import train_sft
+from civilly.train.recipe import AdapterSettings, BaseSettings, SftRecipe
+from civilly.train.sft import train_sft, tuning_pairs
 from civilly.train.trainer import IGNORED, answer_loss, collator
 from civilly.types import GenerationOptions
 
@@ -274,3 +274,27 @@ def test_only_the_answer_carries_loss(setting):
         torch.cat([batch["labels"][0, -4:], batch["labels"][1, -5:]]),
     )
     torch.testing.assert_close(answer_loss(False)(outputs, batch["labels"]), by_hand)
+
+
+def test_what_is_validated_on_is_not_trained_on(setting):
+    """Neither the pairs themselves nor the near copies of them that the leak check finds."""
+    held = tuning_pairs(SftRecipe.parse(recipe(setting), "it"), setting[2])
+    assert held
+    plain = train(setting, "unvalidated", {"training": {"stop_after_steps": 1}})
+    made = train(
+        setting, "held",
+        {"validation": {"every_steps": 2}, "training": {"stop_after_steps": 1}},
+    )  # fmt: skip
+    counts = []
+    for folder in (plain.parent, made.parent):
+        config = json.loads((folder / "config.json").read_text())
+        counts.append(sum(config["examples"]["authored"].values()) + config["leaks_taken_out"])
+    assert counts[0] - counts[1] == len(held)
+
+
+def test_long_sentences_can_be_left_out_of_validations(setting):
+    for longest, expected in ((None, True), (8, False)):
+        made = recipe(setting, validation={"pairs": 30, "longest_characters": longest})
+        pairs = tuning_pairs(SftRecipe.parse(made, "it"), setting[2])
+        assert pairs
+        assert any(len(pair.toxic) > 8 for pair in pairs) is expected

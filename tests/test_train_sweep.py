@@ -63,6 +63,7 @@ def setting(tmp_path_factory):
     base = {
         "seed": 7,
         "corpus": {
+            "leaks": "take_out",
             "longest_characters": 200,
             "sources": [{"name": "authored", "kind": "authored", "path": str(pairs)}],
         },
@@ -229,7 +230,7 @@ def test_a_killed_sweep_goes_on_as_if_it_had_not_been(setting, tmp_path):
 def test_a_recipe_with_which_nothing_works_stops_the_sweep(setting, tmp_path):
     made = recipe(setting, {"training.learning_rate": RATES}, trials=9)
     made["base"]["name"] = str(tmp_path / "no_model")
-    with pytest.raises(CivillyError, match=r"first 3 trials failed.*no_model"):
+    with pytest.raises(CivillyError, match=r"first 3 trials of this run failed.*no_model"):
         run_sweep(made, place(setting, tmp_path / "run"))
 
 

@@ -24,7 +24,7 @@ from civilly.score.joint import JOINT
 from civilly.train.base_model import ADAPTER_FOLDER, FULL_FOLDER
 from civilly.train.sft import RESULT_FILE, train_sft
 from civilly.train.sweep_importance import importances
-from civilly.train.sweep_report import make_report, write_report
+from civilly.train.sweep_report import SweepReport, make_report, write_report
 from civilly.train.sweep_space import SweepRecipe
 from civilly.train.sweep_study import (
     Outcome,
@@ -73,7 +73,7 @@ def run_sweep(
     *,
     resume: bool = False,
     progress: Callable[[str], None] = lambda line: None,
-) -> Path | None:
+) -> SweepReport:
     """Trains with one setting after another, and keeps the best by its mean J.
 
     Settings are drawn by a tree-structured Parzen estimator (Bergstra et al. 2011, as Optuna has
@@ -81,8 +81,8 @@ def run_sweep(
     often the sweep was stopped in between.
 
     In the folder: ``sweep.db`` (all trials, as Optuna keeps them), ``trials/`` with the run folder
-    of each, without checkpoints, ``best.toml``, and the report (`civilly.train.sweep_report`). The
-    adapter or model is kept of the best trial alone.
+    of each, without checkpoints, ``best.toml``, ready for ``civilly train sft``, and the report
+    (`civilly.train.sweep_report`). The adapter or model is kept of the best trial alone.
 
     Args:
         content: The recipe's tables, with ``[sweep]`` (`civilly.train.sweep_space`).
@@ -92,7 +92,7 @@ def run_sweep(
         progress: Takes a line about each trial.
 
     Returns:
-        The best recipe, ready for ``civilly train sft``; None if no trial came to its end.
+        What the report says.
 
     Raises:
         MissingExtraError: If peft is not installed.
@@ -116,12 +116,14 @@ def run_sweep(
             failed = [each.error for each in found[-fresh:] if each.state == "failed"]
             if fresh == len(failed) == FAILURES:
                 raise CivillyError(
-                    f"The first {FAILURES} trials failed, the last with: {failed[-1]}",
+                    f"The first {FAILURES} trials of this run failed, the last with: {failed[-1]}",
                     mend="correct the recipe, and choose another --out",
                 )
         _tidy(found, place)
-        write_report(make_report(found, importances(study), sweep, place.out), place.out)
-        return _write_best(found, sweep, place.out)
+        _write_best(found, sweep, place.out)
+        report = make_report(found, importances(study), sweep, place.out)
+        write_report(report, place.out)
+        return report
 
 
 @contextlib.contextmanager
@@ -228,15 +230,14 @@ def _tidy(found: Sequence[Outcome], place: Workplace) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def _write_best(found: Sequence[Outcome], sweep: SweepRecipe, out: Path) -> Path | None:
-    """Writes the recipe of the best trial."""
+def _write_best(found: Sequence[Outcome], sweep: SweepRecipe, out: Path) -> None:
+    """Writes the recipe of the best trial, if one came to its end."""
     winner = best(found)
     if winner is None:
-        return None
+        return
     head = f"# The best of {len(found)} trials: mean J {winner.joint:.4f}, {winner.name}.\n\n"
     recipe = sweep.with_settings(winner.settings)
     write_bytes(out / BEST_FILE, (head + tomlkit.dumps(recipe)).encode())
-    return out / BEST_FILE
 
 
 def _line(found: Sequence[Outcome], sweep: SweepRecipe) -> str:
