@@ -38,9 +38,9 @@ from civilly.train.sweep_space import SweepRecipe
 from civilly.train.sweep_study import KILLS, finish, open_study, outcomes, take_up
 
 TESTS = Path(__file__).parent
-GOOD, NONE = 1e-2, 1e-9
+GOOD, NONE = 3e-2, 1e-9
 """Learning rates with which a tiny model learns much, and nothing."""
-RATES = {"low": NONE, "high": 2e-2, "log": True}
+RATES = {"low": NONE, "high": 5e-2, "log": True}
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def setting(tmp_path_factory):
     pairs = root / "pairs"
     pairs.mkdir()
     with (pairs / "en.jsonl").open("w") as file:
-        for i in range(40):
+        for i in range(60):
             word = "abcdefghijklmnopqrstuvwxyz"[i % 26] * (i % 4 + 2)
             file.write(json.dumps({"toxic": f"{word} idiot", "neutral": word}) + "\n")
     (root / "data" / "parallel").mkdir(parents=True)

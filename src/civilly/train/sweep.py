@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import json
+import math
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -198,14 +199,13 @@ def _reporter(trial: optuna.Trial, every: int) -> Any:
         def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             for row in state.log_history:  # of a trial that goes on from a checkpoint
                 if _J in row:
-                    trial.report(row[_J], row["step"] // every)
+                    trial.report(row[_J], math.ceil(row["step"] / every))
 
         def on_evaluate(
             self, args: Any, state: Any, control: Any, metrics: Mapping[str, float], **_: Any
         ) -> None:
-            trial.report(metrics[_J], state.global_step // every)
-            last = state.global_step + every > state.max_steps
-            if not last and trial.should_prune():
+            trial.report(metrics[_J], math.ceil(state.global_step / every))
+            if not control.should_training_stop and trial.should_prune():
                 raise optuna.TrialPruned
 
     return Reporter()
