@@ -19,7 +19,7 @@ import tiny_models
 from civilly.data.pairs import Pair
 from civilly.engines.hf import HfEngine
 from civilly.engines.hf_target import Target
-from civilly.errors import CivillyError, LeakError, ModelError
+from civilly.errors import CivillyError, DataError, LeakError, ModelError
 from civilly.model.adapter import load_change
 from civilly.rewrite.tuned_prompt import tuned_prompt
 from civilly.train.base_model import encode_pairs, load_trainee
@@ -292,9 +292,18 @@ def test_what_is_validated_on_is_not_trained_on(setting):
     assert counts[0] - counts[1] == len(held)
 
 
-def test_long_sentences_can_be_left_out_of_validations(setting):
-    for longest, expected in ((None, True), (8, False)):
+def test_long_sentences_can_be_left_out_of_validations(setting, tmp_path):
+    rows = [json.dumps({"toxic": "a" * n, "neutral": "a"}) + "\n" for n in range(1, 61)]
+    (tmp_path / "en.jsonl").write_text("".join(rows))
+
+    def held(longest: int | None) -> list[int]:
         made = recipe(setting, validation={"pairs": 30, "longest_characters": longest})
+        made["corpus"]["sources"][0]["path"] = str(tmp_path)
         pairs = tuning_pairs(SftRecipe.parse(made, "it"), setting[2])
-        assert pairs
-        assert any(len(pair.toxic) > 8 for pair in pairs) is expected
+        return [len(pair.toxic) for pair in pairs]
+
+    lengths = held(None)
+    assert len(lengths) > 2
+    assert held(lengths[-2]) == lengths[:-1]
+    with pytest.raises(DataError, match="longest_characters"):
+        held(lengths[0] - 1)

@@ -133,7 +133,10 @@ def tuning_pairs(recipe: SftRecipe, data: Path) -> list[Pair]:
             row.append(pair)
     pairs = [pair for row in chosen.values() for pair in row]
     if not pairs:
-        raise DataError("There are no pairs to validate on.", mend="every_steps without a value")
+        raise DataError(
+            "There are no pairs to validate on.",
+            mend="a recipe with fewer limits (longest_characters), or without every_steps",
+        )
     return pairs
 
 
