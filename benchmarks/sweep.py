@@ -12,20 +12,53 @@ import json
 import sys
 from collections import Counter
 from pathlib import Path
+from statistics import fmean
 
 from civilly import registry
 from civilly.data.pairs import Pair, data_folder
+from civilly.leaderboard.tables import short
 from civilly.pipeline import Toolbox
 from civilly.score.intervals import bootstrap_mean
 from civilly.train.recipe import SftRecipe, read_recipe
 from civilly.train.sft import CONFIG_FILE, tuning_pairs
 from civilly.train.sweep import Workplace, run_sweep
-from civilly.train.sweep_report import markdown, plots, standing_alone
+from civilly.train.sweep_report import SweepReport, markdown, plots, standing_alone
+from civilly.train.sweep_study import trial_folder
+from civilly.train.trainer import VALIDATIONS_FILE
 from civilly.types import Text
 
 HERE = Path(__file__).parent
 RECIPE = HERE.parent / "recipes" / "sweep.toml"
 PLOTS = HERE / "results" / "sweep"
+
+LIMITS = """What this shows, and what not: trials are cut so short that a search fits into an hour on one CPU
+core. That is enough to show the tool at work, not to choose a recipe for thousands of pairs
+(`recipes/tuned.toml`). Each setting was trained once, from one seed, and judged on few sentences:
+where the interval of a difference from the best holds 0, the two cannot be told apart, and a
+setting whose bar is not longer than its stroke cannot be told from one that does nothing."""
+
+
+def course(report: SweepReport, run: Path) -> str:
+    """How the complete trials went from their first validation to their last."""
+    folders = [trial_folder(run, each.name) for each in report.found if each.state == "complete"]
+    validations = [
+        [json.loads(line) for line in (folder / VALIDATIONS_FILE).read_text("utf-8").splitlines()]
+        for folder in folders
+    ]
+    parts = []
+    for name in ("STA", "SIM", "J"):
+        first, last = (fmean(fmean(v[at][name]) for v in validations) for at in (0, -1))
+        parts.append(f"{name} {short(first)} → {short(last)}")
+    fell = sum(fmean(v[-1]["J"]) < fmean(v[0]["J"]) for v in validations)
+    return (
+        f"From the first validation to the last, J fell in {fell} of the {len(folders)} complete "
+        f"trials (means: {', '.join(parts)}). The first thing that a fresh adapter learns from "
+        "pairs, which share most of their words, is to copy the sentence; only later does it learn "
+        "what to change. So the highest J of a trial this short may be that of a model that has "
+        "not learnt to copy yet, and the winner is no recommendation: a search that is to choose a "
+        "recipe needs trials that get past the copying (hundreds of steps; hours on a CPU, minutes "
+        "on a GPU)."
+    )
 
 
 def validation_note(pairs: list[Pair], suite_name: str) -> str:
@@ -61,7 +94,8 @@ def main() -> None:
     config = json.loads((options.run / "trials" / report.found[0].name / CONFIG_FILE).read_text())
     trained = {name: sum(counts.values()) for name, counts in config["examples"].items()}
     sources = " and ".join(f"{n} {name}" for name, n in trained.items())
-    head = f"Each trial trains on {sources} pairs, from no adapter. {note}\n"
+    head = f"Each trial trains on {sources} pairs, from no adapter. {note}\n\n{LIMITS}\n\n"
+    head += f"{course(report, options.run)}\n"
     body = markdown(report, "benchmarks/results/sweep").split("\n", 2)[2]
     (HERE / "results" / "sweep.md").write_text(f"{head}\n{body}", "utf-8")
     PLOTS.mkdir(exist_ok=True)

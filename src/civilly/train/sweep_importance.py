@@ -13,7 +13,7 @@ from optuna.distributions import BaseDistribution, FloatDistribution, IntDistrib
 from optuna.importance import FanovaImportanceEvaluator
 from optuna.trial import TrialState, create_trial
 
-LEAST_TRIALS = 4
+LEAST_TRIALS = 8
 """Complete trials without which no importance is given."""
 SHUFFLES, QUANTILE = 40, 0.95
 TREES = 32

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -79,7 +80,7 @@ class SweepReport:
     @property
     def columns(self) -> list[str]:
         """Headings of `rows`."""
-        return ["trial", "", JOINT, "less than the best", *self.sweep.settings.search, "minutes"]
+        return ["trial", "", JOINT, "from the best", *self.sweep.settings.search, "minutes"]
 
     @property
     def rows(self) -> list[list[str]]:
@@ -186,10 +187,12 @@ def plots(report: SweepReport) -> dict[str, str]:
 
 
 def standing_alone(plot: str) -> str:
-    """A plot as a file of its own, with the style that the page would give it."""
-    style = f"<style>{plot_style()}{_asset('sweep.css')}</style>"
+    """A plot as a file of its own, with the size, style and ground that the page would give it."""
+    style = f"<style>{plot_style()}{_asset('sweep.css')}svg {{ background: var(--card); }}</style>"
     head, end, rest = plot.partition(">")
-    return head.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1) + end + style + rest
+    width, height = re.findall(r'viewBox="0 0 (\S+) (\S+)"', head)[0]
+    size = f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}"'
+    return head.replace("<svg", size, 1) + end + style + rest
 
 
 def csv(report: SweepReport) -> bytes:
