@@ -31,8 +31,8 @@ HERE = Path(__file__).parent
 RECIPE = HERE.parent / "recipes" / "sweep.toml"
 PLOTS = HERE / "results" / "sweep"
 
-LIMITS = """What this shows, and what not: trials are cut so short that a search fits into an hour on one CPU
-core. That is enough to show the tool at work, not to choose a recipe for thousands of pairs
+LIMITS = """What this shows, and what not: trials are cut so short that a search fits into an hour on
+one CPU core. That is enough to show the tool at work, not to choose a recipe for thousands of pairs
 (`recipes/tuned.toml`). Each setting was trained once, from one seed, and judged on few sentences:
 where the interval of a difference from the best holds 0, the two cannot be told apart, and a
 setting whose bar is not longer than its stroke cannot be told from one that does nothing."""
@@ -56,8 +56,7 @@ def course(report: SweepReport, run: Path) -> str:
         "pairs, which share most of their words, is to copy the sentence; only later does it learn "
         "what to change. So the highest J of a trial this short may be that of a model that has "
         "not learnt to copy yet, and the winner is no recommendation: a search that is to choose a "
-        "recipe needs trials that get past the copying (hundreds of steps; hours on a CPU, minutes "
-        "on a GPU)."
+        "recipe needs trials that get past the copying, of hundreds of steps each."
     )
 
 
