@@ -22,11 +22,16 @@ from civilly.data.pairs import Pair
 from civilly.data.split import dev_part
 from civilly.engines.hf import HfEngine
 from civilly.engines.hf_target import Target
-from civilly.errors import CivillyError, LeakError, ModelError
+from civilly.errors import CivillyError, DataError, LeakError, ModelError
 from civilly.model.adapter import load_change
 from civilly.rewrite.tuned_prompt import tuned_prompt
 from civilly.train.base_model import encode_pairs, load_trainee
-from civilly.train.recipe import AdapterSettings, BaseSettings, read_recipe
+from civilly.train.recipe import (
+    AdapterSettings,
+    BaseSettings,
+    ValidationSettings,
+    read_recipe,
+)
 from civilly.train.sft import train_sft, tuning_pairs
 from civilly.train.trainer import IGNORED, answer_loss, collator
 from civilly.types import GenerationOptions
@@ -120,7 +125,9 @@ def test_a_built_corpus_is_trained_on(setting):
     run = train(setting, "from_built", tables).parent
     config = json.loads((run / "config.json").read_text())
     assert config["examples"] == {"authored": {"en": len(built.train)}}
-    held_apart = tuning_pairs(build_corpus(recipe(setting, **tables), data), data, 9)
+    held_apart = tuning_pairs(
+        build_corpus(recipe(setting, **tables), data), data, ValidationSettings(pairs=9)
+    )
     assert {dev_part(pair.id) for pair in held_apart} == {"tune"}
     assert not {pair.id for pair in held_apart} & {pair.id for pair in built.train}
 
@@ -322,3 +329,21 @@ def test_only_the_answer_carries_loss(setting):
         torch.cat([batch["labels"][0, -4:], batch["labels"][1, -5:]]),
     )
     torch.testing.assert_close(answer_loss(False)(outputs, batch["labels"]), by_hand)
+
+
+def test_long_sentences_can_be_left_out_of_validations(setting, tmp_path):
+    rows = [json.dumps({"toxic": "a" * n, "neutral": "a"}) + "\n" for n in range(1, 61)]
+    (tmp_path / "en.jsonl").write_text("".join(rows))
+
+    def held(longest: int | None) -> list[int]:
+        made = recipe(setting)
+        made["corpus"]["sources"][0] |= {"path": str(tmp_path), "dev_split": True}
+        settings = ValidationSettings(pairs=30, longest_characters=longest)
+        pairs = tuning_pairs(build_corpus(made, setting[2]), setting[2], settings)
+        return [len(pair.toxic) for pair in pairs]
+
+    lengths = held(None)
+    assert len(lengths) > 2
+    assert held(lengths[-2]) == lengths[:-1]
+    with pytest.raises(DataError, match="no pairs to validate on"):
+        held(lengths[0] - 1)

@@ -15,6 +15,13 @@ from civilly.errors import MissingExtraError
 
 RecipeArgument = Annotated[Path, typer.Argument(help="Recipe file.")]
 OutOption = Annotated[Path, typer.Option("--output", "--out", "-o", help="Folder for the result.")]
+TakeOutLeaksOption = Annotated[
+    bool,
+    typer.Option(
+        "--take-out-leaks",
+        help="Leave pairs that repeat held-out or official texts out, instead of refusing.",
+    ),
+]
 
 trainings = typer.Typer(
     help="Train an adapter, a detector or a language model; choose the vocabulary.",
@@ -43,13 +50,7 @@ def sft(
     output: OutOption,
     data: DataOption = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with -o after a stop.")] = False,
-    take_out_leaks: Annotated[
-        bool,
-        typer.Option(
-            "--take-out-leaks",
-            help="Leave pairs that repeat held-out or official texts out, instead of refusing.",
-        ),
-    ] = False,
+    take_out_leaks: TakeOutLeaksOption = False,
     debug: _console.DebugOption = False,
 ) -> None:
     """Fine-tune a rewriting adapter on pairs (LoRA), checked for leaks first."""
@@ -62,6 +63,27 @@ def sft(
         folder = data_folder(data)
         content = read_recipe(recipe)
         train_sft(content, folder, output, resume=resume, take_out_leaks=take_out_leaks)
+    _console.note(f"done: {output}")
+
+
+@trainings.command(epilog="Example: civilly train sweep recipes/sweep.toml -o runs/sweep --resume")
+def sweep(
+    recipe: RecipeArgument,
+    output: OutOption,
+    data: DataOption = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with -o after a stop.")] = False,
+    take_out_leaks: TakeOutLeaksOption = False,
+    debug: _console.DebugOption = False,
+) -> None:
+    """Search over models and settings of a fine-tuning; writes the best recipe and a report."""
+    from civilly.data.pairs import data_folder
+
+    with _needing_extra("A sweep"):
+        from civilly.train.recipe import read_recipe
+        from civilly.train.sweep import Workplace, run_sweep
+
+        place = Workplace(data_folder(data), output, take_out_leaks)
+        run_sweep(read_recipe(recipe), place, resume=resume, progress=_console.note)
     _console.note(f"done: {output}")
 
 

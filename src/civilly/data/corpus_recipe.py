@@ -21,13 +21,13 @@ Share = Annotated[float, Field(ge=0, le=1)]
 References = Literal["closest", "all", "sampled"]
 
 
-class _Table(BaseModel):
+class RecipeTable(BaseModel):
     """A table of a recipe: no unknown field, no silent change of type."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-class Source(_Table):
+class Source(RecipeTable):
     """What every source says.
 
     Attributes:
@@ -45,7 +45,7 @@ class Source(_Table):
     repeat: Count = 1
 
 
-class Columns(_Table):
+class Columns(RecipeTable):
     """Which columns are what, where they are not called as `civilly.data.pairs.read_pairs` says.
 
     Attributes:
@@ -147,7 +147,7 @@ class BuiltSource(Source):
     path: str
 
 
-class LabelledFile(_Table):
+class LabelledFile(RecipeTable):
     """Labelled texts whose civil ones count as clean.
 
     Attributes:
@@ -201,7 +201,7 @@ KINDS: Mapping[str, type[Source]] = {
 """The kinds of sources and what each may say."""
 
 
-class CorpusRecipe(_Table):
+class CorpusRecipe(RecipeTable):
     """The corpus of a recipe.
 
     Attributes:
@@ -252,7 +252,7 @@ class CorpusRecipe(_Table):
         return _parsed(cls, {**table, **seed, "sources": sources}, "the recipe's corpus")
 
 
-_Settings = TypeVar("_Settings", bound=_Table)
+_Settings = TypeVar("_Settings", bound=RecipeTable)
 
 
 def _source(content: Any, number: int) -> Source:

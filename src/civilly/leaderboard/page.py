@@ -96,14 +96,14 @@ def render(board: Board) -> str:
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     template = environment.from_string(_asset("page.html.jinja"))
-    style = _asset("page.css")
+    style = page_style()
     script = '"use strict";\n' + "\n".join(map(_asset, _SCRIPTS))
     return template.render(
         board=board,
         style=Markup(style),
         script=Markup(script),
-        policy=f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
-        "img-src data:; base-uri 'none'; form-action 'none'",
+        policy=f"default-src 'none'; style-src '{content_hash(style)}'; "
+        f"script-src '{content_hash(script)}'; img-src data:; base-uri 'none'; form-action 'none'",
         measures={name: _MEANINGS[name] for name in MEASURES},
         columns=COLUMNS,
         averages=AVERAGES,
@@ -126,11 +126,22 @@ def render(board: Board) -> str:
     )
 
 
+def page_style() -> str:
+    """The style sheet of our pages."""
+    return _asset("plots.css") + _asset("page.css")
+
+
+def plot_style() -> str:
+    """The part of it that plots need, where they stand alone."""
+    return _asset("plots.css")
+
+
 def _asset(name: str) -> str:
     return (files("civilly.leaderboard") / name).read_text(encoding="utf-8")
 
 
-def _hash(source: str) -> str:
+def content_hash(source: str) -> str:
+    """How a content security policy names a style or script that may stand in the page."""
     return "sha256-" + base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()
 
 

@@ -50,26 +50,32 @@ def _score_table(board: Board, columns: Sequence[Column], measure: str) -> list[
     lines = [
         f"### {measure}: {', '.join(names)}",
         "",
-        _row(["system", *names]),
+        markdown_row(["system", *names]),
         "|---" * (len(names) + 1) + "|",
-        _row(["*sentences*", *(str(column.n) for column in columns)]),
+        markdown_row(["*sentences*", *(str(column.n) for column in columns)]),
     ]
     agreement = [agreement_of(board, name, measure) for name in names]
     if any(value is not None for value in agreement):
         shown = [GAP if value is None else f"ρ {short(value, 2)}" for value in agreement]
-        lines.append(_row(["*agreement with people*", *shown]))
+        lines.append(markdown_row(["*agreement with people*", *shown]))
     for index, system in enumerate(board.systems):
         cells = [column.cells[measure].get(index) for column in columns]
         if any(cells):
-            lines.append(_row([_escaped(system.name), *(_cell(cell, measure) for cell in cells)]))
+            lines.append(
+                markdown_row(
+                    [markdown_text(system.name), *(_cell(cell, measure) for cell in cells)]
+                )
+            )
     return lines
 
 
-def _row(cells: Sequence[str]) -> str:
+def markdown_row(cells: Sequence[str]) -> str:
+    """A row of a table in Markdown; the cells are markup."""
     return "| " + " | ".join(cells) + " |"
 
 
-def _escaped(name: str) -> str:
+def markdown_text(name: str) -> str:
+    """Any text, so that Markdown shows it as it is, on one line."""
     return "".join("\\" + c if c in "|\\`*_<>[]" else c for c in " ".join(name.split()))
 
 
@@ -100,8 +106,10 @@ def _better(board: Board, column: Column) -> list[str]:
     title = f"### Significantly better by J, {column.name} ({column.n} shared sentences)"
     lines = [title, "", "| system | is better than |", "|---|---|"]
     for index in order:
-        losers = [_escaped(board.systems[i].name) for i in order if i in better[index]]
-        lines.append(_row([_escaped(board.systems[index].name), ", ".join(losers) or GAP]))
+        losers = [markdown_text(board.systems[i].name) for i in order if i in better[index]]
+        lines.append(
+            markdown_row([markdown_text(board.systems[index].name), ", ".join(losers) or GAP])
+        )
     return lines
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
+from civilly.data.corpus_recipe import RecipeTable
 from civilly.data.files import decode, read_bytes
 from civilly.errors import DataError, UnknownNameError
 
@@ -19,13 +20,10 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
 
 
-class _Table(BaseModel):
-    """A table of a recipe: no unknown field, no silent change of type."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+RecipeTableT = TypeVar("RecipeTableT", bound=RecipeTable)
 
 
-class BaseSettings(_Table):
+class BaseSettings(RecipeTable):
     """Which model is trained.
 
     Attributes:
@@ -37,7 +35,7 @@ class BaseSettings(_Table):
     revision: str | None = None
 
 
-class AdapterSettings(_Table):
+class AdapterSettings(RecipeTable):
     """What of the model is trained.
 
     Attributes:
@@ -57,7 +55,7 @@ class AdapterSettings(_Table):
     start: str | None = None
 
 
-class TrainingSettings(_Table):
+class TrainingSettings(RecipeTable):
     """How it is trained.
 
     Attributes:
@@ -85,23 +83,25 @@ class TrainingSettings(_Table):
     stop_after_steps: Count | None = None
 
 
-class ValidationSettings(_Table):
+class ValidationSettings(RecipeTable):
     """How a training is judged on the way.
 
     Attributes:
         every_steps: Steps between validations, each also a checkpoint; None: no validation.
         pairs: Pairs of the ``tune`` part that are rewritten greedily, per language.
+        longest_characters: Longer sentences are passed over; None: none is too long.
         suite: What scores the rewrites; the mean J decides.
         patience: Validations without a better J after which the training ends; 0: never.
     """
 
     every_steps: Count | None = None
     pairs: Count = 8
+    longest_characters: Count | None = None
     suite: str = "embedded"
     patience: Annotated[int, Field(ge=0)] = 0
 
 
-class SftRecipe(_Table):
+class SftRecipe(RecipeTable):
     """A whole recipe.
 
     Attributes:
@@ -132,14 +132,33 @@ class SftRecipe(_Table):
             DataError: Naming the field that is missing, of a wrong type or out of range.
             UnknownNameError: If there is no such table or field.
         """
-        try:
-            return cls.model_validate(content)
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"]))
-            if first["type"] == "extra_forbidden":
-                raise UnknownNameError(f"setting of {name}", where, _settings()) from error
-            raise DataError(f"{name}, {where}: {first['msg'].lower()}.") from error
+        return checked(cls, content, name, _settings())
+
+
+def checked(
+    kind: type[RecipeTableT], content: Mapping[str, Any], name: str, settings: Sequence[str]
+) -> RecipeTableT:
+    """The fields of a table, as its model has them.
+
+    Args:
+        kind: The model.
+        content: The parsed table.
+        name: What errors call it.
+        settings: Every field that there is, as errors list them.
+
+    Raises:
+        DataError: Naming the field that is missing, of a wrong type or out of range.
+        UnknownNameError: If there is no such field.
+    """
+    try:
+        return kind.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        if first["type"] == "extra_forbidden":
+            raise UnknownNameError(f"setting of {name}", where, settings) from error
+        place = f"{name}, {where}" if where else name
+        raise DataError(f"{place}: {first['msg'].lower()}.") from error
 
 
 def read_recipe(path: Path) -> dict[str, Any]:
@@ -171,6 +190,8 @@ def _settings() -> list[str]:
     names = []
     for table, info in SftRecipe.model_fields.items():
         kind = info.annotation
-        inner = kind.model_fields if isinstance(kind, type) and issubclass(kind, _Table) else {}
+        inner = (
+            kind.model_fields if isinstance(kind, type) and issubclass(kind, RecipeTable) else {}
+        )
         names += [f"{table}.{key}" for key in inner] or [table]
     return names

@@ -12,7 +12,7 @@ from civilly.data.files import write_bytes
 from civilly.data.pairs import Pair, count_by_source, read_pairs
 from civilly.data.split import dev_part
 from civilly.errors import CivillyError, DataError, MissingExtraError
-from civilly.train.recipe import SftRecipe
+from civilly.train.recipe import SftRecipe, ValidationSettings
 
 RESULT_FILE, LOG_FILE, CONFIG_FILE = "result.json", "log.json", "config.json"
 
@@ -103,17 +103,17 @@ def _validation(recipe: SftRecipe, corpus: Corpus, data: Path, trainee: Any) -> 
         return None
     from civilly.train.validation import validator
 
-    pairs = tuning_pairs(corpus, data, recipe.validation.pairs)
+    pairs = tuning_pairs(corpus, data, recipe.validation)
     return validator(trainee, pairs, recipe.validation.suite)
 
 
-def tuning_pairs(corpus: Corpus, data: Path, per_language: int) -> list[Pair]:
+def tuning_pairs(corpus: Corpus, data: Path, settings: ValidationSettings) -> list[Pair]:
     """The first pairs of the ``tune`` part in each language, which no training sees.
 
     Args:
         corpus: Its development pairs are meant, besides the official ones.
         data: The data folder.
-        per_language: At most so many of each.
+        settings: How many of each, and how long.
 
     Raises:
         DataError: If there are none.
@@ -122,7 +122,8 @@ def tuning_pairs(corpus: Corpus, data: Path, per_language: int) -> list[Pair]:
     chosen: dict[str, dict[str, Pair]] = {}
     for pair in [*official, *corpus.dev]:
         row = chosen.setdefault(pair.lang, {})
-        if len(row) < per_language:
+        fits = len(pair.toxic) <= (settings.longest_characters or len(pair.toxic))
+        if fits and len(row) < settings.pairs:
             row.setdefault(pair.id, pair)
     pairs = [pair for row in chosen.values() for pair in row.values()]
     if not pairs:

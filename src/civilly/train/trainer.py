@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from civilly.data.values import as_json
 from civilly.train.base_model import Trainee
 from civilly.train.recipe import SftRecipe
 
@@ -13,7 +14,9 @@ IGNORED = -100
 """Label of positions that carry no loss (the convention of transformers)."""
 
 Row = Mapping[str, list[int]]
-Validate = Callable[[Any], dict[str, float]]
+Validate = Callable[[Any], dict[str, list[float]]]
+VALIDATIONS_FILE = "validations.jsonl"
+"""Of a run folder: the step and the scores of every sentence at each validation."""
 
 
 def collator(trainee: Trainee) -> Callable[[Sequence[Row]], dict[str, Any]]:
@@ -94,8 +97,8 @@ def build_trainer(
         trainee: What.
         rows: The corpus, as `civilly.train.base_model.encode_pairs` gives it.
         out: Run folder; checkpoints go there.
-        validate: Gives numbers, ``J`` among them, of the model as it is; asked every
-            ``validation.every_steps`` steps, and the weights with the best ``J`` are kept.
+        validate: Scores sentences, by ``J`` among others, with the model as it is; asked every
+            ``validation.every_steps`` steps, and the weights with the best mean ``J`` are kept.
         callbacks: Further callbacks of transformers.
     """
     from transformers import EarlyStoppingCallback, Trainer
@@ -105,7 +108,10 @@ def build_trainer(
 
         def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
             assert validate is not None
-            metrics = {f"eval_{name}": value for name, value in validate(self.model).items()}
+            scores = validate(self.model)
+            with (out / VALIDATIONS_FILE).open("a", encoding="utf-8") as file:
+                file.write(as_json({"step": self.state.global_step, **scores}) + "\n")
+            metrics = {f"eval_{name}": sum(each) / len(each) for name, each in scores.items()}
             self.log(metrics)
             self.control: Any = self.callback_handler.on_evaluate(
                 self.args, self.state, self.control, metrics

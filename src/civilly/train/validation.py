@@ -9,7 +9,7 @@ from civilly import registry
 from civilly.data.pairs import Pair
 from civilly.pipeline import Toolbox
 from civilly.rewrite.tuned_prompt import MAX_GROWTH, tuned_prompt
-from civilly.score.joint import joint
+from civilly.score.joint import JOINT, joint
 from civilly.train.base_model import Trainee
 from civilly.types import Text
 
@@ -70,8 +70,8 @@ def _padded(rows: Sequence[list[int]], trainee: Trainee) -> tuple[Any, Any]:
 
 def validator(
     trainee: Trainee, pairs: Sequence[Pair], suite_name: str
-) -> Callable[[Any], dict[str, float]]:
-    """A function from the model to the means of STA, SIM, FL and J over ``pairs``.
+) -> Callable[[Any], dict[str, list[float]]]:
+    """A function from the model to STA, SIM, FL and J of each of ``pairs``, in order.
 
     Args:
         trainee: The model's tokens.
@@ -85,10 +85,12 @@ def validator(
     inputs = [Text(pair.toxic, pair.lang) for pair in pairs]
     references = [list(pair.neutral) for pair in pairs]
 
-    def validate(model: Any) -> dict[str, float]:
+    def validate(model: Any) -> dict[str, list[float]]:
         answers = greedy_answers(trainee, model, pairs)
         components = suite.components(inputs, answers, references)
-        rows = {**components, "J": joint(components)}
-        return {name: sum(scores) / len(scores) for name, scores in rows.items()}
+        return {
+            **{name: list(map(float, scores)) for name, scores in components.items()},
+            JOINT: joint(components),
+        }
 
     return validate
