@@ -248,6 +248,7 @@ def test_the_recipes_of_large_models_train_tiny_ones_of_their_architecture(
     assert "Hardware: one GPU" in (ROOT / "recipes" / f"{name}.toml").read_text("utf-8")
     base = tiny_models.MODELS[architecture](tmp_path / "base")
     mine = recipe(setting)
+    mine["corpus"]["sources"][0]["dev_split"] = True
     content |= {"corpus": mine["corpus"], "base": {"name": str(base)}}
     content["training"] |= {"stop_after_steps": 2, "batch_size": 2}
     content["validation"] |= {"every_steps": 1, "pairs": 1}
