@@ -51,13 +51,15 @@ def course(report: SweepReport, run: Path) -> str:
         first, last = (fmean(fmean(v[at][name]) for v in validations) for at in (0, -1))
         parts.append(f"{name} {short(first)} → {short(last)}")
     fell = sum(fmean(v[-1]["J"]) < fmean(v[0]["J"]) for v in validations)
+    copying = sum(fmean(v[-1]["SIM"]) > 0.8 and fmean(v[-1]["J"]) < 0.1 for v in validations)
+    wrecked = sum(fmean(v[-1]["SIM"]) < 0.3 for v in validations)
     return (
         f"From the first validation to the last, J fell in {fell} of the {len(folders)} complete "
-        f"trials (means: {', '.join(parts)}). The first thing that a fresh adapter learns from "
-        "pairs, which share most of their words, is to copy the sentence; only later does it learn "
-        "what to change. So the highest J of a trial this short may be that of a model that has "
-        "not learnt to copy yet, and the winner is no recommendation: a search that is to choose a "
-        "recipe needs trials that get past the copying, of hundreds of steps each."
+        f"trials (means: {', '.join(parts)}). {copying} ended as near copies of their input (SIM "
+        f"above .8, J below .1), {wrecked} with a SIM below .3. Pairs share most of their words, "
+        "so copying comes before rewriting: the highest J of a trial this short can be that of a "
+        "model that does not copy yet. The winner is therefore no recommendation; a search that "
+        "is to choose a recipe needs trials that get past the copying, of hundreds of steps each."
     )
 
 

@@ -25,13 +25,15 @@ def greedy_answers(trainee: Trainee, model: Any, pairs: Sequence[Pair]) -> list[
         pairs: Sentences.
     """
     import torch
+    from peft.helpers import DoraCaching
 
     prompts = trainee.encoding.prompts([tuned_prompt(pair.toxic, pair.lang) for pair in pairs])
     order = sorted(range(len(pairs)), key=lambda i: -len(prompts[i]))
     answers = [""] * len(pairs)
     was_training = model.training
     model.eval()
-    with torch.inference_mode():
+    # DoRA would compute the norm of every adapted weight anew for each token.
+    with torch.inference_mode(), DoraCaching():
         for first in range(0, len(order), BATCH):
             batch = order[first : first + BATCH]
             ids, mask = _padded([prompts[i] for i in batch], trainee)
