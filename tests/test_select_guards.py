@@ -10,7 +10,7 @@ from civilly import registry
 from civilly.data.pairs import data_folder, read_authored, read_pairs
 from civilly.data.split import dev_part
 from civilly.errors import DataError
-from civilly.select.guards import LONG, SCRIPT, SHORT, refusals
+from civilly.select.guards import LINES, LONG, SCRIPT, SHORT, refusals
 from civilly.types import Candidate, Detection, Text
 
 RUSSIAN = "Заткнись, придурок, ты ничего не понимаешь в футболе и в людях"
@@ -28,6 +28,8 @@ def refused(text: str, lang: str, candidate: str) -> str | None:
         (RUSSIAN, "ru", "Будь ласка, помовч, ти нічого не розумієш у футболі", "Ukrainian"),
         (RUSSIAN, "ru", "Пожалуйста, помолчи, ты не разбираешься в футболе", None),
         (RUSSIAN, "ru", "ну", SHORT),
+        (RUSSIAN, "ru", "Ты не понимаешь\nВежливо\n", LINES),
+        (RUSSIAN + "\nслышишь?", "ru", "Ты не понимаешь\nслышишь?", None),
         (RUSSIAN, "ru", RUSSIAN * 2, LONG),
         ("Halt die Fresse, das stimmt doch gar nicht", "de", "Be quiet, that is not true at all",
          "English"),

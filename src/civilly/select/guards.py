@@ -33,6 +33,7 @@ LEAST_WORDS = 3
 
 SHORT = "far shorter than civil rewrites are"
 LONG = "far longer than civil rewrites are"
+LINES = "of more lines than the text"
 SCRIPT = "in another script than the text"
 
 
@@ -57,8 +58,10 @@ def refusals(texts: Sequence[Text], candidates: Sequence[str]) -> list[str | Non
 
 
 def refused_length(source: str, candidate: str) -> str | None:
-    """`SHORT`, `LONG` or None; lengths in characters without blanks around."""
+    """`SHORT`, `LONG`, `LINES` or None; lengths in characters without blanks around."""
     length, made = len(source.strip()), len(candidate.strip())
+    if len(candidate.splitlines()) > max(1, len(source.splitlines())):
+        return LINES  # a model that goes on with its prompt's frame
     if made < SHORTEST * length:
         return SHORT
     return LONG if made > LONGEST * length + LONGEST_MORE else None
