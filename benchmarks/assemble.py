@@ -13,7 +13,7 @@ SECTIONS = (
     (
         "Rewriting: the methods side by side",
         "rewriting.md",
-        "benchmarks/rewriting.py --rows 55",
+        "benchmarks/rewriting.py --methods duplicate delete tuned",
     ),
     (
         "Decoding and selection: quality against speed",
