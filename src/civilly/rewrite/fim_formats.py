@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from civilly.errors import CivillyError, UnknownNameError
-from civilly.languages import UNSPACED, language
+from civilly.languages import language
 from civilly.rewrite.holes import Gap
 from civilly.types import Prompt, Segment
 
@@ -283,65 +283,3 @@ def fim_prompt(
 def longest_middle(gap: Gap) -> int:
     """The most tokens of a middle: about twice the hole's, at two bytes per token, and a few."""
     return 16 + len(gap.cut.encode("utf-8", "replace"))
-
-
-def read_middle(form: FimFormat, gap: Gap, made: str) -> str:
-    """What goes between ``gap.before`` and ``gap.after``, read from what a model wrote.
-
-    Models of code often go on in prose. So the middle ends at a control token's spelling, at a line
-    break (unless the cut had one), and where it begins to repeat what follows the hole. The blanks
-    that the prompt left out are there in the text already and are not doubled; those that were
-    cut out, and that the middle needs, are put back.
-    """
-    for stop in form.stop:
-        made = made.partition(stop)[0]
-    if "\n" not in gap.cut:
-        made = made.partition("\n")[0]
-    made = _before_repeat(made, gap.after)
-    core = made.strip(BLANKS)
-    if not core:
-        return ""
-    return _blank(gap.before[-1:], made[: -len(made.lstrip(BLANKS))], _first_blanks(gap.cut)) + (
-        core + _blank(gap.after[:1], made[len(made.rstrip(BLANKS)) :], _last_blanks(gap.cut))
-    )
-
-
-_REPEATED = 16
-"""Characters of the suffix that a middle may not repeat."""
-
-
-def _before_repeat(made: str, after: str) -> str:
-    """The part of a middle before the suffix begins anew, in whole or, at its end, in part."""
-    head = after.strip(BLANKS)[:_REPEATED].rstrip(BLANKS)
-    if not head:
-        return made
-    found = re.search(_anew(head, whole=head == after.strip(BLANKS)), made)
-    if found:
-        return made[: found.start()]
-    for size in range(min(len(head), len(made)), 3, -1):
-        if made.endswith(head[:size]):
-            return made[:-size]
-    return made
-
-
-def _anew(head: str, *, whole: bool) -> str:
-    """A pattern for the suffix's beginning that finds no letters inside another word."""
-    letter = f"[^\\W{UNSPACED}]"
-    left = f"(?<!{letter})" if re.match(letter, head) else ""
-    right = f"(?!{letter})" if whole and re.search(f"{letter}$", head) else ""
-    return left + re.escape(head) + right
-
-
-def _first_blanks(text: str) -> str:
-    return text[: len(text) - len(text.lstrip(BLANKS))]
-
-
-def _last_blanks(text: str) -> str:
-    return text[len(text.rstrip(BLANKS)) :]
-
-
-def _blank(neighbour: str, made: str, cut: str) -> str:
-    """Blanks between a filling and its neighbour: none where there are some or no neighbour."""
-    if not neighbour or neighbour in BLANKS + "\r\n":
-        return ""
-    return made or cut
