@@ -44,6 +44,7 @@ class PromptEncoder:
             raise EngineError("This model's tokenizer has no chat template.", mend="use chat=never")
         self._chat = has_template and chat != "never"
         self.vocabulary: dict[str, int] = tokenizer.get_vocab()
+        self._blind: dict[bool, Tokenizer] = {}
 
     @cached_property
     def control(self) -> Mapping[str, int]:
@@ -74,32 +75,42 @@ class PromptEncoder:
         if self._chat and len(segments) == 1 and not segments[0].special:
             before, after = self._chat_frame
             return [*before, *self.encode_text(segments[0].text), *after]
+        opening, closing = self._frame
+        if self._forced_bos is not None and self._forced_bos not in opening:
+            opening = [self._forced_bos, *opening]
         ids: list[int] = []
         for segment in segments:
             if segment.special:
                 ids.append(self._special_id(segment.text))
             elif segment.text:
-                ids += self.encode_text(segment.text)
-        opening, closing = self._frame
-        if self._forced_bos is not None and self._forced_bos not in opening:
-            opening = [self._forced_bos, *opening]
+                ids += self.encode_text(segment.text, goes_on=ids not in ([], opening))
         opened = bool(segments) and segments[0].special and ids[: len(opening)] == opening
         if not opened:
             ids = [*opening, *ids]
         return [*ids, *closing] if self._closing else ids
 
-    def encode_text(self, text: str) -> list[int]:
-        """Token ids of a plain text; no spelling in it becomes a control token."""
+    def encode_text(self, text: str, *, goes_on: bool = False) -> list[int]:
+        """Token ids of a plain text; no spelling in it becomes a control token.
+
+        Args:
+            text: Any text.
+            goes_on: Whether something stands before it. Some tokenizers put a space before a
+                text's beginning; what goes on begins as it is written.
+        """
         text = well_formed(text)
-        ids: list[int] = self._tokenizer(
-            text, add_special_tokens=False, split_special_tokens=True, verbose=False
-        )["input_ids"]
+        ids: list[int] = (
+            list(self._continuing.encode(text, add_special_tokens=False).ids)
+            if goes_on and self._continuing is not None
+            else self._tokenizer(
+                text, add_special_tokens=False, split_special_tokens=True, verbose=False
+            )["input_ids"]
+        )
         if self._control_ids.isdisjoint(ids):
             return ids
         # The text spells a control token. Splitting *special* tokens is not enough: some models
         # add theirs as plain tokens, and a unigram vocabulary finds its own pieces in any text.
         if getattr(self._tokenizer, "is_fast", False):
-            return list(self._blind_tokenizer.encode(text, add_special_tokens=False).ids)
+            return list(self._blind_tokenizer(goes_on).encode(text, add_special_tokens=False).ids)
         return self._encode_broken(text)
 
     def decode(self, ids: Sequence[int], context: Sequence[int] = ()) -> str:
@@ -162,12 +173,39 @@ class PromptEncoder:
         )
 
     @cached_property
-    def _blind_tokenizer(self) -> Tokenizer:
+    def _continuing(self) -> Tokenizer | None:
+        """The same tokenizer without the space that it puts before a text; None if it puts none."""
+        if not getattr(self._tokenizer, "is_fast", False):
+            return None
+        backend = self._tokenizer.backend_tokenizer
+        habits = {
+            "normalizer": _state(backend.normalizer),
+            "pre_tokenizer": _state(backend.pre_tokenizer),
+        }
+        # Where white space is cut away first, the space before each word is all there is of it.
+        if "WhitespaceSplit" in json.dumps(habits):
+            return None
+        changed = {name: _without_space(habit) for name, habit in habits.items()}
+        if changed == habits:
+            return None
+        data = json.loads(backend.to_str())
+        data.update(**changed, truncation=None, padding=None)
+        made = Tokenizer.from_str(json.dumps(data))
+        made.encode_special_tokens = True
+        return made
+
+    def _blind_tokenizer(self, goes_on: bool) -> Tokenizer:
         """The same tokenizer, which knows the control tokens by no spelling that a user can write.
 
         They keep their ids but get a random name, in the vocabulary as in the merges.
         """
-        data = json.loads(self._tokenizer.backend_tokenizer.to_str())
+        if goes_on not in self._blind:
+            source = self._continuing if goes_on else None
+            self._blind[goes_on] = self._blinded(source or self._tokenizer.backend_tokenizer)
+        return self._blind[goes_on]
+
+    def _blinded(self, source: Tokenizer) -> Tokenizer:
+        data = json.loads(source.to_str())
         names = {spelling: f"\uffff{secrets.token_hex(16)}" for spelling in self.control}
         data["added_tokens"] = [
             each for each in data["added_tokens"] if each["content"] not in names
@@ -201,3 +239,20 @@ class PromptEncoder:
         if not self._control_ids.isdisjoint(ids):
             raise EngineError("The text spells a control token that this tokenizer cannot split.")
         return ids
+
+
+def _state(component: Any) -> Any:
+    """A normalizer or pre-tokenizer as JSON; None if there is none."""
+    return None if component is None else json.loads(component.__getstate__())
+
+
+def _without_space(component: Any) -> Any:
+    """The same normalizer or pre-tokenizer, putting no space before a text."""
+    if component is None or component["type"] == "Prepend":
+        return None
+    for name in ("normalizers", "pretokenizers"):
+        if name in component:
+            parts = map(_without_space, component[name])
+            component = {**component, name: [part for part in parts if part is not None]}
+    silent = {"prepend_scheme": "never", "add_prefix_space": False}
+    return {**component, **{name: silent[name] for name in silent.keys() & component.keys()}}

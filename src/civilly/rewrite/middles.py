@@ -1,0 +1,104 @@
+"""Asks an engine for what belongs into holes, and reads its answers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+from civilly.languages import UNSPACED
+from civilly.rewrite.fim_formats import BLANKS, FimFormat, fim_prompt
+from civilly.rewrite.holes import Gap
+from civilly.types import Engine, Generation, GenerationOptions
+
+
+def ask_middles(
+    engine: Engine,
+    form: FimFormat,
+    gaps: Sequence[Gap],
+    options: GenerationOptions,
+    order: str | None = None,
+    *,
+    show_cut: bool = False,
+) -> list[list[Generation]]:
+    """What an engine writes into each hole, as it stands; `read_middle` makes fillings of it.
+
+    Args:
+        engine: Any engine.
+        form: The family of its model.
+        gaps: The holes.
+        options: How to generate; the family's stops are added.
+        order: ``psm`` or ``spm``; None is the family's first.
+        show_cut: Whether the model sees what was cut out.
+
+    Returns:
+        ``1..options.n`` generations per gap, in order, best first.
+
+    Raises:
+        CivillyError: If the family has no such order, or cannot show what was cut out.
+        EngineError: If the engine fails.
+    """
+    prompts = [fim_prompt(form, gap, order, show_cut=show_cut) for gap in gaps]
+    return engine.generate(prompts, replace(options, stop=(*form.stop, *options.stop)))
+
+
+def read_middle(form: FimFormat, gap: Gap, made: str) -> str:
+    """What goes between ``gap.before`` and ``gap.after``, read from what a model wrote.
+
+    Models of code often go on in prose. So the middle ends at a control token's spelling, at a line
+    break (unless the cut had one), and where it begins to repeat what follows the hole. The blanks
+    that the prompt left out are there in the text already and are not doubled; those that were
+    cut out, and that the middle needs, are put back.
+    """
+    for stop in form.stop:
+        made = made.partition(stop)[0]
+    if "\n" not in gap.cut:
+        made = made.partition("\n")[0]
+    made = _before_repeat(made, gap.after)
+    core = made.strip(BLANKS)
+    if not core:
+        return ""
+    return _blank(gap.before[-1:], made[: -len(made.lstrip(BLANKS))], _first_blanks(gap.cut)) + (
+        core + _blank(gap.after[:1], made[len(made.rstrip(BLANKS)) :], _last_blanks(gap.cut))
+    )
+
+
+_REPEATED = 16
+"""Characters of the suffix that a middle may not repeat."""
+
+
+def _before_repeat(made: str, after: str) -> str:
+    """The part of a middle before the suffix begins anew, in whole or, at its end, in part."""
+    head = after.strip(BLANKS)[:_REPEATED].rstrip(BLANKS)
+    if not head:
+        return made
+    found = re.search(_anew(head, whole=head == after.strip(BLANKS)), made)
+    if found:
+        return made[: found.start()]
+    for size in range(min(len(head), len(made)), 3, -1):
+        if made.endswith(head[:size]):
+            return made[:-size]
+    return made
+
+
+def _anew(head: str, *, whole: bool) -> str:
+    """A pattern for the suffix's beginning that finds no letters inside another word."""
+    letter = f"[^\\W{UNSPACED}]"
+    left = f"(?<!{letter})" if re.match(letter, head) else ""
+    right = f"(?!{letter})" if whole and re.search(f"{letter}$", head) else ""
+    return left + re.escape(head) + right
+
+
+def _first_blanks(text: str) -> str:
+    return text[: len(text) - len(text.lstrip(BLANKS))]
+
+
+def _last_blanks(text: str) -> str:
+    return text[len(text.rstrip(BLANKS)) :]
+
+
+def _blank(neighbour: str, made: str, cut: str) -> str:
+    """Blanks between a filling and its neighbour: none where there are some or no neighbour."""
+    if not neighbour or neighbour in BLANKS + "\r\n":
+        return ""
+    return made or cut
