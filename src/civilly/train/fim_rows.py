@@ -11,10 +11,10 @@ from typing import Annotated
 from pydantic import Field
 
 from civilly.data.corpus_recipe import RecipeTable, Share
-from civilly.data.differences import BLANKS, Change
 from civilly.data.pairs import Pair
 from civilly.languages import language
-from civilly.rewrite.fim_formats import FimFormat, Slot, fim_prompt
+from civilly.rewrite.fim_formats import BLANKS, FimFormat, Slot, fim_prompt
+from civilly.train.differences import Change
 from civilly.train.examples import Example
 from civilly.train.fim_holes import Hole, Sides, cut_characters, cut_words
 from civilly.types import Prompt, Segment
