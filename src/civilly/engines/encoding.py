@@ -121,8 +121,14 @@ class PromptEncoder:
             context: The ids before them; many tokenizers drop a space where a text begins, so the
                 last few tell whether the continuation starts with one.
         """
-        tail = [index for index in context[-_CONTEXT:] if index not in self._control_ids]
-        head, whole = self._decode(tail), self._decode([*tail, *ids])
+        tail = [each for each in context[-2 * _CONTEXT :] if each not in self._control_ids]
+        tail = tail[-_CONTEXT:]
+        head = self._decode(tail)
+        # Where tokens are bytes, a part of a character spoils all bytes that follow it.
+        while "\ufffd" in head:
+            tail = tail[1:]
+            head = self._decode(tail)
+        whole = self._decode([*tail, *ids])
         return whole[len(head) :] if whole.startswith(head) else self._decode(ids)
 
     def _decode(self, ids: Sequence[int]) -> str:
