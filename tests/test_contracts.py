@@ -51,6 +51,7 @@ class EchoTools:
     def __init__(self) -> None:
         self.detector = registry.create("detect", "toxicity", None)
         self.options: Mapping[str, Any] = {}
+        self.engine_spec = "echo"
 
     def engine(self) -> Any:
         return open_engine("echo")

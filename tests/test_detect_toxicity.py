@@ -132,7 +132,7 @@ def test_long_lines_are_quick(detector, lang):
     text = (INSULTS[lang][0] + " ") * (100_000 // len(INSULTS[lang][0]))
     start = time.process_time()
     assert detector.detect([Text(text, lang)])[0].p_toxic >= 0.5
-    assert time.process_time() - start < 1.5
+    assert time.process_time() - start < 2.5
 
 
 def test_unknown_language_is_an_error(detector):

@@ -83,8 +83,8 @@ class Detoxifier:
         method: A rewriting method of the registry.
         engine: ``"embedded"``, ``"hf:ID"``, ``"openai:URL#MODEL"`` or ``"echo"``; None: embedded.
         adapter: Folder of another adapter for ``tuned``.
-        n_candidates: Candidates per text that the method makes, at least 1; None: 1, but several
-            for a decoding that gives several, and for a high strength.
+        n_candidates: Candidates per text that the method makes, at least 1; None: what the method
+            says, else 1, but several for a decoding that gives several, and for a high strength.
         options: Further options of the method.
         select: A selector of the registry; None: the method's own, or ``rerank``.
         strength: From touching as little as possible (0) to paraphrasing freely (1).
@@ -112,9 +112,10 @@ class Detoxifier:
                 "The strength is no option of a method.", mend="Detoxifier(strength=…), --strength"
             )
         chosen = {**(options or {}), "adapter": adapter, "strength": checked_strength(strength)}
-        self.n_candidates = n_candidates or _usual_candidates(chosen)
         self._tools = Toolbox(engine, chosen)
         self._module = registry.load("rewrite", method)
+        usual = getattr(self._module, "CANDIDATES", None) or _usual_candidates(chosen)
+        self.n_candidates = n_candidates or usual
         if select is not None:
             registry.load("select", select)
         self._select = select

@@ -66,6 +66,28 @@ def sft(
     _console.note(f"done: {output}")
 
 
+@trainings.command(epilog="Example: civilly train fim recipes/fim.toml -o runs/fim --resume")
+def fim(
+    recipe: RecipeArgument,
+    output: OutOption,
+    data: DataOption = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with -o after a stop.")] = False,
+    take_out_leaks: TakeOutLeaksOption = False,
+    debug: _console.DebugOption = False,
+) -> None:
+    """Fine-tune an adapter that fills holes (FIM) on pairs, checked for leaks first."""
+    from civilly.data.pairs import data_folder
+
+    with _needing_extra("Fine-tuning"):
+        from civilly.train.fim import train_fim
+        from civilly.train.recipe import read_recipe
+
+        folder = data_folder(data)
+        content = read_recipe(recipe)
+        train_fim(content, folder, output, resume=resume, take_out_leaks=take_out_leaks)
+    _console.note(f"done: {output}")
+
+
 @trainings.command(epilog="Example: civilly train sweep recipes/sweep.toml -o runs/sweep --resume")
 def sweep(
     recipe: RecipeArgument,

@@ -2,7 +2,7 @@
 
 A token's score is the sum of the weights of its hashed features (`civilly.detect.features`); the
 logit of a text is `pool` of its tokens' scores; a scale and an offset per language make it a
-calibrated probability. The spans are the tokens whose score stands out. The weights come from
+calibrated probability. The spans are the words whose score stands out. The weights come from
 `civilly train detector`; see ``weights/toxicity/card.md``.
 """
 
@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from civilly.detect.features import BITS, Features, extract
+from civilly.detect.spans import toxic_spans
 from civilly.errors import ModelError
 from civilly.languages import CODES, language
-from civilly.types import Detection, Detector, Span, Text, Tools
+from civilly.types import Detection, Detector, Text, Tools
 
 WEIGHTS = Path(__file__).parent.parent / "weights" / "toxicity" / "toxicity.safetensors"
 SPAN_FLOOR = 0.25
@@ -72,7 +73,7 @@ class LanguageModel:
         pooling: The pooling constants.
         slope: Calibration: p = σ(slope · logit + offset).
         offset: Calibration.
-        span_score: The least score of a token inside a span.
+        span_score: The least score of a word inside a span (`civilly.detect.spans`).
     """
 
     weights: NDArray[np.int8]
@@ -138,7 +139,7 @@ class ToxicityModel:
         """p(toxic) and spans of each text, in order.
 
         Spans are given where p(toxic) is at least `SPAN_FLOOR`. A span's score is the p(toxic) of
-        a text that consists of its worst token alone.
+        a text that consists of its worst token alone. They cut no word (`civilly.detect.words`).
 
         Raises:
             UnknownNameError: If a language is not one of the 15.
@@ -164,40 +165,13 @@ class ToxicityModel:
         logits = pool(scores, features.texts, len(texts), model.pooling)
         probabilities = model.probabilities(logits)
         alone = model.probabilities(_alone(scores, model.pooling))
-        spans = self._spans(features, scores, alone, probabilities, model.span_score)
+        spans = [
+            toxic_spans(features, i, text, lang, scores, alone, model.span_score)
+            if probabilities[i] >= SPAN_FLOOR
+            else ()
+            for i, text in enumerate(texts)
+        ]
         return [Detection(float(p), found) for p, found in zip(probabilities, spans, strict=True)]
-
-    @staticmethod
-    def _spans(
-        features: Features,
-        scores: NDArray[np.float64],
-        alone: NDArray[np.float64],
-        probabilities: NDArray[np.float64],
-        least: float,
-    ) -> list[tuple[Span, ...]]:
-        """The tokens that stand out, neighbours joined, in original offsets."""
-        count = len(probabilities)
-        worst = np.zeros(count)
-        np.maximum.at(worst, features.texts, scores)
-        owner = features.texts
-        # Where no token reaches the threshold the worst one carries the verdict.
-        out = (scores >= np.minimum(least, worst[owner])) & (scores > 0)
-        out &= probabilities[owner] >= SPAN_FLOOR
-        found: list[list[Span]] = [[] for _ in range(count)]
-        last = (-1, -1)  # text and normalised end of the previous toxic token
-        for token in np.flatnonzero(out).tolist():
-            text = int(owner[token])
-            item = features.normalised[text]
-            first, past = int(features.starts[token]), int(features.ends[token])
-            start, end = item.original_span(first, past)
-            spans, score = found[text], float(alone[token])
-            joined = last[0] == text and not any(map(str.isalnum, item.text[last[1] : first]))
-            if spans and (joined or start < spans[-1].end):
-                start, score = spans[-1].start, max(score, spans[-1].score)
-                end = max(end, spans.pop().end)
-            spans.append(Span(start, end, score))
-            last = (text, past)
-        return [tuple(spans) for spans in found]
 
 
 def _alone(scores: NDArray[np.float64], pooling: Pooling) -> NDArray[np.float64]:

@@ -1,10 +1,26 @@
-"""Holes in a text, and what may fill them: the shapes that the method and its fillers share."""
+"""Holes in a text: where they are, what is around them, and what may fill them."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
+
+from civilly.detect.words import Bounds, whole_words, words
+from civilly.languages import UNSPACED
+from civilly.rewrite.delete import delete_spans, merge_spans
+from civilly.types import Span
+
+NEAR = 2
+"""Holes with so many letters or fewer between them are one."""
+LEAST_LEFT = 3
+"""With fewer letters than this outside of its holes, a text is one hole."""
+LONGEST, LONGEST_MORE = 2.0, 12
+"""A filling of more characters than ``LONGEST · hole + LONGEST_MORE`` is not about the hole."""
+_MISPLACED = ",.;:!?،؛؟，。！？、…"
+"""What a filling cannot begin with where a blank stands before it."""
+UNSPACED_LETTER = re.compile(f"[{UNSPACED}]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,3 +62,87 @@ class Filler(Protocol):
     def fill(self, gaps: Sequence[Gap], n: int) -> list[list[Filling]]:
         """Up to ``n`` different fillings per gap (possibly none), best first; in order."""
         ...
+
+
+def holes_of(text: str, spans: Sequence[Span], lang: str) -> list[Bounds]:
+    """Where to cut a text: whole words, in order, with something between each two.
+
+    Spans are grown to whole words; those with only blanks, commas or one very short word between
+    them are one. Where little of the text would be left, the whole text is one hole.
+
+    Args:
+        text: Any text.
+        spans: Its toxic stretches, of any detector.
+        lang: Language code.
+
+    Returns:
+        Start and end of each hole; none without spans.
+    """
+    bounds = words(text, lang)
+    grown = [Span(*whole_words(span.start, span.end, bounds)) for span in spans]
+    found: list[Bounds] = []
+    for start, end in merge_spans(text, grown):
+        if found and _is_near(text[found[-1][1] : start]):
+            found[-1] = (found[-1][0], end)
+        else:
+            found.append((start, end))
+    if found and _letters(text) - sum(_letters(text[a:b]) for a, b in found) < LEAST_LEFT:
+        blanks = len(text) - len(text.lstrip())
+        return [(blanks, len(text.rstrip()))]
+    return found
+
+
+def _is_near(between: str) -> bool:
+    return _letters(between) <= NEAR and all(c.isalnum() or c.isspace() for c in between)
+
+
+def _letters(text: str) -> int:
+    """Letters and digits; one of a script without spaces is worth a short word."""
+    return sum(NEAR if UNSPACED_LETTER.match(c) else 1 for c in text if c.isalnum())
+
+
+def gap_at(text: str, holes: Sequence[Bounds], number: int, made: Sequence[str], lang: str) -> Gap:
+    """One hole of a text with its surroundings.
+
+    Args:
+        text: The text.
+        holes: All its holes.
+        number: Which of them is meant.
+        made: What the holes before it are filled with.
+        lang: Language code.
+    """
+    start, end = holes[number]
+    before = filled(text[:start], holes[:number], made)
+    later = [Span(a - end, b - end) for a, b in holes[number + 1 :]]
+    return Gap(before, text[start:end], delete_spans(text[end:], later), lang)
+
+
+def filled(text: str, holes: Sequence[Bounds], made: Sequence[str]) -> str:
+    """The text with its holes filled; every character outside of them stays as it is.
+
+    A hole that is filled with nothing is deleted, and the seam mended
+    (`civilly.rewrite.delete.delete_spans`).
+
+    Args:
+        text: The text.
+        holes: In order, not overlapping.
+        made: One filling per hole.
+    """
+    pieces, cuts, place, length = [], [], 0, 0
+    for (start, end), filling in zip(holes, made, strict=True):
+        length += start - place
+        put = filling or text[start:end]
+        if not filling:
+            cuts.append(Span(length, length + end - start))
+        pieces += [text[place:start], put]
+        length += len(put)
+        place = end
+    pieces.append(text[place:])
+    return delete_spans("".join(pieces), cuts)
+
+
+def fits(gap: Gap, text: str) -> bool:
+    """Whether a filling is about as long as its hole, and begins as one can."""
+    if gap.before[-1:].isspace() and text[:1] in tuple(_MISPLACED):
+        return False
+    return len(text) <= LONGEST * len(gap.cut) + LONGEST_MORE

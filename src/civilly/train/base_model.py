@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from civilly.data.pairs import Pair
 from civilly.engines.encoding import PromptEncoder
 from civilly.errors import ModelError
 from civilly.model.adapter import CONFIG_FILE, WEIGHTS_FILE
 from civilly.model.tokenizer import TextTokenizer
-from civilly.rewrite.tuned_prompt import tuned_prompt
+from civilly.train.examples import Example
 from civilly.train.recipe import EMBEDDED, AdapterSettings, BaseSettings
 from civilly.types import Prompt
 
@@ -216,13 +215,13 @@ def _adapted(trainee: Trainee, settings: AdapterSettings) -> Any:
     )
 
 
-def encode_pairs(corpus: Sequence[Pair], trainee: Trainee) -> list[dict[str, list[int]]]:
-    """``prompt`` and ``answer`` ids of each pair, and ``input_ids``, whose length groups them.
+def encode(examples: Sequence[Example], trainee: Trainee) -> list[dict[str, list[int]]]:
+    """``prompt`` and ``answer`` ids of each example, and ``input_ids``, whose length groups them.
 
     An encoder reads the prompt alone; a causal model reads the answer after it.
     """
-    prompts = trainee.encoding.prompts([tuned_prompt(pair.toxic, pair.lang) for pair in corpus])
-    answers = trainee.encoding.answers([pair.neutral[0] for pair in corpus])
+    prompts = trainee.encoding.prompts([example.prompt for example in examples])
+    answers = trainee.encoding.answers([example.answer for example in examples])
     return [
         {
             "prompt": prompt,

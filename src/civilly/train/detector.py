@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from civilly.detect.features import extract
+from civilly.detect.spans import units
 from civilly.detect.toxicity import LanguageModel
+from civilly.detect.words import words
 from civilly.errors import MissingExtraError
 from civilly.languages import CODES
 from civilly.train.detector_data import TrainingData
@@ -155,20 +157,20 @@ def _span_threshold(
     lang: str,
     options: Mapping[str, Any],
 ) -> float:
-    """The token score that gives the best character F1 on the differences of the tune pairs."""
+    """The word score that gives the best character F1 on the differences of the tune pairs."""
     if not rows:
         return float(options["span_score"])
-    features = extract([text for text, _ in rows], lang)
-    scores = model.token_scores(features)
-    lengths = features.ends - features.starts
-    gold = np.zeros(len(scores))
-    for token, text in enumerate(features.texts.tolist()):
-        start, end = features.normalised[text].original_span(
-            int(features.starts[token]), int(features.ends[token])
-        )
-        gold[token] = any(a < end and start < b for a, b in rows[text][1])
-    order = np.argsort(-scores, kind="stable")
-    hits = np.cumsum((gold * lengths)[order])
-    f1 = 2 * hits / (np.cumsum(lengths[order]) + (gold * lengths).sum())
-    best = float(scores[order][int(f1.argmax())])
+    texts = [text for text, _ in rows]
+    features = extract(texts, lang)
+    token_scores = model.token_scores(features)
+    scores, lengths, gold = [], [], []
+    for row, (text, differences) in enumerate(rows):
+        for unit in units(features, row, words(text, lang), lang, token_scores):
+            scores.append(unit.score)
+            lengths.append(unit.end - unit.start)
+            gold.append(any(a < unit.end and unit.start < b for a, b in differences))
+    order = np.argsort(-np.array(scores), kind="stable")
+    hits = np.cumsum((np.array(gold) * lengths)[order])
+    f1 = 2 * hits / (np.cumsum(np.array(lengths)[order]) + hits[-1])
+    best = scores[int(order[int(f1.argmax())])]
     return float(np.clip(best, options["least_span_score"], options["most_span_score"]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import Field, ValidationError
 
@@ -102,7 +102,7 @@ class ValidationSettings(RecipeTable):
 
 
 class SftRecipe(RecipeTable):
-    """A whole recipe.
+    """The recipe of a fine-tuning.
 
     Attributes:
         seed: Of everything random.
@@ -121,7 +121,7 @@ class SftRecipe(RecipeTable):
     validation: ValidationSettings = ValidationSettings()
 
     @classmethod
-    def parse(cls, content: Mapping[str, Any], name: str) -> SftRecipe:
+    def parse(cls, content: Mapping[str, Any], name: str) -> Self:
         """Checks the tables of a TOML file.
 
         Args:
@@ -132,7 +132,7 @@ class SftRecipe(RecipeTable):
             DataError: Naming the field that is missing, of a wrong type or out of range.
             UnknownNameError: If there is no such table or field.
         """
-        return checked(cls, content, name, _settings())
+        return checked(cls, content, name, _settings(cls))
 
 
 def checked(
@@ -185,10 +185,10 @@ def with_setting(content: Mapping[str, Any], name: str, value: Any) -> dict[str,
     return {**content, table: {**content.get(table, {}), key: value}}
 
 
-def _settings() -> list[str]:
+def _settings(recipe: type[SftRecipe]) -> list[str]:
     """Every setting, as ``table.field``."""
     names = []
-    for table, info in SftRecipe.model_fields.items():
+    for table, info in recipe.model_fields.items():
         kind = info.annotation
         inner = (
             kind.model_fields if isinstance(kind, type) and issubclass(kind, RecipeTable) else {}

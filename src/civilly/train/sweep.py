@@ -23,7 +23,8 @@ from civilly.data.files import write_bytes
 from civilly.errors import CivillyError, DataError, MissingExtraError
 from civilly.score.joint import JOINT
 from civilly.train.base_model import ADAPTER_FOLDER, FULL_FOLDER
-from civilly.train.sft import RESULT_FILE, train_sft
+from civilly.train.course import RESULT_FILE
+from civilly.train.sft import train_sft
 from civilly.train.sweep_importance import importances
 from civilly.train.sweep_report import SweepReport, make_report, write_report
 from civilly.train.sweep_space import SweepRecipe
@@ -52,7 +53,7 @@ class Workplace:
     Attributes:
         data: The data folder that the recipe's sources lie in.
         out: Folder of the sweep.
-        take_out_leaks: See `civilly.train.sft.train_sft`.
+        take_out_leaks: See `civilly.train.course.Options`.
         embedded: Folder of the embedded model in Hugging Face form; None: the shipped one.
         callbacks: Further callbacks of transformers.
     """

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from civilly.data.values import as_json
+from civilly.score.joint import JOINT
 from civilly.train.base_model import Trainee
 from civilly.train.recipe import SftRecipe
 
@@ -89,17 +90,20 @@ def build_trainer(
     out: Path,
     validate: Validate | None = None,
     callbacks: Sequence[Any] = (),
+    *,
+    decides: str = JOINT,
 ) -> Any:
     """A trainer of transformers that follows a recipe.
 
     Args:
         recipe: How.
         trainee: What.
-        rows: The corpus, as `civilly.train.base_model.encode_pairs` gives it.
+        rows: The corpus, as `civilly.train.base_model.encode` gives it.
         out: Run folder; checkpoints go there.
-        validate: Scores sentences, by ``J`` among others, with the model as it is; asked every
-            ``validation.every_steps`` steps, and the weights with the best mean ``J`` are kept.
+        validate: Scores sentences with the model as it is, each in [0, 1], higher is better; asked
+            every ``validation.every_steps`` steps.
         callbacks: Further callbacks of transformers.
+        decides: Which of those scores: the weights with its best mean are kept.
     """
     from transformers import EarlyStoppingCallback, Trainer
 
@@ -122,7 +126,7 @@ def build_trainer(
     steps /= recipe.training.batch_size * recipe.training.accumulation
     trainer = ValidatedTrainer(
         model=trainee.model,
-        args=_arguments(recipe, max(1, int(steps)), out, validated=validate is not None),
+        args=_arguments(recipe, max(1, int(steps)), out, decides if validate else None),
         train_dataset=list(rows),
         eval_dataset=[] if validate else None,
         data_collator=collator(trainee),
@@ -138,12 +142,12 @@ def build_trainer(
     return trainer
 
 
-def _arguments(recipe: SftRecipe, steps: int, out: Path, *, validated: bool) -> Any:
+def _arguments(recipe: SftRecipe, steps: int, out: Path, decides: str | None) -> Any:
     import torch
     from transformers import TrainingArguments
 
     settings = recipe.training
-    every = recipe.validation.every_steps if validated else None
+    every = recipe.validation.every_steps if decides else None
     return TrainingArguments(
         output_dir=str(out),
         num_train_epochs=settings.epochs,
@@ -160,7 +164,7 @@ def _arguments(recipe: SftRecipe, steps: int, out: Path, *, validated: bool) -> 
         eval_strategy="steps" if every else "no",
         eval_steps=every,
         load_best_model_at_end=bool(every),
-        metric_for_best_model="J" if every else None,
+        metric_for_best_model=decides if every else None,
         greater_is_better=True if every else None,
         save_steps=every or settings.save_steps,
         save_total_limit=2,

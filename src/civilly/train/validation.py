@@ -8,39 +8,39 @@ from typing import Any
 from civilly import registry
 from civilly.data.pairs import Pair
 from civilly.pipeline import Toolbox
-from civilly.rewrite.tuned_prompt import MAX_GROWTH, tuned_prompt
+from civilly.rewrite.tuned_prompt import tuned_prompt
 from civilly.score.joint import JOINT, joint
 from civilly.train.base_model import Trainee
-from civilly.types import Text
+from civilly.types import Prompt, Text
 
 BATCH = 16
 
 
-def greedy_answers(trainee: Trainee, model: Any, pairs: Sequence[Pair]) -> list[str]:
-    """What the model, as it is now, makes of the toxic sides; in order.
+def greedy_answers(trainee: Trainee, model: Any, prompts: Sequence[Prompt]) -> list[str]:
+    """What the model, as it is now, says to each prompt; in order.
 
     Args:
         trainee: Its tokens.
         model: ``trainee.model``, perhaps wrapped for training.
-        pairs: Sentences.
+        prompts: What is asked.
     """
     import torch
     from peft.helpers import DoraCaching
 
-    prompts = trainee.encoding.prompts([tuned_prompt(pair.toxic, pair.lang) for pair in pairs])
-    order = sorted(range(len(pairs)), key=lambda i: -len(prompts[i]))
-    answers = [""] * len(pairs)
+    encoded = trainee.encoding.prompts(prompts)
+    order = sorted(range(len(prompts)), key=lambda i: -len(encoded[i]))
+    answers = [""] * len(prompts)
     was_training = model.training
     model.eval()
     # DoRA would compute the norm of every adapted weight anew for each token.
     with torch.inference_mode(), DoraCaching():
         for first in range(0, len(order), BATCH):
             batch = order[first : first + BATCH]
-            ids, mask = _padded([prompts[i] for i in batch], trainee)
+            ids, mask = _padded([encoded[i] for i in batch], trainee)
             output = model.generate(
                 input_ids=ids.to(model.device),
                 attention_mask=mask.to(model.device),
-                max_new_tokens=16 + int(MAX_GROWTH * ids.shape[1]),
+                max_new_tokens=_limit([prompts[i] for i in batch], ids.shape[1]),
                 do_sample=False,
                 num_beams=1,
                 eos_token_id=trainee.end,
@@ -50,9 +50,15 @@ def greedy_answers(trainee: Trainee, model: Any, pairs: Sequence[Pair]) -> list[
             for i, row in zip(batch, output, strict=True):
                 said = row[skipped:]
                 said = said[: said.index(trainee.end)] if trainee.end in said else said
-                answers[i] = trainee.encoding.decode(said, prompts[i]).strip()
+                answers[i] = trainee.encoding.decode(said, encoded[i])
     model.train(was_training)
     return answers
+
+
+def _limit(prompts: Sequence[Prompt], width: int) -> int:
+    """The most tokens that any of the prompts allows."""
+    growth = [16 + int(prompt.max_growth * width) for prompt in prompts if prompt.max_growth]
+    return max(growth or [prompt.max_new_tokens or width for prompt in prompts])
 
 
 def _padded(rows: Sequence[list[int]], trainee: Trainee) -> tuple[Any, Any]:
@@ -86,9 +92,10 @@ def validator(
     suite = registry.create("score", suite_name, Toolbox(None, {}))
     inputs = [Text(pair.toxic, pair.lang) for pair in pairs]
     references = [list(pair.neutral) for pair in pairs]
+    prompts = [tuned_prompt(pair.toxic, pair.lang) for pair in pairs]
 
     def validate(model: Any) -> dict[str, list[float]]:
-        answers = greedy_answers(trainee, model, pairs)
+        answers = [answer.strip() for answer in greedy_answers(trainee, model, prompts)]
         components = suite.components(inputs, answers, references)
         return {
             **{name: list(map(float, scores)) for name, scores in components.items()},

@@ -1,0 +1,113 @@
+"""What one side of a pair has where the other has something else, word by word."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+
+from civilly.languages import UNSPACED
+
+_UNSPACED = re.compile(f"[{UNSPACED}]")
+BLANKS = " \t\u00a0\u3000"
+"""What separates words on a line; other white space is a mark."""
+_COMMAS = frozenset(",،、，؛；：፣፤፥;:")
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A word, a character of a script without spaces, or a mark, in a text.
+
+    Attributes:
+        start: First character.
+        end: One past the last character.
+        text: What stands there; never a blank.
+        word: Whether it is more than punctuation or a symbol.
+    """
+
+    start: int
+    end: int
+    text: str
+    word: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A stretch of tokens of two texts that correspond but differ.
+
+    Attributes:
+        old_start: Its first token in the old text; there is always at least one.
+        old_end: One past its last.
+        new_start: Its first token in the new text.
+        new_end: One past its last; ``new_start`` if the new text has nothing there.
+    """
+
+    old_start: int
+    old_end: int
+    new_start: int
+    new_end: int
+
+
+def tokens(text: str) -> list[Token]:
+    """The words and marks of a text in order; what lies between them is blank.
+
+    Combining marks belong to their word, as in Devanagari; each punctuation mark, symbol and line
+    break is by itself.
+    """
+    found: list[Token] = []
+    start: int | None = None
+    for at, character in enumerate(text + " "):
+        single = _is_mark(character) or bool(_UNSPACED.match(character))
+        if start is not None and (single or character in BLANKS):
+            found.append(Token(start, at, text[start:at], word=True))
+            start = None
+        if single:
+            found.append(Token(at, at + 1, character, word=not _is_mark(character)))
+        elif start is None and character not in BLANKS:
+            start = at
+    return found
+
+
+def _is_mark(character: str) -> bool:
+    if character.isspace():
+        return character not in BLANKS
+    return unicodedata.category(character)[0] in "PS"
+
+
+def changes(old: list[Token], new: list[Token]) -> list[Change]:
+    """Where two texts differ, in order (Ratcliff-Obershelp on tokens).
+
+    Stretches with only commas, or one character of a script without spaces, between them are one:
+    such an agreement is chance. A pure insertion takes a neighbouring token in, so that there is
+    something to put it in the place of.
+
+    Args:
+        old: Tokens of the one text.
+        new: Tokens of the other.
+    """
+    matcher = SequenceMatcher(None, [t.text for t in old], [t.text for t in new], autojunk=False)
+    found: list[Change] = []
+    for kind, a, b, c, d in matcher.get_opcodes():
+        if kind != "equal":
+            change = _with_neighbour(Change(a, b, c, d), old)
+            if found and _chance(old[found[-1].old_end : change.old_start]):
+                first = found.pop()
+                change = Change(first.old_start, change.old_end, first.new_start, change.new_end)
+            found.append(change)
+    return [change for change in found if change.old_start < change.old_end]
+
+
+def _with_neighbour(change: Change, old: list[Token]) -> Change:
+    a, b, c, d = change.old_start, change.old_end, change.new_start, change.new_end
+    if a < b:
+        return change
+    if b < len(old) and (old[b].word or a == 0):
+        return Change(a, b + 1, c, d + 1)
+    return Change(a - 1, b, c - 1, d) if a else change
+
+
+def _chance(between: list[Token]) -> bool:
+    if len(between) == 1 and _UNSPACED.match(between[0].text):
+        return True
+    return all(token.text in _COMMAS for token in between)

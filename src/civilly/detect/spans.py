@@ -1,0 +1,144 @@
+"""From the scores of a text's tokens to the stretches that stand out, in whole words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from civilly.detect.features import Features
+from civilly.detect.words import Bounds, whole_words, words
+from civilly.languages import language
+from civilly.types import Span
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A word as far as the model sees it.
+
+    Attributes:
+        start: First character in the original text.
+        end: One past the last.
+        score: Evidence that it is toxic, as a logit.
+        worst: Position of its worst token among those of the batch.
+    """
+
+    start: int
+    end: int
+    score: float
+    worst: int
+
+
+def units(
+    features: Features,
+    text: int,
+    bounds: Sequence[Bounds],
+    lang: str,
+    scores: NDArray[np.float64],
+) -> list[Unit]:
+    """The words of one text with their scores, in order.
+
+    Where a language writes spaces, tokens are words. Where it does not, tokens are characters, and
+    a word's score is the sum of theirs over the square root of their number.
+
+    Args:
+        features: Of a batch.
+        text: Which text of the batch is meant.
+        bounds: The words of that text, as its author wrote it.
+        lang: Its language.
+        scores: [tokens] of the batch.
+    """
+    first, past = _tokens_of(features, text)
+    tokens = [_original(features, text, token) for token in range(first, past)]
+    values = scores[first:past].tolist()
+    if language(lang).spaces:
+        rows = zip(tokens, values, range(first, past), strict=True)
+        return [Unit(start, end, value, token) for (start, end), value, token in rows]
+    return list(_by_word(tokens, values, bounds, first))
+
+
+def _tokens_of(features: Features, text: int) -> tuple[int, int]:
+    first, past = np.searchsorted(features.texts, [text, text + 1]).tolist()
+    return int(first), int(past)
+
+
+def _original(features: Features, text: int, token: int) -> Bounds:
+    """Where a token stands in the text as its author wrote it."""
+    start, end = int(features.starts[token]), int(features.ends[token])
+    return features.normalised[text].original_span(start, end)
+
+
+def _by_word(
+    tokens: Sequence[Bounds], values: Sequence[float], bounds: Sequence[Bounds], first: int
+) -> Iterator[Unit]:
+    groups: dict[int, list[int]] = {}
+    word = 0
+    for i, (start, _) in enumerate(tokens):
+        while word < len(bounds) and bounds[word][1] <= start:
+            word += 1
+        inside = word < len(bounds) and bounds[word][0] <= start
+        groups.setdefault(word if inside else -1 - i, []).append(i)
+    for word, members in groups.items():
+        own = (tokens[members[0]][0], tokens[members[-1]][1])
+        start, end = bounds[word] if word >= 0 else own
+        score = sum(values[i] for i in members) / len(members) ** 0.5
+        worst = max(members, key=values.__getitem__)
+        yield Unit(min(start, own[0]), max(end, own[1]), score, first + worst)
+
+
+def toxic_spans(
+    features: Features,
+    text: int,
+    source: str,
+    lang: str,
+    scores: NDArray[np.float64],
+    alone: NDArray[np.float64],
+    least: float,
+) -> tuple[Span, ...]:
+    """The words of one text that stand out, neighbours joined.
+
+    Args:
+        features: Of a batch.
+        text: Which text of the batch is meant.
+        source: That text, as its author wrote it.
+        lang: Its language.
+        scores: [tokens] of the batch.
+        alone: [tokens]; p(toxic) of a text of that token alone: what a span's score is.
+        least: The least score of a word inside a span; where no word reaches it, the worst one
+            carries the verdict.
+    """
+    spans: list[Span] = []
+    bounds = words(source, lang)
+    for unit in _outstanding(features, text, bounds, lang, scores, least):
+        start, end = unit.start, unit.end
+        if language(lang).spaces:
+            start, end = whole_words(start, end, bounds)
+        score = float(alone[unit.worst])
+        if spans and not any(map(str.isalnum, source[spans[-1].end : start])):
+            last = spans.pop()
+            start, end, score = last.start, max(end, last.end), max(score, last.score)
+        spans.append(Span(start, end, score))
+    return tuple(spans)
+
+
+def _outstanding(
+    features: Features,
+    text: int,
+    bounds: Sequence[Bounds],
+    lang: str,
+    scores: NDArray[np.float64],
+    least: float,
+) -> list[Unit]:
+    if not language(lang).spaces:
+        found = units(features, text, bounds, lang, scores)
+        limit = min(least, max((unit.score for unit in found), default=0.0))
+        return [unit for unit in found if unit.score >= limit and unit.score > 0]
+    first, past = _tokens_of(features, text)
+    own = scores[first:past]
+    out = (own >= min(least, own.max(initial=0.0))) & (own > 0)
+    return [
+        Unit(*_original(features, text, token), float(scores[token]), token)
+        for token in (first + np.flatnonzero(out)).tolist()
+    ]

@@ -1,0 +1,253 @@
+"""Cuts the toxic words out and lets a model that sees both sides fill the holes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from civilly.detect.words import Bounds
+from civilly.errors import CivillyError, ModelError
+from civilly.languages import language
+from civilly.rewrite.fillers import open_filler
+from civilly.rewrite.holes import Filler, Filling, filled, gap_at, holes_of
+from civilly.rewrite.returning import Returning
+from civilly.types import (
+    Candidate,
+    Detection,
+    Detector,
+    Engine,
+    Prompt,
+    Segment,
+    Text,
+    TextScorer,
+    Tools,
+)
+
+METHOD = "infill"
+CANDIDATES = 4
+"""Candidates per text where the user does not say: a filling costs a few tokens only."""
+LONGEST_TEXT = 2_000
+"""Characters; longer texts get no candidate here, the pipeline cuts them into parts before."""
+MOST_HOLES = 4
+"""Holes of one text that are filled, where the user does not say; the others are deleted."""
+FILLINGS = 4
+"""Fillings per hole, at least: one candidate needs some to choose from, too."""
+BEAM = 4
+"""Ways to fill the holes so far that are followed up."""
+NOTHING_LOGPROB = -1.5
+"""What leaving a hole empty is worth among fillings, as a mean log probability per token."""
+UNKNOWN_LOGPROB = -1.0
+"""Stands for that of a filling or a sentence that no model has scored."""
+TOXIC_FILLING = 0.5
+"""From this p(toxic) on, a filling by itself is not taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """Fillings of the first holes of one text.
+
+    Attributes:
+        made: One per hole.
+        logprobs: How likely they are, of those that a filler was asked for.
+    """
+
+    made: tuple[str, ...] = ()
+    logprobs: tuple[float, ...] = ()
+
+    def with_filling(self, filling: Filling) -> _Way:
+        unknown = NOTHING_LOGPROB if not filling.text else UNKNOWN_LOGPROB
+        logprob = unknown if filling.logprob is None else filling.logprob
+        return _Way((*self.made, filling.text), (*self.logprobs, logprob))
+
+    @property
+    def value(self) -> float:
+        return sum(self.logprobs) / max(1, len(self.logprobs))
+
+
+@dataclass(slots=True)
+class _Work:
+    """A text on its way.
+
+    Attributes:
+        row: Which text of the batch.
+        text: It.
+        holes: Where it is cut.
+        asked: Numbers of the holes that are filled; the others stay empty.
+        returning: What may not come back.
+        ways: How its first holes may be filled, best first.
+    """
+
+    row: int
+    text: Text
+    holes: list[Bounds]
+    asked: set[int]
+    returning: Returning
+    ways: list[_Way]
+
+
+class InfillRewriter:
+    """See the module; everything outside the holes stays as it is, byte for byte.
+
+    A hole that stays empty is a deletion, whose seam is mended (`civilly.rewrite.delete`).
+
+    Args:
+        filler: Writes what may stand in a hole.
+        detector: Judges the fillings.
+        engine: Says how likely it finds whole sentences, if it can.
+        adapter: The adapter with which it does so.
+        most_holes: Holes of one text that are filled.
+    """
+
+    def __init__(
+        self,
+        filler: Filler,
+        detector: Detector,
+        engine: Engine | None = None,
+        adapter: str | None = None,
+        most_holes: int = MOST_HOLES,
+    ) -> None:
+        self._filler = filler
+        self._detector = detector
+        self._engine = engine
+        self._adapter = adapter
+        self._most_holes = most_holes
+
+    def rewrite(
+        self, texts: Sequence[Text], detections: Sequence[Detection], n: int = 1
+    ) -> list[list[Candidate]]:
+        """Up to ``n`` candidates per text; none where the detector marked nothing."""
+        works = [
+            self._work(row, text, detection)
+            for row, (text, detection) in enumerate(zip(texts, detections, strict=True))
+            if detection.spans and len(text.text) <= LONGEST_TEXT
+        ]
+        for number in range(max((len(work.holes) for work in works), default=0)):
+            self._fill([work for work in works if number < len(work.holes)], number, n)
+        return self._best(texts, works, n)
+
+    def score(self, texts: Sequence[Text], proposals: Sequence[str]) -> list[float]:
+        """See `civilly.types.CandidateScorer`: how fluent each proposal is, read by itself."""
+        if not isinstance(self._engine, TextScorer):
+            return [UNKNOWN_LOGPROB] * len(proposals)
+        frames = [Prompt((Segment(f"{language(text.lang).name}\n"),)) for text in texts]
+        return self._engine.logprobs(frames, proposals, self._adapter)
+
+    def _work(self, row: int, text: Text, detection: Detection) -> _Work:
+        holes = holes_of(text.text, detection.spans, text.lang)
+
+        def worst(number: int) -> float:
+            start, end = holes[number]
+            return max(
+                (s.score for s in detection.spans if s.start < end and start < s.end), default=0.0
+            )
+
+        ranked = sorted(range(len(holes)), key=lambda number: (-worst(number), number))
+        asked = set(ranked[: self._most_holes])
+        returning = Returning(text, detection.spans)
+        return _Work(row, text, holes, asked, returning, [_Way()])
+
+    def _fill(self, works: Sequence[_Work], number: int, n: int) -> None:
+        """Fills hole ``number`` of every text, for each way to fill those before it."""
+        asked = [(work, way) for work in works if number in work.asked for way in work.ways]
+        gaps = [
+            gap_at(work.text.text, work.holes, number, way.made, work.text.lang)
+            for work, way in asked
+        ]
+        rows = self._filler.fill(gaps, max(n, FILLINGS)) if gaps else []
+        kept = self._civil([(work, row) for (work, _), row in zip(asked, rows, strict=True)])
+        more: dict[int, list[_Way]] = {}
+        for (work, way), fillings in zip(asked, kept, strict=True):
+            options = [*fillings, Filling("")]
+            more.setdefault(work.row, []).extend(way.with_filling(each) for each in options)
+        for work in works:
+            if number not in work.asked:
+                work.ways = [replace(way, made=(*way.made, "")) for way in work.ways]
+                continue
+            ways = {way.made: way for way in reversed(more[work.row])}
+            best = sorted(ways.values(), key=lambda way: -way.value)
+            nothing = tuple("" for _ in range(number + 1))
+            work.ways = [way for way in best if way.made != nothing][:BEAM]
+            work.ways.append(ways.get(nothing, _Way(nothing)))
+
+    def _civil(self, rows: Sequence[tuple[_Work, list[Filling]]]) -> list[list[Filling]]:
+        """The fillings that bring nothing toxic back."""
+        new = [
+            [f for f in fillings if f.text and not work.returning.comes_back(f.text)]
+            for work, fillings in rows
+        ]
+        alone = [
+            Text(f.text, work.text.lang)
+            for (work, _), row in zip(rows, new, strict=True)
+            for f in row
+        ]
+        found = iter(self._detector.detect(alone))
+        return [[f for f in row if next(found).p_toxic < TOXIC_FILLING] for row in new]
+
+    def _best(self, texts: Sequence[Text], works: Sequence[_Work], n: int) -> list[list[Candidate]]:
+        """Of each text the ``n`` sentences with the best civility · fluency."""
+        answers: list[list[Candidate]] = [[] for _ in texts]
+        flat: list[tuple[int, str]] = []
+        for work in works:
+            made = dict.fromkeys(filled(work.text.text, work.holes, w.made) for w in work.ways)
+            flat += [
+                (work.row, text)
+                for text in made
+                if text != work.text.text and any(map(str.isalnum, text))
+            ]
+        sources, proposals = [texts[row] for row, _ in flat], [text for _, text in flat]
+        scores = self.score(sources, proposals)
+        found = self._detector.detect(
+            [Text(p, source.lang) for source, p in zip(sources, proposals, strict=True)]
+        )
+        rated = [
+            (row, (1 - detection.p_toxic) * math.exp(logprob), Candidate(text, METHOD, logprob))
+            for (row, text), detection, logprob in zip(flat, found, scores, strict=True)
+        ]
+        for row, _, candidate in sorted(rated, key=lambda item: -item[1]):
+            if len(answers[row]) < n:
+                answers[row].append(candidate)
+        return answers
+
+
+def create(tools: Tools) -> InfillRewriter:
+    """The method; ``filler`` says who fills (`civilly.rewrite.fillers`), the others are its own.
+
+    ``holes`` is the most holes of a text that are filled; ``adapter`` names another adapter.
+
+    Raises:
+        CivillyError: If an option is wrong.
+        ModelError: If the shipped adapter is needed and not there.
+    """
+    from civilly.rewrite.fillers.fim import adapter_folder
+
+    options = tools.options
+    filler = open_filler(tools, options)
+    folder = adapter_folder(options, tools.engine_spec)
+    adapter = str(folder) if folder else None
+    return InfillRewriter(
+        filler, tools.detector, tools.engine(), adapter, _most_holes(options.get("holes"))
+    )
+
+
+def _most_holes(given: Any) -> int:
+    if given is None:
+        return MOST_HOLES
+    try:
+        number = int(given)
+    except (TypeError, ValueError):
+        number = 0
+    if number < 1:
+        raise CivillyError(f"The option 'holes' is {given!r}.", allowed="a whole number, 1 or more")
+    return number
+
+
+def fingerprint(options: Mapping[str, Any]) -> str:
+    """A hash of the adapter, so that a journal notices when it was trained anew."""
+    from civilly.rewrite.fillers.fim import fingerprint as of_adapter
+
+    try:
+        return of_adapter(options)
+    except ModelError:
+        return ""  # an engine that needs none, or `create` will say what is missing

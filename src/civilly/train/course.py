@@ -1,0 +1,165 @@
+"""A course of training by a recipe, from the corpus to the run folder, whatever is learnt."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+
+from civilly.data.corpus import DEV_FILE, Corpus, build_corpus
+from civilly.data.files import write_bytes
+from civilly.data.pairs import Pair, count_by_source, read_pairs
+from civilly.data.split import dev_part
+from civilly.errors import CivillyError, DataError, MissingExtraError
+from civilly.score.joint import JOINT
+from civilly.train.examples import Example
+from civilly.train.recipe import SftRecipe, ValidationSettings
+
+if TYPE_CHECKING:
+    from civilly.train.base_model import Trainee
+    from civilly.train.trainer import Validate
+
+RESULT_FILE, LOG_FILE, CONFIG_FILE = "result.json", "log.json", "config.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """What is learnt from pairs.
+
+    Attributes:
+        examples: Makes prompts and answers of the pairs, and notes on them for ``config.json``.
+        validator: Makes of held-out pairs what scores the model as it is.
+        decides: The score by which the best weights are chosen.
+    """
+
+    examples: Callable[[Sequence[Pair]], tuple[list[Example], Mapping[str, Any]]]
+    validator: Callable[[Trainee, Sequence[Pair]], Validate]
+    decides: str = JOINT
+
+
+class Options(TypedDict, total=False):
+    """How a course is begun.
+
+    Attributes:
+        resume: Go on from the newest checkpoint in the run folder.
+        take_out_leaks: Leave pairs that repeat held-out or official texts out, as a recipe with
+            ``leaks = "take_out"`` under ``[corpus]`` does; otherwise they are refused.
+        embedded: Folder of the embedded model in Hugging Face form; default: the shipped one.
+        callbacks: Further callbacks of transformers.
+    """
+
+    resume: bool
+    take_out_leaks: bool
+    embedded: Path | None
+    callbacks: Sequence[Any]
+
+
+def hold(
+    recipe: SftRecipe, lesson: Lesson, data: Path, out: Path, **options: Unpack[Options]
+) -> Path:
+    """Trains a model by a recipe, on pairs that repeat no held-out or official text.
+
+    Args:
+        recipe: How.
+        lesson: What.
+        data: The data folder that the recipe's sources lie in.
+        out: Run folder: ``config.json`` (all settings, examples by source), checkpoints,
+            ``adapter/`` or, of a model that was trained as a whole, ``model/``; ``log.json``;
+            ``result.json`` with the best validation.
+        options: How it is begun.
+
+    Returns:
+        The folder that the engines take.
+
+    Raises:
+        MissingExtraError: If torch, transformers or peft are not installed.
+        DataError: If a licence is not allowed, or no pairs are left.
+        LeakError: If pairs leak and are not to be taken out; nothing was trained then.
+        ModelError: If the base model cannot be loaded.
+    """
+    try:
+        import peft  # noqa: F401 - asked for before anything is computed
+        import torch  # noqa: F401
+        from transformers.trainer_utils import get_last_checkpoint, set_seed
+    except ImportError as error:
+        raise MissingExtraError("Training", "train", str(error.name)) from error
+    from civilly.train.base_model import encode, load_trainee
+    from civilly.train.trainer import build_trainer
+
+    out.mkdir(parents=True, exist_ok=True)
+    checkpoint = get_last_checkpoint(str(out))
+    if checkpoint and not options.get("resume"):
+        raise CivillyError(
+            f"{out} already holds checkpoints of another run.",
+            mend="--resume to go on with it, or another --out",
+        )
+    take_out = options.get("take_out_leaks", False)
+    corpus = build_corpus(recipe.model_dump(), data, take_out_leaks=take_out)
+    examples, notes = lesson.examples(corpus.train)
+    _note(out / CONFIG_FILE, recipe, corpus, notes)
+    set_seed(recipe.seed)
+    trainee = load_trainee(
+        recipe.base, recipe.adapter, recipe.training.precision, options.get("embedded")
+    )
+    validate = None
+    if recipe.validation.every_steps is not None:
+        validate = lesson.validator(trainee, tuning_pairs(corpus, data, recipe.validation))
+    trainer = build_trainer(
+        recipe,
+        trainee,
+        encode(examples, trainee),
+        out,
+        validate,
+        options.get("callbacks", ()),
+        decides=lesson.decides,
+    )
+    trainer.train(resume_from_checkpoint=checkpoint)
+    _write(out / LOG_FILE, trainer.state.log_history)
+    deciding = f"eval_{lesson.decides}"
+    scores = [row for row in trainer.state.log_history if deciding in row]
+    best: dict[str, float] = max(scores, key=lambda row: float(row[deciding]), default={})
+    _write(out / RESULT_FILE, best)
+    return trainee.save(out, trainer.model)
+
+
+def _note(path: Path, recipe: SftRecipe, corpus: Corpus, notes: Mapping[str, Any]) -> None:
+    """Writes what is trained on into the run folder."""
+    content = {
+        "recipe": recipe.model_dump(),
+        "examples": count_by_source(corpus.train),
+        "left_out": corpus.dropped,
+    }
+    _write(path, {**content, **notes})
+
+
+def tuning_pairs(corpus: Corpus, data: Path, settings: ValidationSettings) -> list[Pair]:
+    """The first pairs of the ``tune`` part in each language, which no training sees.
+
+    Args:
+        corpus: Its development pairs are meant, besides the official ones.
+        data: The data folder.
+        settings: How many of each, and how long.
+
+    Raises:
+        DataError: If there are none.
+    """
+    official = [p for p in read_pairs(data / DEV_FILE) if dev_part(p.id) == "tune"]
+    chosen: dict[str, dict[str, Pair]] = {}
+    for pair in [*official, *corpus.dev]:
+        row = chosen.setdefault(pair.lang, {})
+        fits = len(pair.toxic) <= (settings.longest_characters or len(pair.toxic))
+        if fits and len(row) < settings.pairs:
+            row.setdefault(pair.id, pair)
+    pairs = [pair for row in chosen.values() for pair in row.values()]
+    if not pairs:
+        raise DataError(
+            "There are no pairs to validate on.",
+            mend="dev_split = true in a source, or no every_steps under [validation]",
+        )
+    return pairs
+
+
+def _write(path: Path, content: Any) -> None:
+    write_bytes(path, (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
