@@ -67,7 +67,7 @@ def rewrite(
             "--method",
             "-m",
             autocompletion=complete_method,
-            help="Rewriting method: see civilly ls methods.",
+            help="Rewriting method: see civilly ls methods. Several: tuned+infill.",
         ),
     ] = "tuned",
     engine: Annotated[
