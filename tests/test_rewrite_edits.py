@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -23,7 +25,7 @@ def test_all_edits_give_the_output_and_none_the_input(before: str, after: str, l
     assert apply(before, []) == before
     for edit in found:
         assert before[edit.start : edit.end] == edit.cut != edit.put
-    for left, right in zip(found, found[1:], strict=False):
+    for left, right in pairwise(found):
         assert before[left.end : right.start].strip(), "neighbours are one"
 
 
@@ -38,7 +40,9 @@ def test_words_are_whole_in_every_script() -> None:
     ]
     assert cut_and_put("l'idiot est parti", "l'homme est parti", "fr") == [("l'idiot", "l'homme")]
     assert cut_and_put("बेवकूफ़ आदमी", "भला आदमी", "hi") == [("बेवकूफ़", "भला")]
-    assert cut_and_put("ゲームメーカーだ", "ゲームメーンだ", "ja") == [("ゲームメーカー", "ゲームメーン")]
+    assert cut_and_put("ゲームメーカーだ", "ゲームメーンだ", "ja") == [
+        ("ゲームメーカー", "ゲームメーン")
+    ]
     assert cut_and_put("the same", "the same", "en") == []
 
 

@@ -15,7 +15,7 @@ function element(name, attributes = {}, ...children) {
 }
 
 const isEdit = (piece) => typeof piece !== "string";
-const number = (value) => value.toFixed(2).replace(/^0/, "");
+const number = (value) => value.toFixed(2).replace(/^0\./, ".");
 const textOf = (row, choose) => row.pieces.map((piece, place) => (isEdit(piece) ? choose(piece, place) : piece)).join("");
 const inputOf = (index) => textOf(data.rows[index], (edit) => edit[0]);
 const outputOf = (index) => textOf(data.rows[index], (edit, place) => edit[taken[index][place] ? 1 : 0]);
@@ -31,9 +31,18 @@ function reasonOf([cut, put, score, alone], row) {
   return `${what}: ${toxic}p(toxic) ${number(row.before)} → ${number(alone)} by this change alone`;
 }
 
+/** Why, change by change. */
+function reasonsOf(index) {
+  const row = data.rows[index];
+  const items = row.pieces.flatMap((piece, place) => (isEdit(piece)
+    ? [element("li", { id: `why-${index}-${place}` }, textIn(row.lang, piece[0].trim() || piece[1].trim()), ` ${reasonOf(piece, row)}`)]
+    : []));
+  return element("ul", { class: "why" }, ...items);
+}
+
 function editButton(index, place) {
   const row = data.rows[index], edit = row.pieces[place];
-  const button = element("button", { type: "button", class: "edit", title: reasonOf(edit, row) },
+  const button = element("button", { type: "button", class: "edit", "aria-describedby": `why-${index}-${place}` },
     element("del", {}, edit[0]), element("ins", {}, edit[1]));
   const show = () => button.setAttribute("aria-pressed", String(taken[index][place]));
   button.addEventListener("click", () => {
@@ -81,7 +90,7 @@ function rowOf(index) {
     tools.push(tool("Accept all", () => article.setAll(true)), tool("Reject all", () => article.setAll(false)));
     article.append(element("p", { class: "result" }, result));
   }
-  article.append(element("p", { class: "why" }, row.reason), element("p", { class: "tools" }, ...tools));
+  article.append(element("p", { class: "why" }, row.reason), reasonsOf(index), element("p", { class: "tools" }, ...tools));
   article.refresh();
   return article;
 }
