@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from civilly.languages import UNSPACED
+from civilly.languages import UNSPACED, language
 from civilly.rewrite.fim_formats import BLANKS, FimFormat, fim_prompt
 from civilly.rewrite.holes import Gap
 from civilly.types import Engine, Generation, GenerationOptions
@@ -66,6 +66,8 @@ def fit_middle(gap: Gap, made: str) -> str:
     core = made.strip(BLANKS)
     if not core:
         return ""
+    if not language(gap.lang).spaces:  # some tokenizers write blanks between all tokens
+        made = core
     cut_left = "" if core[0] in _MARKS else _first_blanks(gap.cut)
     left = _blank(gap.before[-1:], _first_blanks(made), cut_left)
     return left + core + _blank(gap.after[:1], _last_blanks(made), _last_blanks(gap.cut))
