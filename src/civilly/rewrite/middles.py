@@ -70,11 +70,13 @@ def fit_middle(gap: Gap, made: str) -> str:
         made = core
     cut_left = "" if core[0] in _MARKS else _first_blanks(gap.cut)
     left = _blank(gap.before[-1:], _first_blanks(made), cut_left)
+    if gap.after[:1] in tuple(_MARKS):
+        return left + core
     return left + core + _blank(gap.after[:1], _last_blanks(made), _last_blanks(gap.cut))
 
 
 _MARKS = ",.;:!?…،؛؟۔।॥።፣፤、。！？"
-"""Before these no blank is put back."""
+"""Before these stands no blank."""
 _REPEATED = 16
 """Characters of the suffix that a middle may not repeat."""
 
