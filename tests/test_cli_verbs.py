@@ -73,6 +73,7 @@ def test_train_calls_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     calls: list[Any] = []
     for module, name in (
         ("sft", "train_sft"),
+        ("fim", "train_fim"),
         ("detector", "train_detector"),
         ("language", "train_language"),
         ("vocabulary", "write_vocabulary"),
@@ -83,11 +84,13 @@ def test_train_calls_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     recipe, out = tmp_path / "r.toml", Path("runs/x")
     recipe.write_text("seed = 3\n")
     run("train", "sft", recipe, "-o", out, "--data", tmp_path, "--resume", "--take-out-leaks")
+    run("train", "fim", recipe, "-o", out, "--data", tmp_path)
     run("train", "detector", recipe, "--out", out, "--data", tmp_path)
     run("train", "language", recipe, "-o", out, "--data", tmp_path)
     run("train", "vocabulary", "-o", out, "--data", tmp_path)
     assert calls == [
         ("train_sft", {"seed": 3}, tmp_path, out, {"resume": True, "take_out_leaks": True}),
+        ("train_fim", {"seed": 3}, tmp_path, out, {"resume": False, "take_out_leaks": False}),
         ("train_detector", {"seed": 3}, tmp_path, out, tmp_path, {}),
         ("train_language", {"seed": 3}, tmp_path, out, tmp_path, {}),
         ("write_vocabulary", tmp_path, out, {}),

@@ -25,14 +25,16 @@ from civilly.engines.hf_target import Target
 from civilly.errors import CivillyError, DataError, LeakError, ModelError
 from civilly.model.adapter import load_change
 from civilly.rewrite.tuned_prompt import tuned_prompt
-from civilly.train.base_model import encode_pairs, load_trainee
+from civilly.train.base_model import encode, load_trainee
+from civilly.train.course import tuning_pairs
+from civilly.train.examples import rewriting_examples
 from civilly.train.recipe import (
     AdapterSettings,
     BaseSettings,
     ValidationSettings,
     read_recipe,
 )
-from civilly.train.sft import train_sft, tuning_pairs
+from civilly.train.sft import train_sft
 from civilly.train.trainer import IGNORED, answer_loss, collator
 from civilly.types import GenerationOptions
 
@@ -148,7 +150,7 @@ def test_a_killed_run_resumes_to_the_same_weights(setting, whole):
     script = textwrap.dedent(f"""
         import json, os, pathlib
         from transformers import TrainerCallback
-        from civilly.train.sft import train_sft, tuning_pairs
+        from civilly.train.sft import train_sft
         class Kill(TrainerCallback):
             def on_step_end(self, args, state, control, **_):
                 if state.global_step == 8:
@@ -315,7 +317,7 @@ def test_leaks_are_refused_unless_told_otherwise(setting):
 def test_only_the_answer_carries_loss(setting):
     trainee = load_trainee(BaseSettings(), AdapterSettings(), "fp32", setting[3])
     pairs = [Pair("1", "en", "bad idiot", ("bad",)), Pair("2", "en", "a", ("aaaa",))]
-    batch = collator(trainee)(encode_pairs(pairs, trainee))
+    batch = collator(trainee)(encode(rewriting_examples(pairs), trainee))
     for ids, labels, answer in zip(
         batch["input_ids"], batch["labels"], ("bad", "aaaa"), strict=True
     ):

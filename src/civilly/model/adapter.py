@@ -27,9 +27,10 @@ def shipped_adapter(name: str) -> Path:
     """
     folder = Path(str(files("civilly").joinpath(f"weights/{name}")))
     if not (folder / WEIGHTS_FILE).exists():
+        verb = "fim recipes/fim.toml" if name == "fim" else "sft recipes/tuned.toml"
         raise ModelError(
             f"This copy of Civilly brings no adapter {name!r}.",
-            mend="train one with `civilly train sft recipes/tuned.toml` and name it with --adapter",
+            mend=f"train one with `civilly train {verb}` and name it with --adapter",
         )
     return folder
 

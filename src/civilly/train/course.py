@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,7 +117,8 @@ def hold(
         options.get("callbacks", ()),
         decides=lesson.decides,
     )
-    trainer.train(resume_from_checkpoint=checkpoint)
+    with contextlib.redirect_stdout(sys.stderr):  # where transformers prints its progress
+        trainer.train(resume_from_checkpoint=checkpoint)
     _write(out / LOG_FILE, trainer.state.log_history)
     deciding = f"eval_{lesson.decides}"
     scores = [row for row in trainer.state.log_history if deciding in row]

@@ -11,11 +11,12 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from civilly.data.differences import BLANKS, Change, Token, changes, tokens
 from civilly.data.pairs import Pair
 from civilly.languages import language
 from civilly.rewrite.delete import delete_spans
+from civilly.rewrite.fim_formats import BLANKS
 from civilly.rewrite.holes import Gap
+from civilly.train.differences import Change, Token, changes, tokens
 from civilly.types import Span
 
 MOST_CUT_WORDS = 5

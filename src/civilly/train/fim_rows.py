@@ -11,10 +11,10 @@ from typing import Annotated
 from pydantic import Field
 
 from civilly.data.corpus_recipe import RecipeTable, Share
-from civilly.data.differences import BLANKS, Change
 from civilly.data.pairs import Pair
 from civilly.languages import language
-from civilly.rewrite.fim_formats import FimFormat, Slot, fim_prompt
+from civilly.rewrite.fim_formats import BLANKS, FimFormat, Slot, fim_prompt
+from civilly.train.differences import Change
 from civilly.train.examples import Example
 from civilly.train.fim_holes import Hole, Sides, cut_characters, cut_words
 from civilly.types import Prompt, Segment
@@ -34,6 +34,7 @@ class FimSettings(RecipeTable):
         widened: Share of other pairs with a hole that is a harmless word wider than what differs.
         most_changed: Pairs of which a larger share of tokens differs are left out.
         most_holes: So are those with more holes.
+        rows_per_pair: At most so many holes of a pair, drawn at random; None: all of them.
         plain: Share of pairs whose civil side is learnt as text, besides the holes.
         rate: Share of those that get a hole anywhere; the rest is read from left to right.
         characters: Share of those holes between any two characters, instead of whole words.
@@ -48,6 +49,7 @@ class FimSettings(RecipeTable):
     widened: Share = 0.15
     most_changed: Share = 0.6
     most_holes: Count = 5
+    rows_per_pair: Count | None = None
     plain: Share = 0.4
     rate: Share = 0.9
     characters: Share = 0.3
@@ -121,7 +123,8 @@ def _holes(
         picked[at] = sides.widened(picked[at], rng)
     found = sorted([*picked, *([extra] if extra else [])], key=lambda change: change.old_start)
     named = [("harmless" if change is extra else "pair") for change in found]
-    return list(zip(sides.holes(found), named, strict=True))
+    rows = list(zip(sides.holes(found), named, strict=True))
+    return rng.sample(rows, min(settings.rows_per_pair or len(rows), len(rows)))
 
 
 def _add_plain(

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from civilly import registry
-from civilly.data.differences import BLANKS
 from civilly.data.pairs import Pair
 from civilly.errors import DataError
 from civilly.pipeline import Toolbox
-from civilly.rewrite.fim_formats import FimFormat
+from civilly.rewrite.fim_formats import BLANKS, FimFormat
 from civilly.score.chrf import Chrf
 from civilly.score.joint import JOINT, joint
 from civilly.train.base_model import Trainee

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 from civilly.languages import UNSPACED
+from civilly.rewrite.fim_formats import BLANKS
 
 _UNSPACED = re.compile(f"[{UNSPACED}]")
-BLANKS = " \t\u00a0\u3000"
-"""What separates words on a line; other white space is a mark."""
 _COMMAS = frozenset(",،、，؛；：፣፤፥;:")
 
 
