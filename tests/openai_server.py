@@ -186,7 +186,9 @@ class Handler(BaseHTTPRequestHandler):
             self.reply(200, {"choices": []})
         elif STATE["no_suffix"] and "suffix" in body:
             self.reply(400, {"error": {"message": "suffix is not currently supported"}})
-        elif self.path.endswith("/fim/completions") and (STATE["no_fim"] or body.keys() - FIM_FIELDS):
+        elif self.path.endswith("/fim/completions") and (
+            STATE["no_fim"] or body.keys() - FIM_FIELDS
+        ):
             status = 404 if STATE["no_fim"] else 422
             self.reply(status, {"detail": f"extra fields {sorted(body.keys() - FIM_FIELDS)}"})
         elif STATE["no_logprobs"] and "logprobs" in body:

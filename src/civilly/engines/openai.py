@@ -64,8 +64,8 @@ class Target:
         limit_field: How the server calls the token limit; newer models of OpenAI want
             ``max_completion_tokens``.
         fim: How holes are filled: ``prompt`` with the prompt of the model's family, ``suffix`` by
-            the server, with the field ``suffix`` of a completion, ``mistral`` at Mistral's own
-            address ``/fim/completions``.
+            the server, with the field ``suffix`` of a completion, ``mistral`` by it at Mistral's
+            own address ``/fim/completions``.
         client: How requests are made.
     """
 
@@ -223,6 +223,8 @@ class OpenAiEngine:
         self, body: dict[str, Any], options: GenerationOptions
     ) -> list[Generation]:
         """One request per generation: there is no ``n``, and the seed has a name of its own."""
+        if options.top_k > 0:
+            raise EngineError("Mistral's address for holes knows no top_k.", mend="top_p")
         wanted, seed = body.pop("n", 1), body.pop("seed", None)
         url = f"{self._target.url}/fim/completions"
         found = []
