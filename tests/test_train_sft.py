@@ -16,8 +16,8 @@ from safetensors.numpy import load_file
 
 import tiny_gemma
 import tiny_models
-from civilly.data.corpus import build_corpus
-from civilly.data.corpus_folder import write_corpus
+from civilly.data.corpus.build import build_corpus
+from civilly.data.corpus.folder import write_corpus
 from civilly.data.pairs import Pair
 from civilly.data.split import dev_part
 from civilly.engines.hf import HfEngine
