@@ -13,6 +13,7 @@ from civilly.errors import CivillyError
 from civilly.languages import language
 from civilly.rewrite.decoding import CANDIDATES, usual_candidates
 from civilly.rewrite.long_text import split_parts
+from civilly.rewrite.together import Part, Together, names_of, options_of
 from civilly.select.strength import FREE, USUAL, checked_strength
 from civilly.types import (
     Candidate,
@@ -45,18 +46,24 @@ class Toolbox:
     Attributes:
         engine_spec: An engine as `civilly.engines.open_engine` takes it.
         options: Options of the method.
+        lender: Whose tools these are, where several methods share them.
     """
 
     engine_spec: str | None
     options: Mapping[str, Any]
+    lender: Toolbox | None = None
 
     @cached_property
     def detector(self) -> Detector:
         """The toxicity detector."""
+        if self.lender:
+            return self.lender.detector
         return registry.create("detect", "toxicity", self)  # type: ignore[no-any-return]
 
     @cached_property
     def _engine(self) -> Engine:
+        if self.lender:
+            return self.lender.engine()
         from civilly.engines import open_engine
 
         return open_engine(self.engine_spec)
@@ -80,12 +87,12 @@ class Detoxifier:
     """Rewrites toxic texts civilly.
 
     Args:
-        method: A rewriting method of the registry.
+        method: A rewriting method of the registry, or several: ``"tuned+infill"``.
         engine: ``"embedded"``, ``"hf:ID"``, ``"openai:URL#MODEL"`` or ``"echo"``; None: embedded.
         adapter: Folder of another adapter for ``tuned``.
         n_candidates: Candidates per text that the method makes, at least 1; None: what the method
             says, else 1, but several for a decoding that gives several, and for a high strength.
-        options: Further options of the method.
+        options: Further options of the method; among several, ``infill.filler`` is that of one.
         select: A selector of the registry; None: the method's own, or ``rerank``.
         strength: From touching as little as possible (0) to paraphrasing freely (1).
 
@@ -112,17 +119,27 @@ class Detoxifier:
                 "The strength is no option of a method.", mend="Detoxifier(strength=…), --strength"
             )
         chosen = {**(options or {}), "adapter": adapter, "strength": checked_strength(strength)}
+        names = names_of(method)
+        self._modules = {name: registry.load("rewrite", name) for name in names}
         self._tools = Toolbox(engine, chosen)
-        self._module = registry.load("rewrite", method)
-        usual = getattr(self._module, "CANDIDATES", None) or _usual_candidates(chosen)
-        self.n_candidates = n_candidates or usual
+        self._own = {
+            name: Toolbox(engine, options_of(chosen, name, names), self._tools) for name in names
+        }
+        self._asked = {
+            name: n_candidates or _usual_candidates(module, self._own[name].options)
+            for name, module in self._modules.items()
+        }
+        self.n_candidates = max(self._asked.values())
         if select is not None:
             registry.load("select", select)
         self._select = select
 
     @cached_property
     def _rewriter(self) -> Rewriter:
-        return self._module.create(self._tools)  # type: ignore[no-any-return]
+        made = {name: each.create(self._own[name]) for name, each in self._modules.items()}
+        if len(made) == 1:
+            return made.popitem()[1]  # type: ignore[no-any-return]
+        return Together([Part(rewriter, self._asked[name]) for name, rewriter in made.items()])
 
     @cached_property
     def _fallback(self) -> Rewriter | None:
@@ -138,13 +155,17 @@ class Detoxifier:
 
     def describe(self) -> dict[str, Any]:
         """What the results depend on, for journals and reports."""
-        fingerprint = getattr(self._module, "fingerprint", None)
+        prints = {
+            name: module.fingerprint(self._own[name].options)
+            for name, module in self._modules.items()
+            if hasattr(module, "fingerprint")
+        }
         return {
             "civilly": __version__,
             "method": self.method,
             "engine": self._tools.engine_spec or "embedded",
             "options": {k: str(v) for k, v in sorted(self._tools.options.items())},
-            "fingerprint": fingerprint(self._tools.options) if fingerprint else None,
+            "fingerprint": prints if len(self._modules) > 1 else next(iter(prints.values()), None),
             "n_candidates": self.n_candidates,
             "select": self._select,
         }
@@ -332,8 +353,10 @@ def _rows_with_one_part(parts: Sequence[_Part]) -> set[int]:
     return {row for row, count in counts.items() if count == 1}
 
 
-def _usual_candidates(options: Mapping[str, Any]) -> int:
+def _usual_candidates(module: Any, options: Mapping[str, Any]) -> int:
     """Candidates per text where the user does not say how many."""
+    if hasattr(module, "CANDIDATES"):
+        return int(module.CANDIDATES)
     if options["strength"] >= FREE and options.get("decoding") is None:
         return CANDIDATES
     return usual_candidates(options)

@@ -33,6 +33,8 @@ civilly rewrite "What the hell is wrong with you?"
 
 civilly rewrite comments.tsv -o civil.tsv --resume
 
+civilly rewrite comments.tsv --method tuned+infill --page review.html
+
 civilly rewrite comments.tsv --strength 0.2 --option decoding=sample -n 8 --select consensus
 
 cat comments.txt | civilly rewrite - --lang en --json"""
@@ -67,7 +69,7 @@ def rewrite(
             "--method",
             "-m",
             autocompletion=complete_method,
-            help="Rewriting method: see civilly ls methods.",
+            help="Rewriting method: see civilly ls methods. Several: tuned+infill.",
         ),
     ] = "tuned",
     engine: Annotated[
@@ -115,8 +117,12 @@ def rewrite(
     ] = False,
     json_lines: Annotated[
         bool,
-        typer.Option("--json", help="One JSON object per text: spans, candidates, scores, why."),
+        typer.Option("--json", help="One JSON object per text: spans, edits, candidates, why."),
     ] = False,
+    page: Annotated[
+        Path | None,
+        typer.Option(help="Also a page on which a person accepts or rejects each edit (HTML)."),
+    ] = None,
     format_name: FormatOption = None,
     text_column: TextColumnOption = None,
     lang_column: LangColumnOption = None,
@@ -128,6 +134,8 @@ def rewrite(
     keeps its rows, their order and its other columns.
     """
     _check_output(output, json_lines=json_lines, resume=resume, overwrite=overwrite)
+    if page is not None and json_lines and output is None:
+        raise CivillyError("--page and --json would both be the output.", mend="-o FILE.jsonl")
     source = open_source(text, lang, format_name, text_column, lang_column)
     _console.warn(source.warnings)
     from civilly.pipeline import Detoxifier
@@ -144,9 +152,13 @@ def rewrite(
     )
     if output is not None:
         identity = _identity(detoxifier, source, options)
-        _to_file(
+        records = _to_file(
             detoxifier, source, output, json_lines, identity, resume=resume, overwrite=overwrite
         )
+        if page is not None:
+            _write_page(records, source, page)
+    elif page is not None:
+        _to_page(detoxifier, source, page)
     elif source.single and not json_lines:
         _to_person(detoxifier, source)
     else:
@@ -179,7 +191,16 @@ def _check_output(output: Path | None, *, json_lines: bool, resume: bool, overwr
 def _rewrite_rows(detoxifier: Detoxifier, source: Source, rows: range) -> list[Record]:
     texts = source.texts[rows.start : rows.stop]
     rewrites = detoxifier.rewrite(texts, source.langs[rows.start : rows.stop])
-    return [_record(text, result) for text, result in zip(texts, rewrites, strict=True)]
+    filler = _filler(detoxifier)
+    return [_record(text, result, filler) for text, result in zip(texts, rewrites, strict=True)]
+
+
+def _filler(detoxifier: Detoxifier) -> str:
+    """Who fills the holes, if the method ``infill`` is asked."""
+    from civilly.rewrite.fillers import DEFAULT
+
+    options = detoxifier.describe()["options"]
+    return str(options.get("infill.filler") or options.get("filler") or DEFAULT)
 
 
 def _chunks(
@@ -197,11 +218,12 @@ def _chunks(
                 advance(len(records))
 
 
-def _record(text: str, result: Rewrite) -> Record:
+def _record(text: str, result: Rewrite, filler: str) -> Record:
     """A result as a JSON object."""
     from dataclasses import asdict
 
     return {
+        **({"filler": filler} if result.method == "infill" else {}),
         "text": text,
         "rewritten": result.rewritten,
         "lang": result.lang,
@@ -221,6 +243,7 @@ def _render(
     source: Source, records: Sequence[Record], rows: range, format_name: str, json_lines: bool
 ) -> bytes:
     """The content of the output for some rows: with a header if they are the first."""
+    from civilly.cli._review import with_edits
     from civilly.data.columns import with_rewrites
     from civilly.data.io import format_table
     from civilly.data.table import Table
@@ -229,7 +252,7 @@ def _render(
     if json_lines:
         used = (source.roles.text, source.roles.lang)
         objects = []
-        for row, record in zip(part, records, strict=True):
+        for row, record in zip(part, with_edits(records), strict=True):
             others = {name: value for name, value in row.items() if name not in used}
             objects.append({**record, "columns": others} if others else record)
         names = dict.fromkeys(name for item in objects for name in item)
@@ -253,7 +276,7 @@ def _to_file(
     *,
     resume: bool,
     overwrite: bool,
-) -> None:
+) -> Sequence[Record]:
     """Rewrites into a file, by way of a journal, so that it can be killed and resumed."""
     from civilly.data.files import write_bytes
     from civilly.data.io import format_of
@@ -278,6 +301,21 @@ def _to_file(
         write_bytes(output, content)
         journal.remove()
     _console.note(_summary(journal.records, str(output)))
+    return journal.records
+
+
+def _to_page(detoxifier: Detoxifier, source: Source, page: Path) -> None:
+    """Rewrites for a page alone."""
+    records = [record for chunk in _chunks(detoxifier, source) for record in chunk]
+    _write_page(records, source, page)
+    _console.note(_summary(records, str(page)))
+
+
+def _write_page(records: Sequence[Record], source: Source, page: Path) -> None:
+    from civilly.cli._review import review_page
+    from civilly.data.files import write_bytes
+
+    write_bytes(page, review_page(records, source.name).encode())
 
 
 def _identity(

@@ -28,6 +28,7 @@ class PromptEncoder:
             plain segment; ``"always"`` insists on a template; ``"never"`` uses none.
         bos: ``"auto"`` begins a text as the tokenizer does; ``"always"`` also puts the token for
             the beginning where the tokenizer was saved without that habit.
+        sentinels: Further tokens that steer the model, though the tokenizer has them as text.
         closing: Whether the tokens that the tokenizer puts after a text belong to a prompt (the
             end of an encoder's input) or not (a causal model goes on writing).
 
@@ -35,7 +36,15 @@ class PromptEncoder:
         EngineError: If ``chat`` is ``"always"`` and there is no chat template.
     """
 
-    def __init__(self, tokenizer: Any, *, chat: str, closing: bool, bos: str = "auto") -> None:
+    def __init__(
+        self,
+        tokenizer: Any,
+        *,
+        chat: str,
+        closing: bool,
+        bos: str = "auto",
+        sentinels: Sequence[str] = (),
+    ) -> None:
         self._tokenizer = tokenizer
         self._closing = closing
         self._forced_bos = tokenizer.bos_token_id if bos == "always" else None
@@ -44,6 +53,7 @@ class PromptEncoder:
             raise EngineError("This model's tokenizer has no chat template.", mend="use chat=never")
         self._chat = has_template and chat != "never"
         self.vocabulary: dict[str, int] = tokenizer.get_vocab()
+        self._sentinels = sentinels
         self._blind: dict[bool, Tokenizer] = {}
 
     @cached_property
@@ -63,6 +73,7 @@ class PromptEncoder:
         steering = {tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id}
         if tokenizer.unk_token_id not in steering:
             found.pop(tokenizer.unk_token, None)
+        found.update((each, self.vocabulary[each]) for each in self._sentinels)
         return found
 
     def encode(self, prompt: Prompt) -> list[int]:
@@ -121,8 +132,14 @@ class PromptEncoder:
             context: The ids before them; many tokenizers drop a space where a text begins, so the
                 last few tell whether the continuation starts with one.
         """
-        tail = [index for index in context[-_CONTEXT:] if index not in self._control_ids]
-        head, whole = self._decode(tail), self._decode([*tail, *ids])
+        tail = [each for each in context[-2 * _CONTEXT :] if each not in self._control_ids]
+        tail = tail[-_CONTEXT:]
+        head = self._decode(tail)
+        # Where tokens are bytes, a part of a character spoils all bytes that follow it.
+        while "\ufffd" in head:
+            tail = tail[1:]
+            head = self._decode(tail)
+        whole = self._decode([*tail, *ids])
         return whole[len(head) :] if whole.startswith(head) else self._decode(ids)
 
     def _decode(self, ids: Sequence[int]) -> str:
@@ -182,10 +199,10 @@ class PromptEncoder:
             "normalizer": _state(backend.normalizer),
             "pre_tokenizer": _state(backend.pre_tokenizer),
         }
-        # Where white space is cut away first, the space before each word is all there is of it.
         if "WhitespaceSplit" in json.dumps(habits):
-            return None
-        changed = {name: _without_space(habit) for name, habit in habits.items()}
+            changed = _spaces_kept(habits["normalizer"])
+        else:
+            changed = {name: _without_space(habit) for name, habit in habits.items()}
         if changed == habits:
             return None
         data = json.loads(backend.to_str())
@@ -256,3 +273,26 @@ def _without_space(component: Any) -> Any:
             component = {**component, name: [part for part in parts if part is not None]}
     silent = {"prepend_scheme": "never", "add_prefix_space": False}
     return {**component, **{name: silent[name] for name in silent.keys() & component.keys()}}
+
+
+def _spaces_kept(normalizer: Any) -> dict[str, Any]:
+    """The habits of a tokenizer that cuts texts at white space and puts a space before each word.
+
+    Only that a word without white space before it gets none.
+    """
+    steps = [
+        *([] if normalizer is None else [normalizer]),
+        {"type": "Replace", "pattern": {"Regex": r"\s+"}, "content": " "},
+        {"type": "Strip", "strip_left": False, "strip_right": True},
+    ]
+    words = {
+        "type": "Split",
+        "pattern": {"String": " "},
+        "behavior": "MergedWithNext",
+        "invert": False,
+    }
+    spaces = {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "never", "split": False}
+    return {
+        "normalizer": {"type": "Sequence", "normalizers": steps},
+        "pre_tokenizer": {"type": "Sequence", "pretokenizers": [words, spaces]},
+    }

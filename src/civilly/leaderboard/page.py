@@ -120,7 +120,7 @@ def render(board: Board) -> str:
         shade=_shade,
         intervals=_safe(plots.all_interval_plots(board)),
         scatters=_safe({n: scatter.scatter_plot(board, c) for n, c in board.columns.items()}),
-        data=Markup(_script_json(_page_data(board))),
+        data=Markup(script_json(_page_data(board))),
         examples=base64.b64encode(example_data(board.systems)).decode(),
         version=__version__,
     )
@@ -155,9 +155,22 @@ def _safe(plots_by_name: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _script_json(content: object) -> str:
+def script_json(content: object) -> str:
     """JSON that cannot end its ``<script>`` element, whatever the strings in it."""
     return as_json(content).replace("<", "\\u003c").replace("\u2028", "\\u2028")
+
+
+def language_data() -> dict[str, Any]:
+    """What the scripts of our pages know of the languages."""
+    return {
+        code: {
+            "name": lang.name,
+            "code": _BROWSER_LANGUAGES.get(code, code),
+            "direction": "rtl" if lang.right_to_left else "ltr",
+            "spaces": lang.spaces,
+        }
+        for code, lang in LANGUAGES.items()
+    }
 
 
 def _sentences(board: Board) -> int:
@@ -176,15 +189,7 @@ def _page_data(board: Board) -> dict[str, Any]:
     return {
         "systems": [system.name for system in board.systems],
         "measures": MEASURES,
-        "languages": {
-            code: {
-                "name": lang.name,
-                "code": _BROWSER_LANGUAGES.get(code, code),
-                "direction": "rtl" if lang.right_to_left else "ltr",
-                "spaces": lang.spaces,
-            }
-            for code, lang in LANGUAGES.items()
-        },
+        "languages": language_data(),
         "failures": [{"name": f.name, "label": f.label, "measure": f.measure} for f in FAILURES],
         "level": LEVEL,
         "rowsPerPage": ROWS_PER_PAGE,

@@ -52,17 +52,27 @@ def read_middle(form: FimFormat, gap: Gap, made: str) -> str:
     """
     for stop in form.stop:
         made = made.partition(stop)[0]
+    return fit_middle(gap, made)
+
+
+def fit_middle(gap: Gap, made: str) -> str:
+    """What a model wrote, from line breaks and repetitions to the blanks made fit for a gap.
+
+    See `read_middle`.
+    """
     if "\n" not in gap.cut:
         made = made.partition("\n")[0]
     made = _before_repeat(made, gap.after)
     core = made.strip(BLANKS)
     if not core:
         return ""
-    return _blank(gap.before[-1:], made[: -len(made.lstrip(BLANKS))], _first_blanks(gap.cut)) + (
-        core + _blank(gap.after[:1], made[len(made.rstrip(BLANKS)) :], _last_blanks(gap.cut))
-    )
+    cut_left = "" if core[0] in _MARKS else _first_blanks(gap.cut)
+    left = _blank(gap.before[-1:], _first_blanks(made), cut_left)
+    return left + core + _blank(gap.after[:1], _last_blanks(made), _last_blanks(gap.cut))
 
 
+_MARKS = ",.;:!?…،؛؟۔।॥።፣፤、。！？"
+"""Before these no blank is put back."""
 _REPEATED = 16
 """Characters of the suffix that a middle may not repeat."""
 

@@ -1,0 +1,86 @@
+"""Opens a model of the transformers library that fills holes, by hub id or folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+
+from civilly.engines.hardware import device_of, dtype_of
+from civilly.engines.hf_target import Target
+from civilly.errors import CivillyError, MissingExtraError, ModelError
+
+MOST_LOGITS = 2**26
+"""Floats of one forward pass's logits: a quarter of a gigabyte."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A model with its tokenizer.
+
+    Attributes:
+        torch: The torch module.
+        transformers: The transformers module.
+        model: The model, on its device, for inference.
+        tokenizer: Its tokenizer.
+        device: Where it computes.
+        room: The most tokens that it reads; None: no limit is known.
+        rows: The most rows that it reads together.
+    """
+
+    torch: Any
+    transformers: Any
+    model: Any
+    tokenizer: Any
+    device: Any
+    room: int | None
+    rows: int
+
+
+def open_checkpoint(filler: str, auto_class: str, spec: str | None, example: str) -> Checkpoint:
+    """Loads a model and its tokenizer.
+
+    Args:
+        filler: Which filler asks, for messages.
+        auto_class: Class of transformers that opens models of the kind.
+        spec: ``org/name@revision`` or a folder, with options such as ``?device=cpu&dtype=fp32``
+            (`civilly.engines.hf_target.Target`).
+        example: A model of the kind, for messages.
+
+    Raises:
+        CivillyError: If no model is named, or an option is wrong.
+        MissingExtraError: If torch or transformers is not installed.
+        ModelError: If the model cannot be loaded, or is of another kind.
+    """
+    if not spec:
+        raise CivillyError(
+            f"The filler {filler!r} was given no model.", mend=f"--option model={example}"
+        )
+    try:
+        import torch
+        import transformers
+    except ImportError as error:
+        raise MissingExtraError(f"The filler {filler!r}", "hf", error.name or "torch") from error
+    target = Target.parse(spec)
+    device = device_of(torch, target.device)
+    where: dict[str, Any] = {"local_files_only": Path(target.model).is_dir()}
+    if target.revision:
+        where["revision"] = target.revision
+    try:
+        config = transformers.AutoConfig.from_pretrained(target.model, **where)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(target.model, **where)
+        model = getattr(transformers, auto_class).from_pretrained(
+            target.model, dtype=dtype_of(torch, target.dtype, device), **where
+        )
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
+        raise ModelError(
+            f"The filler {filler!r} cannot load {target.model!r}: {str(error).strip()[:200]}",
+            allowed=f"a model such as {example}, by hub id or folder",
+            mend="check the name, the revision and the network",
+        ) from error
+    room = getattr(config, "max_position_embeddings", None)
+    return Checkpoint(
+        torch, transformers, model.eval().to(device), tokenizer, device, room, target.batch
+    )
