@@ -18,7 +18,7 @@ LEAST_LEFT = 3
 """With fewer letters than this outside of its holes, a text is one hole."""
 LONGEST, LONGEST_MORE = 2.0, 12
 """A filling of more characters than ``LONGEST · hole + LONGEST_MORE`` is not about the hole."""
-MARKS = ",.;:!?،؛؟，。！？、…"
+MARKS = ",.;:!?…،؛؟۔।॥።፣፤，；：、。！？"
 """What ends a clause or a sentence; a blank never stands before it."""
 UNSPACED_LETTER = re.compile(f"[{UNSPACED}]")
 
