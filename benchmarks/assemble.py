@@ -21,6 +21,13 @@ SECTIONS = (
         "benchmarks/decoding.py",
     ),
     ("The 9,000 official inputs", "official.md", "benchmarks/official.py"),
+    (
+        "The 9,000 official inputs, filled in",
+        "official_infill.md",
+        "benchmarks/official.py --method infill",
+    ),
+    ("Fill in the middle", "infill_detected.md", "benchmarks/infill.py"),
+    ("Fill in the middle, gold spans", "infill_gold.md", "benchmarks/infill.py"),
     ("Published systems and ours", "leaderboard.md", "benchmarks/leaderboard.py"),
     ("Outputs read by eye", "../notes/reading.md", None),
     ("Scoring", "scoring.md", "benchmarks/scoring.py"),

@@ -1,8 +1,8 @@
 """Rewrites the 9,000 official inputs through the command line and describes the result.
 
-Usage: python benchmarks/official.py [--data ../shared/data] [--output runs/official/out.tsv]
+Usage: python benchmarks/official.py [--method infill] [--data ../shared/data] [--output FILE]
 
-Writes results/official.md: per language how many outputs changed, by which method, p(toxic) before
+Writes results/official.md, or official_METHOD.md: per language how many outputs changed, by which method, p(toxic) before
 and after, similarity to the input; and checks that the file is a valid submission.
 """
 
@@ -31,17 +31,20 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--output", type=Path, default=Path("runs/official/out.tsv"))
+    parser.add_argument("--method", help="default: that of civilly rewrite")
+    parser.add_argument("--output", type=Path, help="default: runs/official/out.tsv or METHOD.tsv")
     arguments = parser.parse_args()
+    method = arguments.method
+    target = arguments.output or Path("runs", "official", f"{method or 'out'}.tsv")
     source = arguments.data / "inputs" / "textdetox2025_test.tsv"
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
     began = time.perf_counter()
-    command = [sys.executable, "-m", "civilly", "rewrite", str(source), "-o",
-               str(arguments.output)]  # fmt: skip
-    if not arguments.output.exists():
+    command = [sys.executable, "-m", "civilly", "rewrite", str(source), "-o", str(target)]
+    command += ["--method", method] if method else []
+    if not target.exists():
         subprocess.run([*command, "--resume"], check=True)
     seconds = time.perf_counter() - began
-    inputs, submission = read_inputs(source), read_table(arguments.output)
+    inputs, submission = read_inputs(source), read_table(target)
     outputs = submission.rows
     valid = (
         submission.columns == COLUMNS
@@ -77,7 +80,9 @@ def main() -> None:
             f"| {count['toxic'] / len(chosen):.0%} | {bootstrap_mean(similar)} |"
         )
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "official.md").write_text("\n".join(lines) + "\n", "utf-8")
+    (RESULTS / f"official{'_' + method if method else ''}.md").write_text(
+        "\n".join(lines) + "\n", "utf-8"
+    )
 
 
 if __name__ == "__main__":
