@@ -2,8 +2,8 @@
 
 Usage: python benchmarks/official.py [--method infill] [--data ../shared/data] [--output FILE]
 
-Writes results/official.md, or official_METHOD.md: per language how many outputs changed, by which method, p(toxic) before
-and after, similarity to the input; and checks that the file is a valid submission.
+Writes results/official.md, or official_METHOD.md: per language how many outputs changed, p(toxic)
+before and after, similarity to the input; and checks that the file is a valid submission.
 """
 
 from __future__ import annotations
