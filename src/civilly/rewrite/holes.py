@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -142,7 +143,9 @@ def filled(text: str, holes: Sequence[Bounds], made: Sequence[str]) -> str:
 
 
 def fits(gap: Gap, text: str) -> bool:
-    """Whether a filling is about as long as its hole, and begins as one can."""
+    """Whether a filling is about as long as its hole, begins as one can, and is text at all."""
     if gap.before[-1:].isspace() and text[:1] in tuple(_MISPLACED):
+        return False
+    if any(char == "\ufffd" or unicodedata.category(char) == "Cc" for char in text if char != "\n"):
         return False
     return len(text) <= LONGEST * len(gap.cut) + LONGEST_MORE

@@ -15,7 +15,7 @@ from civilly.engines.encoding import PromptEncoder
 from civilly.errors import ModelError
 from civilly.rewrite.fillers.checkpoint import MOST_LOGITS, Checkpoint, open_checkpoint
 from civilly.rewrite.fim_formats import longest_middle
-from civilly.rewrite.holes import Filling, Gap
+from civilly.rewrite.holes import Filling, Gap, fits
 from civilly.rewrite.middles import fit_middle
 from civilly.types import Prompt, Segment, Tools
 
@@ -158,7 +158,7 @@ class SentinelFiller:
         return Prompt(tuple(segments))
 
     def _read(self, text: Broken, made: tuple[list[int], float]) -> tuple[Filling, ...] | None:
-        """The fillings in one answer; None if it answers for too few holes, or out of order."""
+        """The fillings in one answer; None if it is none for every hole, in their order."""
         ids, logprob = made
         model = self._checkpoint.model
         pieces = between(
@@ -175,6 +175,8 @@ class SentinelFiller:
             gap = Gap(before, text.cuts[place], after, text.lang)
             written = self._encoder.decode(piece, self._encoder.encode_text(before))
             filling = fit_middle(gap, written)
+            if not fits(gap, filling):
+                return None
             fillings.append(Filling(filling, logprob))
             before += filling + text.kept[place + 1]
         return tuple(fillings)
