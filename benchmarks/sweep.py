@@ -15,16 +15,17 @@ from pathlib import Path
 from statistics import fmean
 
 from civilly import registry
-from civilly.data.corpus import build_corpus
+from civilly.data.corpus.build import build_corpus
 from civilly.data.pairs import Pair, data_folder
+from civilly.data.recipe_table import read_recipe
 from civilly.leaderboard.tables import short
 from civilly.pipeline import Toolbox
 from civilly.score.intervals import bootstrap_mean
-from civilly.train.recipe import SftRecipe, read_recipe
+from civilly.train.recipe import SftRecipe
 from civilly.train.sft import CONFIG_FILE, tuning_pairs
-from civilly.train.sweep import Workplace, run_sweep
-from civilly.train.sweep_report import SweepReport, markdown, plots, standing_alone
-from civilly.train.sweep_study import trial_folder
+from civilly.train.sweep.report import SweepReport, markdown, plots, standing_alone
+from civilly.train.sweep.run import Workplace, run_sweep
+from civilly.train.sweep.study import trial_folder
 from civilly.train.trainer import VALIDATIONS_FILE
 from civilly.types import Text
 

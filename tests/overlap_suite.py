@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from civilly.errors import CivillyError
-from civilly.score.joint import joint
+from civilly.score.joint import JointSuite
 from civilly.types import Text, Tools
 
 NAME = "overlap"
@@ -28,7 +28,7 @@ def install(folder: Path) -> None:
     (metadata / "entry_points.txt").write_text(f"[civilly.score]\n{NAME} = overlap_suite\n")
 
 
-class Overlap:
+class Overlap(JointSuite):
     def __init__(self, other: float) -> None:
         self._other = other
 
@@ -53,11 +53,3 @@ class Overlap:
             for out, refs in zip(outputs, references, strict=True)
         ]
         return {"STA": [float("idiot" not in out) for out in outputs], "SIM": kept, "FL": fluent}
-
-    def score(
-        self,
-        inputs: Sequence[Text],
-        outputs: Sequence[str],
-        references: Sequence[Sequence[str]] | None = None,
-    ) -> list[float]:
-        return joint(self.components(inputs, outputs, references))

@@ -16,7 +16,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from civilly.cli import app
-from civilly.data.corpus import build_corpus
+from civilly.data.corpus.build import build_corpus
 from civilly.data.pairs import read_pairs
 from civilly.data.split import dev_part
 from civilly.errors import CivillyError, DataError, LeakError

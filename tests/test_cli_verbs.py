@@ -73,7 +73,7 @@ def test_train_calls_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     calls: list[Any] = []
     for module, name in (
         ("sft", "train_sft"),
-        ("fim", "train_fim"),
+        ("fim.run", "train_fim"),
         ("detector", "train_detector"),
         ("language", "train_language"),
         ("vocabulary", "write_vocabulary"),

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from civilly.data.balance import language_sizes, sample_languages
+from civilly.data.corpus.balance import language_sizes, sample_languages
 from civilly.data.pairs import Pair
 
 COUNTS = st.dictionaries(

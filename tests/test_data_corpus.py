@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from civilly.data.corpus import build_corpus, evaluation_texts, without_leaks
-from civilly.data.corpus_card import REASONS
-from civilly.data.corpus_recipe import SHIPPABLE, CorpusRecipe
-from civilly.data.harmonise import detokenise, harmonise, match_writing
+from civilly.data.corpus.build import build_corpus, evaluation_texts, without_leaks
+from civilly.data.corpus.card import REASONS
+from civilly.data.corpus.harmonise import detokenise, harmonise, match_writing
+from civilly.data.corpus.licences import refused_licences
+from civilly.data.corpus.recipe import SHIPPABLE, CorpusRecipe
 from civilly.data.io import read_table, write_table
-from civilly.data.licences import refused_licences
 from civilly.data.pairs import Pair
 from civilly.data.split import dev_part
 from civilly.data.table import Table

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from civilly.data.corpus_recipe import HubSource
-from civilly.data.hub import read_hub
+from civilly.data.corpus.hub import read_hub
+from civilly.data.corpus.recipe import HubSource
 from civilly.data.pairs import Pair
 from civilly.errors import CivillyError, DataError, MissingExtraError
 

@@ -17,6 +17,7 @@ import tiny_fim_models
 import tiny_gemma
 from civilly.cli import app
 from civilly.data.pairs import Pair
+from civilly.data.recipe_table import read_recipe
 from civilly.engines.hf import HfEngine
 from civilly.engines.hf_target import Target
 from civilly.errors import CivillyError, DataError, ModelError
@@ -24,9 +25,8 @@ from civilly.model.adapter import load_change, shipped_adapter
 from civilly.rewrite.fillers.fim import FimFiller
 from civilly.rewrite.fim_formats import FORMATS
 from civilly.rewrite.holes import Gap
-from civilly.train import fim_validation
-from civilly.train.fim import FimRecipe, train_fim
-from civilly.train.recipe import read_recipe
+from civilly.train.fim import validation
+from civilly.train.fim.run import FimRecipe, train_fim
 from civilly.types import Segment
 
 pytest.importorskip("peft")
@@ -161,11 +161,11 @@ def judged(
             found.append(answers[cut])
         return found
 
-    monkeypatch.setattr(fim_validation, "greedy_answers", answer)
+    monkeypatch.setattr(validation, "greedy_answers", answer)
     made = FimRecipe.parse(
         {"seed": 1, "corpus": {}, "fim": fim, "validation": {"suite": "ratio"}}, "it"
     )
-    validate = fim_validation.hole_validator(None, GOLD, made, FORMATS["civilly"])  # type: ignore[arg-type]
+    validate = validation.hole_validator(None, GOLD, made, FORMATS["civilly"])  # type: ignore[arg-type]
     return validate(None), asked
 
 
@@ -227,7 +227,7 @@ def test_a_wrong_recipe_is_refused_before_a_model_is_loaded(setting, tables, mes
 def test_pairs_without_holes_cannot_validate():
     made = FimRecipe.parse({"seed": 1, "corpus": {}}, "it")
     with pytest.raises(DataError, match="has a hole"):
-        fim_validation.hole_validator(None, GOLD[2:], made, FORMATS["civilly"])  # type: ignore[arg-type]
+        validation.hole_validator(None, GOLD[2:], made, FORMATS["civilly"])  # type: ignore[arg-type]
 
 
 def test_the_recipe_of_the_shipped_adapter_is_sound():

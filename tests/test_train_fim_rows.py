@@ -12,10 +12,10 @@ from civilly.data.pairs import Pair
 from civilly.languages import CODES, LANGUAGES
 from civilly.rewrite.fim_formats import BLANKS, FORMATS, FimFormat, Slot
 from civilly.rewrite.holes import Gap
-from civilly.train.differences import tokens
 from civilly.train.examples import Example
-from civilly.train.fim_holes import Hole, Sides, cut_characters, cut_words, hole_at
-from civilly.train.fim_rows import FimSettings, example_of, fim_rows, gold_holes
+from civilly.train.fim.differences import tokens
+from civilly.train.fim.holes import Hole, Sides, cut_characters, cut_words, hole_at
+from civilly.train.fim.rows import FimSettings, example_of, fim_rows, gold_holes
 from civilly.types import Segment
 
 OWN = FORMATS["civilly"]

@@ -16,9 +16,10 @@ from safetensors.numpy import load_file
 
 import tiny_gemma
 import tiny_models
-from civilly.data.corpus import build_corpus
-from civilly.data.corpus_folder import write_corpus
+from civilly.data.corpus.build import build_corpus
+from civilly.data.corpus.folder import write_corpus
 from civilly.data.pairs import Pair
+from civilly.data.recipe_table import read_recipe
 from civilly.data.split import dev_part
 from civilly.engines.hf import HfEngine
 from civilly.engines.hf_target import Target
@@ -32,7 +33,6 @@ from civilly.train.recipe import (
     AdapterSettings,
     BaseSettings,
     ValidationSettings,
-    read_recipe,
 )
 from civilly.train.sft import train_sft
 from civilly.train.trainer import IGNORED, answer_loss, collator

@@ -27,15 +27,16 @@ import tomlkit
 
 import ratio_suite
 import tiny_models
+from civilly.data.recipe_table import read_recipe
 from civilly.errors import CivillyError, DataError, UnknownNameError
-from civilly.train.recipe import SftRecipe, read_recipe
+from civilly.train.recipe import SftRecipe
 from civilly.train.sft import train_sft
-from civilly.train.sweep import BEST_FILE, Workplace, run_sweep
-from civilly.train.sweep_importance import importances
-from civilly.train.sweep_plots import round_values
-from civilly.train.sweep_report import best_validation
-from civilly.train.sweep_space import SweepRecipe
-from civilly.train.sweep_study import KILLS, finish, open_study, outcomes, take_up
+from civilly.train.sweep.importance import importances
+from civilly.train.sweep.plots import round_values
+from civilly.train.sweep.report import best_validation
+from civilly.train.sweep.run import BEST_FILE, Workplace, run_sweep
+from civilly.train.sweep.space import SweepRecipe
+from civilly.train.sweep.study import KILLS, finish, open_study, outcomes, take_up
 
 TESTS = Path(__file__).parent
 GOOD, NONE = 3e-2, 1e-9
@@ -205,7 +206,7 @@ def test_a_killed_sweep_goes_on_as_if_it_had_not_been(setting, tmp_path):
         import json, os, sys
         from pathlib import Path
         from transformers import TrainerCallback
-        from civilly.train.sweep import Workplace, run_sweep
+        from civilly.train.sweep.run import Workplace, run_sweep
         root, data = map(Path, sys.argv[1:3])
         class Watch(TrainerCallback):
             def on_train_begin(self, args, state, control, **_):

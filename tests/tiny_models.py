@@ -19,6 +19,11 @@ SENTENCES = (
 )
 SPECIAL = ["<pad>", "<eos>", "<bos>", "<unk>"]
 SENTINELS = ["<fim_prefix>", "<fim_suffix>", "<fim_middle>"]
+DECODER = {
+    "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
+    "num_attention_heads": 4, "num_key_value_heads": 2,
+}  # fmt: skip
+ENCODER_DECODER = {"d_model": 32, "d_kv": 8, "d_ff": 64, "num_layers": 2, "num_heads": 4}
 CHAT_TEMPLATE = (
     "{{ bos_token }}{% for m in messages %}<turn>{{ m['role'] }}\n{{ m['content'] }}</turn>\n"
     "{% endfor %}{% if add_generation_prompt %}<turn>model\n{% endif %}"
@@ -112,11 +117,7 @@ def gemma(folder: Path) -> Path:
     torch.manual_seed(1)
     config = Gemma3TextConfig(
         vocab_size=_vocabulary_size(folder),
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
+        **DECODER,
         head_dim=8,
         sliding_window=64,
         max_position_embeddings=512,
@@ -149,11 +150,7 @@ def llama(folder: Path) -> Path:
     torch.manual_seed(2)
     config = LlamaConfig(
         vocab_size=_vocabulary_size(folder),
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
+        **DECODER,
         max_position_embeddings=512,
         initializer_range=0.3,
         pad_token_id=0,
@@ -184,11 +181,7 @@ def t5(folder: Path) -> Path:
     torch.manual_seed(3)
     config = T5Config(
         vocab_size=_vocabulary_size(folder),
-        d_model=32,
-        d_kv=8,
-        d_ff=64,
-        num_layers=2,
-        num_heads=4,
+        **ENCODER_DECODER,
         initializer_factor=2.0,
         pad_token_id=0,
         eos_token_id=1,
@@ -207,11 +200,7 @@ def mt5(folder: Path) -> Path:
     torch.manual_seed(5)
     config = MT5Config(
         vocab_size=_vocabulary_size(folder),
-        d_model=32,
-        d_kv=8,
-        d_ff=64,
-        num_layers=2,
-        num_heads=4,
+        **ENCODER_DECODER,
         pad_token_id=0,
         eos_token_id=1,
         decoder_start_token_id=0,
@@ -229,11 +218,7 @@ def qwen3(folder: Path) -> Path:
     torch.manual_seed(6)
     config = Qwen3Config(
         vocab_size=_vocabulary_size(folder),
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
+        **DECODER,
         head_dim=8,
         max_position_embeddings=512,
         pad_token_id=0,
@@ -253,8 +238,7 @@ def gemma3_with_vision(folder: Path) -> Path:
     torch.manual_seed(7)
     config = Gemma3Config(
         text_config={
-            "vocab_size": _vocabulary_size(folder), "hidden_size": 32, "intermediate_size": 64,
-            "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
+            **DECODER, "vocab_size": _vocabulary_size(folder),
             "head_dim": 8, "sliding_window": 64, "max_position_embeddings": 512,
         },
         vision_config={

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -100,6 +100,7 @@ class Scoring:
     reference: Path | None
     langs: tuple[str, ...]
     mismatch: Mismatch
+    _submissions: dict[Path, tuple[list[SubmittedRow], list[str]]] = field(default_factory=dict)
 
     @cached_property
     def metric(self) -> Metric:
@@ -149,7 +150,6 @@ class Scoring:
 
     def evaluation(self, arguments: Sequence[str]) -> tuple[list[str], list[str]]:
         """The toxic sentences, and the references of all of them, that will be scored."""
-        from civilly.data.submission import read_submission
         from civilly.score.scores_file import read_scores
 
         rows: list[AlignedRow | ReferenceRow] = list(self.references or [])
@@ -158,8 +158,7 @@ class Scoring:
             if path.suffix.lower() == SCORES_SUFFIX:
                 rows += read_scores(path).rows
             elif self.references is None:
-                submitted, _ = read_submission(path, self.only_language)
-                toxic += [row.toxic for row in self._chosen(submitted)]
+                toxic += [row.toxic for row in self._submission(path)[0]]
         toxic += [row.toxic for row in rows]
         return toxic, [text for row in rows for text in row.references]
 
@@ -181,13 +180,11 @@ class Scoring:
 
     def _score(self, path: Path, system: str) -> SystemScores:
         from civilly.data.alignment import align, align_alone
-        from civilly.data.submission import read_submission
         from civilly.score.scores_file import SystemScores
         from civilly.score.scoring import score_rows
 
-        submitted, warnings = read_submission(path, self.only_language)
+        submission, warnings = self._submission(path)
         _console.warn(warnings)
-        submission = self._chosen(submitted)
         if self.references is None:
             alignment = align_alone(submission, self.mismatch, str(path))
         else:
@@ -202,8 +199,15 @@ class Scoring:
         config = self._config(path, report.as_dict())
         return SystemScores(system, self.suite, signature, alignment.rows, values, config)
 
-    def _chosen(self, rows: Sequence[SubmittedRow]) -> list[SubmittedRow]:
-        return [row for row in rows if not self.langs or row.lang in self.langs]
+    def _submission(self, path: Path) -> tuple[list[SubmittedRow], list[str]]:
+        """The rows of a submission in the chosen languages and the warnings; read once."""
+        from civilly.data.submission import read_submission
+
+        if path not in self._submissions:
+            rows, warnings = read_submission(path, self.only_language)
+            chosen = [row for row in rows if not self.langs or row.lang in self.langs]
+            self._submissions[path] = chosen, warnings
+        return self._submissions[path]
 
     def _config(self, path: Path, report: dict[str, list[int]]) -> dict[str, Any]:
         """What the scores depend on, for the scores file."""

@@ -53,14 +53,14 @@ def build(
     another training can name the folder as a source of the kind built. Prints what each source gave
     and what was left out.
     """
-    from civilly.data.built import REPORT_FILE
-    from civilly.data.corpus import build_corpus
-    from civilly.data.corpus_folder import write_corpus
+    from civilly.data.corpus.build import build_corpus
+    from civilly.data.corpus.built import REPORT_FILE
+    from civilly.data.corpus.folder import write_corpus
     from civilly.data.pairs import data_folder
+    from civilly.data.recipe_table import read_recipe
     from civilly.data.values import as_json as to_json
     from civilly.errors import DataError
     from civilly.rewrite.tuned_prompt import tuned_prompt
-    from civilly.train.recipe import read_recipe
 
     if (output / REPORT_FILE).exists() and not overwrite:
         raise DataError(f"{str(output)!r} holds a corpus.", mend="--overwrite to replace it")

@@ -57,7 +57,7 @@ def sft(
     from civilly.data.pairs import data_folder
 
     with _needing_extra("Fine-tuning"):
-        from civilly.train.recipe import read_recipe
+        from civilly.data.recipe_table import read_recipe
         from civilly.train.sft import train_sft
 
         folder = data_folder(data)
@@ -79,8 +79,8 @@ def fim(
     from civilly.data.pairs import data_folder
 
     with _needing_extra("Fine-tuning"):
-        from civilly.train.fim import train_fim
-        from civilly.train.recipe import read_recipe
+        from civilly.data.recipe_table import read_recipe
+        from civilly.train.fim.run import train_fim
 
         folder = data_folder(data)
         content = read_recipe(recipe)
@@ -101,8 +101,8 @@ def sweep(
     from civilly.data.pairs import data_folder
 
     with _needing_extra("A sweep"):
-        from civilly.train.recipe import read_recipe
-        from civilly.train.sweep import Workplace, run_sweep
+        from civilly.data.recipe_table import read_recipe
+        from civilly.train.sweep.run import Workplace, run_sweep
 
         place = Workplace(data_folder(data), output, take_out_leaks)
         run_sweep(read_recipe(recipe), place, resume=resume, progress=_console.note)
@@ -120,8 +120,8 @@ def detector(
     from civilly.data.pairs import data_folder
 
     with _needing_extra("Training a detector"):
+        from civilly.data.recipe_table import read_recipe
         from civilly.train.detector import train_detector
-        from civilly.train.recipe import read_recipe
 
         train_detector(read_recipe(recipe), data_folder(data), output, recipe.parent)
     _console.note(f"done: {output}")
@@ -138,8 +138,8 @@ def language(
     from civilly.data.pairs import data_folder
 
     with _needing_extra("Training the language model"):
+        from civilly.data.recipe_table import read_recipe
         from civilly.train.language import train_language
-        from civilly.train.recipe import read_recipe
 
         train_language(read_recipe(recipe), data_folder(data), output, recipe.parent)
     _console.note(f"done: {output}")
@@ -170,7 +170,7 @@ def seams(
     from civilly.data.pairs import data_folder
 
     with _needing_extra("Counting words"):
-        from civilly.train.recipe import read_recipe
+        from civilly.data.recipe_table import read_recipe
         from civilly.train.seams import train_seams
 
         found = train_seams(read_recipe(recipe), data_folder(data), output)

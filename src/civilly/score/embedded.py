@@ -11,7 +11,7 @@ from civilly.score.embedded_cache import VectorCache, default_path
 from civilly.score.embedded_encoder import SIGNATURE, WIDTH, SentenceEncoder
 from civilly.score.embedded_features import FeatureReader, Features
 from civilly.score.embedded_model import WEIGHTS, SuiteModel
-from civilly.score.joint import COMPONENTS, joint
+from civilly.score.joint import COMPONENTS, JointSuite
 from civilly.types import Text, Tools
 
 CHUNK = 1_000
@@ -28,7 +28,7 @@ def create(tools: Tools) -> EmbeddedSuite:
     return EmbeddedSuite(FeatureReader(tools.detector, encoder), SuiteModel.load())
 
 
-class EmbeddedSuite:
+class EmbeddedSuite(JointSuite):
     """Features of `civilly.score.embedded_features` in the model of `embedded_model`.
 
     Args:
@@ -45,15 +45,6 @@ class EmbeddedSuite:
         """See `civilly.types.Metric`."""
         coefficients = fingerprint(WEIGHTS.read_bytes())
         return f"embedded|coefficients:{coefficients}|encoder:{SIGNATURE}|civilly:{__version__}"
-
-    def score(
-        self,
-        inputs: Sequence[Text],
-        outputs: Sequence[str],
-        references: Sequence[Sequence[str]] | None = None,
-    ) -> list[float]:
-        """J of each output."""
-        return joint(self.components(inputs, outputs, references))
 
     def components(
         self,

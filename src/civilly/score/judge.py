@@ -22,7 +22,7 @@ from typing import Any
 
 from civilly import __version__
 from civilly.errors import CivillyError
-from civilly.score.joint import joint
+from civilly.score.joint import JointSuite
 from civilly.score.judge_questions import (
     QUESTIONS,
     UNKNOWN,
@@ -118,7 +118,7 @@ class Cost:
     usage: Usage | None = None
 
 
-class Judge:
+class Judge(JointSuite):
     """Pairwise judgements of a language model; references are not used.
 
     The same question about the same two texts is put once in the life of a judge; input and output
@@ -178,15 +178,6 @@ class Judge:
             )
             for question in QUESTIONS
         }
-
-    def score(
-        self,
-        inputs: Sequence[Text],
-        outputs: Sequence[str],
-        references: Sequence[Sequence[str]] | None = None,
-    ) -> list[float]:
-        """The product of the components per output, in order."""
-        return joint(self.components(inputs, outputs, references))
 
     def components(
         self,

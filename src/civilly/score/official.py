@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from civilly.score.joint import joint
+from civilly.score.joint import JointSuite
 from civilly.score.models import RUNTIME_OPTIONS, ModelSource, Runtime, check_options
 from civilly.score.references import best_of_references
 from civilly.score.sentence_encoder import SentenceEncoder
@@ -17,7 +17,7 @@ from civilly.types import Text
 SIM_MODEL = "sentence-transformers/LaBSE"
 
 
-class OfficialSuite(ABC):
+class OfficialSuite(JointSuite):
     """A toxicity classifier, a sentence encoder, and whatever a year adds to them.
 
     Args:
@@ -76,12 +76,3 @@ class OfficialSuite(ABC):
             ModelError: If a model cannot be opened.
         """
         return best_of_references(self._components, inputs, outputs, references)
-
-    def score(
-        self,
-        inputs: Sequence[Text],
-        outputs: Sequence[str],
-        references: Sequence[Sequence[str]] | None = None,
-    ) -> list[float]:
-        """J per output, in order; raises as `components`."""
-        return joint(self.components(inputs, outputs, references))

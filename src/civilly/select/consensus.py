@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from civilly.select.rerank import RerankSelector, admissible, decide, levenshtein_similarity
+from civilly.select.rerank import RerankSelector, admissible, levenshtein_similarity
 from civilly.select.strength import read_strength
-from civilly.types import Candidate, Choice, Detection, Scores, Text, Tools
+from civilly.types import Candidate, Detection, Scores, Text, Tools
 
 CIVIL = 0.5
 """From this civility on a candidate has a vote, and may be chosen."""
@@ -32,30 +32,13 @@ class ConsensusSelector(RerankSelector):
     needs several candidates: with one or two it says little.
     """
 
-    def satisfied(self, choice: Choice) -> bool:
-        """Whether a civil candidate was chosen."""
-        return any(
-            candidate is choice.candidate and scores.civility >= CIVIL
-            for candidate, scores in choice.scored
-        )
+    reason = "the others agree with it most"
 
-    def select(
-        self,
-        texts: Sequence[Text],
-        detections: Sequence[Detection],
-        candidates: Sequence[Sequence[Candidate]],
-    ) -> list[Choice]:
-        """One choice per text; see `civilly.types.Selector`."""
-        rows = zip(texts, detections, self.scored(texts, detections, candidates), strict=True)
-        return [
-            decide(
-                text, before, self._agreed(text, before, scored), "the others agree with it most"
-            )
-            for text, before, scored in rows
-        ]
+    def _good_enough(self, scores: Scores) -> bool:
+        return scores.civility >= CIVIL
 
-    def _agreed(
-        self, text: Text, before: Detection, scored: Sequence[tuple[Candidate, Scores]]
+    def _ranked(
+        self, text: Text, before: Detection, scored: list[tuple[Candidate, Scores]]
     ) -> list[tuple[Candidate, Scores]]:
         """The candidates with their joint score: 0 for those that have no vote."""
         open_ones = [item for item in scored if admissible(text, before, *item)]

@@ -56,6 +56,8 @@ class RerankSelector:
             the exponent a (`civilly.select.strength.similarity_weight`).
     """
 
+    reason = "best product of civility, similarity and fluency"
+
     def __init__(self, detector: Detector, strength: float = USUAL) -> None:
         self._detector = detector
         self._weight = similarity_weight(strength)
@@ -68,9 +70,12 @@ class RerankSelector:
     def satisfied(self, choice: Choice) -> bool:
         """Whether the chosen candidate reaches `GOOD_ENOUGH`."""
         return any(
-            candidate is choice.candidate and scores.joint >= GOOD_ENOUGH
+            candidate is choice.candidate and self._good_enough(scores)
             for candidate, scores in choice.scored
         )
+
+    def _good_enough(self, scores: Scores) -> bool:
+        return scores.joint >= GOOD_ENOUGH
 
     def select(
         self,
@@ -79,14 +84,19 @@ class RerankSelector:
         candidates: Sequence[Sequence[Candidate]],
     ) -> list[Choice]:
         """One choice per text; see `civilly.types.Selector`."""
+        rows = zip(texts, detections, self._scored(texts, detections, candidates), strict=True)
         return [
-            decide(text, before, row, "best product of civility, similarity and fluency")
-            for text, before, row in zip(
-                texts, detections, self.scored(texts, detections, candidates), strict=True
-            )
+            decide(text, before, self._ranked(text, before, scored), self.reason)
+            for text, before, scored in rows
         ]
 
-    def scored(
+    def _ranked(
+        self, text: Text, before: Detection, scored: list[tuple[Candidate, Scores]]
+    ) -> list[tuple[Candidate, Scores]]:
+        """The candidates with the joint scores that decide."""
+        return scored
+
+    def _scored(
         self,
         texts: Sequence[Text],
         detections: Sequence[Detection],

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
-from civilly.data.corpus import DEV_FILE, Corpus, build_corpus
+from civilly.data.corpus.build import DEV_FILE, Corpus, build_corpus
 from civilly.data.files import write_bytes
 from civilly.data.pairs import Pair, count_by_source, read_pairs
 from civilly.data.split import dev_part

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from civilly.data.corpus_recipe import RecipeTable
-from civilly.data.files import decode, read_bytes
-from civilly.errors import DataError, UnknownNameError
+from civilly.data.recipe_table import Count, RecipeTable, checked
+from civilly.errors import DataError
 
 EMBEDDED = "embedded"
 """The base model that the package brings, trimmed."""
 
 Share = Annotated[float, Field(ge=0, lt=1)]
-Count = Annotated[int, Field(ge=1)]
-
-
-RecipeTableT = TypeVar("RecipeTableT", bound=RecipeTable)
 
 
 class BaseSettings(RecipeTable):
@@ -106,7 +99,7 @@ class SftRecipe(RecipeTable):
 
     Attributes:
         seed: Of everything random.
-        corpus: Where the pairs come from (`civilly.data.corpus`).
+        corpus: Where the pairs come from (`civilly.data.corpus.build`).
         base: Which model.
         adapter: What of it is trained.
         training: How.
@@ -133,44 +126,6 @@ class SftRecipe(RecipeTable):
             UnknownNameError: If there is no such table or field.
         """
         return checked(cls, content, name, _settings(cls))
-
-
-def checked(
-    kind: type[RecipeTableT], content: Mapping[str, Any], name: str, settings: Sequence[str]
-) -> RecipeTableT:
-    """The fields of a table, as its model has them.
-
-    Args:
-        kind: The model.
-        content: The parsed table.
-        name: What errors call it.
-        settings: Every field that there is, as errors list them.
-
-    Raises:
-        DataError: Naming the field that is missing, of a wrong type or out of range.
-        UnknownNameError: If there is no such field.
-    """
-    try:
-        return kind.model_validate(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        if first["type"] == "extra_forbidden":
-            raise UnknownNameError(f"setting of {name}", where, settings) from error
-        place = f"{name}, {where}" if where else name
-        raise DataError(f"{place}: {first['msg'].lower()}.") from error
-
-
-def read_recipe(path: Path) -> dict[str, Any]:
-    """The tables of a TOML file.
-
-    Raises:
-        DataError: If the file cannot be read or is not TOML.
-    """
-    try:
-        return tomllib.loads(decode(read_bytes(path), str(path)))
-    except tomllib.TOMLDecodeError as error:
-        raise DataError(f"The recipe {str(path)!r} is not TOML: {error}.") from error
 
 
 def with_setting(content: Mapping[str, Any], name: str, value: Any) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from civilly.data.corpus import build_corpus
+from civilly.data.corpus.build import build_corpus
 from civilly.data.files import write_bytes
 from civilly.data.pairs import Pair, read_authored, read_pairs
 from civilly.data.split import dev_part

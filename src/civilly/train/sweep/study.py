@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from civilly.data.values import as_json
 from civilly.errors import CivillyError, DataError
-from civilly.train.sweep_space import SweepRecipe, label
+from civilly.train.sweep.space import SweepRecipe, label
 
 STUDY_FILE = "sweep.db"
 KILLS = 3

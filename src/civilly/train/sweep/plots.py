@@ -14,9 +14,9 @@ from typing import Any
 from civilly.data.values import short
 from civilly.leaderboard.plots import Axis, axis_of, svg, tag
 from civilly.score.intervals import Interval
-from civilly.train.sweep_importance import Importance
-from civilly.train.sweep_space import Search, label
-from civilly.train.sweep_study import Outcome
+from civilly.train.sweep.importance import Importance
+from civilly.train.sweep.space import Search, label
+from civilly.train.sweep.study import Outcome
 
 WIDTH, HEIGHT = 640, 260
 PANEL = 300

@@ -10,9 +10,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from civilly.data.built import read_built
 from civilly.data.columns import language_code
-from civilly.data.corpus_recipe import (
+from civilly.data.corpus.built import read_built
+from civilly.data.corpus.harmonise import detokenise, harmonise, match_writing
+from civilly.data.corpus.hub import read_hub
+from civilly.data.corpus.made_pairs import copies, insertions
+from civilly.data.corpus.recipe import (
     AuthoredSource,
     BuiltSource,
     DistilledSource,
@@ -20,9 +23,6 @@ from civilly.data.corpus_recipe import (
     PairsSource,
     Source,
 )
-from civilly.data.harmonise import detokenise, harmonise, match_writing
-from civilly.data.hub import read_hub
-from civilly.data.made_pairs import copies, insertions
 from civilly.data.pairs import Pair, read_authored, read_pairs
 from civilly.data.split import dev_part
 

@@ -24,10 +24,10 @@ from civilly.score.intervals import Interval, bootstrap_mean
 from civilly.score.joint import JOINT
 from civilly.score.significance import paired_bootstrap
 from civilly.train.recipe import SftRecipe
-from civilly.train.sweep_importance import Importance
-from civilly.train.sweep_plots import Point, history_plot, importance_plot, setting_plot
-from civilly.train.sweep_space import SweepRecipe, label
-from civilly.train.sweep_study import Outcome, best, trial_folder
+from civilly.train.sweep.importance import Importance
+from civilly.train.sweep.plots import Point, history_plot, importance_plot, setting_plot
+from civilly.train.sweep.space import SweepRecipe, label
+from civilly.train.sweep.study import Outcome, best, trial_folder
 from civilly.train.trainer import VALIDATIONS_FILE
 
 PAGE_FILE, MARKDOWN_FILE, CSV_FILE, PLOTS_FOLDER = "index.html", "sweep.md", "trials.csv", "plots"
@@ -124,7 +124,7 @@ def make_report(
 
     Args:
         found: The trials, in order.
-        importances: What mattered (`civilly.train.sweep_importance`).
+        importances: What mattered (`civilly.train.sweep.importance`).
         sweep: The recipe.
         out: The sweep's folder.
     """
@@ -188,7 +188,7 @@ def plots(report: SweepReport) -> dict[str, str]:
 
 def standing_alone(plot: str) -> str:
     """A plot as a file of its own, with the size, style and ground that the page would give it."""
-    style = f"<style>{plot_style()}{_asset('sweep.css')}svg {{ background: var(--card); }}</style>"
+    style = f"<style>{plot_style()}{_asset('page.css')}svg {{ background: var(--card); }}</style>"
     head, end, rest = plot.partition(">")
     width, height = re.findall(r'viewBox="0 0 (\S+) (\S+)"', head)[0]
     size = f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}"'
@@ -265,9 +265,9 @@ def page(report: SweepReport, drawn: Mapping[str, str]) -> str:
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    style = page_style() + _asset("sweep.css")
+    style = page_style() + _asset("page.css")
     marked = {name: Markup(plot) for name, plot in drawn.items()}
-    return environment.from_string(_asset("sweep.html.jinja")).render(
+    return environment.from_string(_asset("page.html.jinja")).render(
         report=report,
         notes=NOTES,
         history=marked.pop("history"),
@@ -281,4 +281,4 @@ def page(report: SweepReport, drawn: Mapping[str, str]) -> str:
 
 
 def _asset(name: str) -> str:
-    return (files("civilly.train") / name).read_text(encoding="utf-8")
+    return (files("civilly.train.sweep") / name).read_text(encoding="utf-8")

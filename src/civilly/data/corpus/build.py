@@ -9,9 +9,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from civilly.data.balance import sample_languages
-from civilly.data.built import built_licences
-from civilly.data.corpus_recipe import (
+from civilly.data.corpus.balance import sample_languages
+from civilly.data.corpus.built import built_licences
+from civilly.data.corpus.licences import refused_licences
+from civilly.data.corpus.recipe import (
     AuthoredSource,
     BuiltSource,
     CorpusRecipe,
@@ -19,11 +20,10 @@ from civilly.data.corpus_recipe import (
     PairsSource,
     Source,
 )
+from civilly.data.corpus.sources import Read, read_source
 from civilly.data.leaks import find_leaks, normalise
-from civilly.data.licences import refused_licences
 from civilly.data.pair_leaks import refuse_leaks
 from civilly.data.pairs import Pair, read_authored, read_inputs, read_pairs
-from civilly.data.sources import Read, read_source
 from civilly.data.split import dev_part
 from civilly.errors import DataError
 
@@ -41,7 +41,7 @@ class Corpus:
         dev: Pairs of the ``tune`` part, with all references; none of them is trained on.
         licences: The licence of each source whose pairs are in.
         dropped: Texts of each source that were left out, by the reason (a key of
-            `civilly.data.corpus_card.REASONS`).
+            `civilly.data.corpus.card.REASONS`).
         left_out: Sources that were left out for their licence, with that licence.
     """
 

@@ -16,7 +16,7 @@ from civilly.languages import language
 from civilly.rewrite.delete import delete_spans
 from civilly.rewrite.fim_formats import BLANKS
 from civilly.rewrite.holes import Gap
-from civilly.train.differences import Change, Token, changes, tokens
+from civilly.train.fim.differences import Change, Token, changes, tokens
 from civilly.types import Span
 
 MOST_CUT_WORDS = 5

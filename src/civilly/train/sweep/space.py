@@ -9,9 +9,9 @@ from typing import Annotated, Any, Protocol, Self
 
 from pydantic import Field, model_validator
 
-from civilly.data.corpus_recipe import RecipeTable
+from civilly.data.recipe_table import Count, RecipeTable, checked
 from civilly.errors import DataError
-from civilly.train.recipe import Count, SftRecipe, Share, checked, with_setting
+from civilly.train.recipe import SftRecipe, Share, with_setting
 
 SEARCHED_TABLES = ("adapter", "base", "corpus", "training")
 """Tables whose fields can be searched: what ``validation`` says must be the same for all trials."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-from civilly.data.corpus_recipe import CopiesSource, InsertionsSource
+from civilly.data.corpus.recipe import CopiesSource, InsertionsSource
 from civilly.data.io import read_table
 from civilly.data.pairs import Pair, read_labelled
 from civilly.languages import CODES, language

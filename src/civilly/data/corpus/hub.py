@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from civilly.data.corpus_recipe import HubSource
+from civilly.data.corpus.recipe import HubSource
 from civilly.data.pairs import Pair, pairs_of
 from civilly.data.table import Table
 from civilly.errors import DataError, MissingExtraError

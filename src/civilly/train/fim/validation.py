@@ -13,12 +13,12 @@ from civilly.rewrite.fim_formats import BLANKS, FimFormat
 from civilly.score.chrf import Chrf
 from civilly.score.joint import JOINT, joint
 from civilly.train.base_model import Trainee
-from civilly.train.fim_rows import can_show, example_of, gold_holes, with_blanks
+from civilly.train.fim.rows import can_show, example_of, gold_holes, with_blanks
 from civilly.train.validation import greedy_answers
 from civilly.types import Text
 
 if TYPE_CHECKING:
-    from civilly.train.fim import FimRecipe
+    from civilly.train.fim.run import FimRecipe
     from civilly.train.trainer import Validate
 
 EXACT, CHRF = "exact", "chrF"

@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from civilly.data.built import DEV_FILE, TRAIN_FILE
-from civilly.data.licences import licence_parts
+from civilly.data.corpus.built import DEV_FILE, TRAIN_FILE
+from civilly.data.corpus.licences import licence_parts
 from civilly.languages import LANGUAGES
 
 REASONS = {
@@ -30,7 +30,7 @@ def card(report: Mapping[str, Any]) -> str:
     """The card as Markdown.
 
     Args:
-        report: As `civilly.data.corpus_folder.report` gives it, with ``files``.
+        report: As `civilly.data.corpus.folder.report` gives it, with ``files``.
     """
     return "\n".join(
         [

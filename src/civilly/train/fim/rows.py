@@ -6,20 +6,16 @@ import random
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Annotated
 
-from pydantic import Field
-
-from civilly.data.corpus_recipe import RecipeTable, Share
+from civilly.data.corpus.recipe import Share
 from civilly.data.pairs import Pair
+from civilly.data.recipe_table import Count, RecipeTable
 from civilly.languages import language
 from civilly.rewrite.fim_formats import BLANKS, FimFormat, Slot, fim_prompt
-from civilly.train.differences import Change
 from civilly.train.examples import Example
-from civilly.train.fim_holes import Hole, Sides, cut_characters, cut_words
+from civilly.train.fim.differences import Change
+from civilly.train.fim.holes import Hole, Sides, cut_characters, cut_words
 from civilly.types import Prompt, Segment
-
-Count = Annotated[int, Field(ge=1)]
 
 
 class FimSettings(RecipeTable):

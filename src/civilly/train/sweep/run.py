@@ -25,10 +25,10 @@ from civilly.score.joint import JOINT
 from civilly.train.base_model import ADAPTER_FOLDER, FULL_FOLDER
 from civilly.train.course import RESULT_FILE
 from civilly.train.sft import train_sft
-from civilly.train.sweep_importance import importances
-from civilly.train.sweep_report import SweepReport, make_report, write_report
-from civilly.train.sweep_space import SweepRecipe
-from civilly.train.sweep_study import (
+from civilly.train.sweep.importance import importances
+from civilly.train.sweep.report import SweepReport, make_report, write_report
+from civilly.train.sweep.space import SweepRecipe
+from civilly.train.sweep.study import (
     Outcome,
     best,
     draw,
@@ -84,10 +84,10 @@ def run_sweep(
 
     In the folder: ``sweep.db`` (all trials, as Optuna keeps them), ``trials/`` with the run folder
     of each, without checkpoints, ``best.toml``, ready for ``civilly train sft``, and the report
-    (`civilly.train.sweep_report`). The adapter or model is kept of the best trial alone.
+    (`civilly.train.sweep.report`). The adapter or model is kept of the best trial alone.
 
     Args:
-        content: The recipe's tables, with ``[sweep]`` (`civilly.train.sweep_space`).
+        content: The recipe's tables, with ``[sweep]`` (`civilly.train.sweep.space`).
         place: Where.
         resume: Go on with the sweep in the folder: a trial that was killed goes on from its newest
             checkpoint, and none that finished is repeated. ``trials`` and ``minutes`` may change.

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Literal, TypeVar
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError
+from pydantic import Field, SerializeAsAny
 
-from civilly.errors import DataError, UnknownNameError
+from civilly.data.recipe_table import Count, RecipeTable, checked
+from civilly.errors import DataError
 
 SHIPPABLE = (
     "CC0-1.0", "MIT", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CC-BY-4.0", "OpenRAIL++",
@@ -16,15 +17,8 @@ SHIPPABLE = (
 """Licences under which what is trained on the data may be shipped; SPDX names but for the last."""
 
 Positive = Annotated[float, Field(gt=0)]
-Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 References = Literal["closest", "all", "sampled"]
-
-
-class RecipeTable(BaseModel):
-    """A table of a recipe: no unknown field, no silent change of type."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class Source(RecipeTable):
@@ -72,7 +66,7 @@ class _ParallelSource(Source):
         detokenise: Undo Penn-Treebank spacing and capitalise half of the pairs (ParaDetox).
         writing: What a reference takes over from its toxic side: ``ends``, the initial case, the
             final punctuation and emoji; ``all``, also capitals and spacing between, for corpora
-            whose annotators changed them (`civilly.data.harmonise`).
+            whose annotators changed them (`civilly.data.corpus.harmonise`).
         least_overlap: Pairs whose sides are less alike are noise; Ratcliff-Obershelp, in [0, 1].
         references: ``closest`` keeps the one that edits least, ``all`` makes a pair of each,
             ``sampled`` draws one for every repetition.
@@ -171,7 +165,7 @@ class CopiesSource(Source):
 
     per_language: Count
     clean_sources: list[str]
-    clean_labelled: list[LabelledFile] = []
+    clean_labelled: list[LabelledFile] = Field(default_factory=list)
     languages: list[str] | None = None
 
 
@@ -221,7 +215,7 @@ class CorpusRecipe(RecipeTable):
     sources: list[SerializeAsAny[Source]]
     longest_characters: Count | None = None
     leaks: Literal["refuse", "take_out"] = "refuse"
-    licences: list[str] = list(SHIPPABLE)
+    licences: list[str] = Field(default_factory=lambda: list(SHIPPABLE))
     unlicensed: Literal["refuse", "leave_out"] = "refuse"
     deduplicate: bool = False
     temperature: Positive | None = None
@@ -249,10 +243,7 @@ class CorpusRecipe(RecipeTable):
         if times > 1:
             raise DataError(f"{times} sources are called {name!r}.", mend="rename one of them")
         seed = {"seed": recipe["seed"]} if "seed" in recipe else {}
-        return _parsed(cls, {**table, **seed, "sources": sources}, "the recipe's corpus")
-
-
-_Settings = TypeVar("_Settings", bound=RecipeTable)
+        return checked(cls, {**table, **seed, "sources": sources}, "the recipe's corpus")
 
 
 def _source(content: Any, number: int) -> Source:
@@ -263,16 +254,4 @@ def _source(content: Any, number: int) -> Source:
     kind = str(content.get("kind"))
     if kind not in KINDS:
         raise DataError(f"{name} has the kind {kind!r}.", allowed=", ".join(KINDS))
-    return _parsed(KINDS[kind], content, name)
-
-
-def _parsed(settings: type[_Settings], content: Mapping[str, Any], name: str) -> _Settings:
-    try:
-        return settings.model_validate(dict(content))
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        if first["type"] == "extra_forbidden":
-            known: Iterable[str] = settings.model_fields
-            raise UnknownNameError(f"setting of {name}", where, known) from error
-        raise DataError(f"{name}, {where}: {first['msg'].lower()}.") from error
+    return checked(KINDS[kind], content, name)

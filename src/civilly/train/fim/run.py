@@ -11,7 +11,7 @@ from civilly.errors import DataError
 from civilly.rewrite.fim_formats import FimFormat, family_of, format_of
 from civilly.train.course import Lesson, Options, hold
 from civilly.train.examples import Example
-from civilly.train.fim_rows import FimSettings, fim_rows
+from civilly.train.fim.rows import FimSettings, fim_rows
 from civilly.train.recipe import EMBEDDED, SftRecipe
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def train_fim(
         return rows.examples, {"rows": dict(sorted(rows.kinds.items()))}
 
     def validator(trainee: Trainee, pairs: Sequence[Pair]) -> Validate:
-        from civilly.train.fim_validation import hole_validator
+        from civilly.train.fim.validation import hole_validator
 
         return hole_validator(trainee, pairs, recipe, family)
 

@@ -1,0 +1,1 @@
+"""Trains a model to fill holes in text, on pairs and on civil text."""

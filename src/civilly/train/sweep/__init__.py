@@ -1,0 +1,1 @@
+"""Searches over models and settings of a fine-tuning, and reports what mattered."""
