@@ -6,6 +6,7 @@ Token ids are read back by decoders written here: GPT-2's table of bytes for byt
 
 from __future__ import annotations
 
+import json
 import shutil
 import unicodedata
 from types import SimpleNamespace
@@ -17,8 +18,10 @@ transformers = pytest.importorskip("transformers")
 
 from hypothesis import given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
+from typer.testing import CliRunner  # noqa: E402
 
 import tiny_fim_models  # noqa: E402
+from civilly.cli import app  # noqa: E402
 from civilly.engines import open_engine  # noqa: E402
 from civilly.engines.encoding import PromptEncoder  # noqa: E402
 from civilly.rewrite.fillers import open_filler  # noqa: E402
@@ -350,3 +353,18 @@ def test_what_a_model_learnt_comes_back_through_the_filler(
     rows = filler.fill([gap for gap, _ in LESSONS], 1)
     assert [[each.text for each in row] for row in rows] == [[word] for _, word in LESSONS]
     assert all(-0.5 < row[0].logprob < 0 for row in rows)
+
+
+def test_the_command_line_rewrites_with_a_familys_model(folders, tokenizers, tmp_path):
+    family = "qwen2.5-coder"
+    target = tmp_path / family
+    teach(family, "psm", folders[family], tokenizers[family], target)
+    arguments = ["rewrite", "You are a stupid person.", "--lang", "en", "--json"]
+    chosen = ["--method", "infill", "--engine", f"hf:{target}?dtype=fp32", "-n", "2"]
+    result = CliRunner().invoke(app, [*arguments, *chosen])
+    assert result.exit_code == 0, result.stderr
+    row = json.loads(result.stdout)
+    assert row["rewritten"] == "You are a nice person."
+    assert row["method"] == "infill"
+    unknown = CliRunner().invoke(app, [*arguments, "--method", "infill", "--engine", "hf:gpt2"])
+    assert "starcoder2" in str(unknown.exception) and "family=" in str(unknown.exception)
