@@ -9,7 +9,7 @@ from typing import Any
 
 from civilly.detect.words import Bounds
 from civilly.errors import CivillyError, ModelError
-from civilly.languages import language
+from civilly.model.adapter import shipped_adapter
 from civilly.rewrite.fillers import open_filler
 from civilly.rewrite.holes import (
     Filler,
@@ -21,13 +21,12 @@ from civilly.rewrite.holes import (
     holes_of,
 )
 from civilly.rewrite.returning import Returning
+from civilly.rewrite.tuned_prompt import tuned_prompt
 from civilly.types import (
     Candidate,
     Detection,
     Detector,
-    Engine,
-    Prompt,
-    Segment,
+    Preparable,
     Text,
     TextScorer,
     Tools,
@@ -42,12 +41,15 @@ MOST_HOLES = 4
 """Holes of one text that are filled, where the user does not say; the others are deleted."""
 FILLINGS = 4
 """Fillings per hole, at least: one candidate needs some to choose from, too."""
-BEAM = 4
+BEAM = 2
 """Ways to fill the holes so far that are followed up."""
 NOTHING_LOGPROB = -1.5
 """What leaving a hole empty is worth among fillings, as a mean log probability per token."""
-UNKNOWN_LOGPROB = -1.0
+UNKNOWN_LOGPROB = -0.3
 """Stands for that of a filling or a sentence that no model has scored."""
+SCORER = "tuned"
+"""The adapter of the embedded model that scores whole sentences, beside the text they are made of:
+a model that reads a sentence alone cannot tell a bad filling from a user's unusual words."""
 TOXIC_FILLING = 0.5
 """From this p(toxic) on, a filling by itself is not taken."""
 
@@ -103,7 +105,7 @@ class InfillRewriter:
     Args:
         filler: Writes what may stand in a hole.
         detector: Judges the fillings.
-        engine: Says how likely it finds whole sentences, if it can.
+        scorer: Says how likely it finds a whole sentence as the rewrite of its text.
         adapter: The adapter with which it does so.
         most_holes: Holes of one text that are filled.
     """
@@ -112,13 +114,13 @@ class InfillRewriter:
         self,
         filler: Filler,
         detector: Detector,
-        engine: Engine | None = None,
+        scorer: TextScorer | None = None,
         adapter: str | None = None,
         most_holes: int = MOST_HOLES,
     ) -> None:
         self._filler = filler
         self._detector = detector
-        self._engine = engine
+        self._scorer = scorer
         self._adapter = adapter
         self._most_holes = most_holes
 
@@ -137,11 +139,11 @@ class InfillRewriter:
         return self._best(texts, works, n)
 
     def score(self, texts: Sequence[Text], proposals: Sequence[str]) -> list[float]:
-        """See `civilly.types.CandidateScorer`: how fluent each proposal is, read by itself."""
-        if not isinstance(self._engine, TextScorer):
+        """See `civilly.types.CandidateScorer`; without a scorer: `UNKNOWN_LOGPROB`."""
+        if self._scorer is None:
             return [UNKNOWN_LOGPROB] * len(proposals)
-        frames = [Prompt((Segment(f"{language(text.lang).name}\n"),)) for text in texts]
-        return self._engine.logprobs(frames, proposals, self._adapter)
+        prompts = [tuned_prompt(text.text, text.lang) for text in texts]
+        return self._scorer.logprobs(prompts, proposals, self._adapter)
 
     def _work(self, row: int, text: Text, detection: Detection) -> _Work:
         holes = holes_of(text.text, detection.spans, text.lang)
@@ -215,27 +217,28 @@ class InfillRewriter:
 
     def _best(self, texts: Sequence[Text], works: Sequence[_Work], n: int) -> list[list[Candidate]]:
         """Of each text the ``n`` sentences with the best civility · fluency."""
-        answers: list[list[Candidate]] = [[] for _ in texts]
-        flat: list[tuple[int, str]] = []
+        values: dict[tuple[int, str], float] = {}
         for work in works:
-            made = dict.fromkeys(filled(work.text.text, work.holes, w.made) for w in work.ways)
-            flat += [
-                (work.row, text)
-                for text in made
-                if text != work.text.text and any(map(str.isalnum, text))
-            ]
-        sources, proposals = [texts[row] for row, _ in flat], [text for _, text in flat]
-        scores = self.score(sources, proposals)
+            for way in work.ways:
+                text = filled(work.text.text, work.holes, way.made)
+                if text != work.text.text and any(map(str.isalnum, text)):
+                    values.setdefault((work.row, text), way.value)
+        sources = [texts[row] for row, _ in values]
+        proposals = [text for _, text in values]
+        if self._scorer is not None:
+            values = dict(zip(values, self.score(sources, proposals), strict=True))
         found = self._detector.detect(
             [Text(p, source.lang) for source, p in zip(sources, proposals, strict=True)]
         )
         rated = [
-            (row, (1 - detection.p_toxic) * math.exp(logprob), Candidate(text, METHOD, logprob))
-            for (row, text), detection, logprob in zip(flat, found, scores, strict=True)
+            ((1 - detection.p_toxic) * math.exp(value), row, text, value)
+            for ((row, text), value), detection in zip(values.items(), found, strict=True)
         ]
-        for row, _, candidate in sorted(rated, key=lambda item: -item[1]):
+        answers: list[list[Candidate]] = [[] for _ in texts]
+        for _, row, text, value in sorted(rated, key=lambda item: -item[0]):
             if len(answers[row]) < n:
-                answers[row].append(candidate)
+                logprob = value if self._scorer is not None else None
+                answers[row].append(Candidate(text, METHOD, logprob))
         return answers
 
 
@@ -248,15 +251,15 @@ def create(tools: Tools) -> InfillRewriter:
         CivillyError: If an option is wrong.
         ModelError: If the shipped adapter is needed and not there.
     """
-    from civilly.rewrite.fillers.fim import adapter_folder
-
-    options = tools.options
-    filler = open_filler(tools, options)
-    folder = adapter_folder(options, tools.engine_spec)
-    adapter = str(folder) if folder else None
-    return InfillRewriter(
-        filler, tools.detector, tools.engine(), adapter, _most_holes(options.get("holes"))
-    )
+    most_holes = _most_holes(tools.options.get("holes"))
+    filler = open_filler(tools, tools.options)
+    engine = tools.engine()
+    if (tools.engine_spec or "embedded") != "embedded" or not isinstance(engine, TextScorer):
+        return InfillRewriter(filler, tools.detector, most_holes=most_holes)
+    scorer = str(shipped_adapter(SCORER))
+    if isinstance(engine, Preparable):
+        engine.prepare(scorer)
+    return InfillRewriter(filler, tools.detector, engine, scorer, most_holes)
 
 
 def _most_holes(given: Any) -> int:
