@@ -6,7 +6,10 @@ Token ids are read back by decoders written here: GPT-2's table of bytes for byt
 
 from __future__ import annotations
 
+import json
+import shutil
 import unicodedata
+from types import SimpleNamespace
 
 import pytest
 
@@ -15,10 +18,13 @@ transformers = pytest.importorskip("transformers")
 
 from hypothesis import given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
+from typer.testing import CliRunner  # noqa: E402
 
 import tiny_fim_models  # noqa: E402
+from civilly.cli import app  # noqa: E402
 from civilly.engines import open_engine  # noqa: E402
 from civilly.engines.encoding import PromptEncoder  # noqa: E402
+from civilly.rewrite.fillers import open_filler  # noqa: E402
 from civilly.rewrite.fim_formats import FORMATS, fim_prompt  # noqa: E402
 from civilly.rewrite.holes import Gap  # noqa: E402
 from civilly.rewrite.middles import ask_middles, read_middle  # noqa: E402
@@ -242,6 +248,14 @@ def test_each_family_fills_holes_end_to_end(family, order, engines):
     assert ask_middles(engines[family], form, other, options, order) != answers
 
 
+def bare_ids(family: str, tokenizer, text: str) -> list[int]:
+    """The ids of a text as it is; of a BPE over ``▁`` without the steps that put spaces."""
+    if family in BYTE_LEVEL:
+        return tokenizer(text, add_special_tokens=False)["input_ids"] if text else []
+    pieces = tokenizer.backend_tokenizer.model.tokenize(text.replace(" ", "▁")) if text else []
+    return [piece.id for piece in pieces]
+
+
 @pytest.mark.parametrize(("family", "order"), ORDERS)
 def test_the_model_reads_the_prompt_it_is_given(family, order, engines, folders, tokenizers):
     """The first token is the most likely one after the ids, put together here by hand."""
@@ -249,11 +263,7 @@ def test_the_model_reads_the_prompt_it_is_given(family, order, engines, folders,
     wanted = []
     for token, text in expected(family, order, "You are a", " person."):
         wanted += [tokenizer.convert_tokens_to_ids(token)] if token else []
-        if text and family in BYTE_LEVEL:
-            wanted += tokenizer(text, add_special_tokens=False)["input_ids"]
-        elif text:  # the bare BPE, without the steps that put spaces
-            pieces = tokenizer.backend_tokenizer.model.tokenize(text.replace(" ", "▁"))
-            wanted += [piece.id for piece in pieces]
+        wanted += bare_ids(family, tokenizer, text)
     model = transformers.AutoModelForCausalLM.from_pretrained(folders[family]).eval()
     with torch.no_grad():
         distribution = model(torch.tensor([wanted])).logits[0, -1].float().log_softmax(-1)
@@ -286,3 +296,75 @@ def test_every_stop_of_the_family_ends_a_middle(family, folders, tokenizers, tmp
         engine = open_engine(f"hf:{folder}?dtype=fp32")
         ((made,),) = ask_middles(engine, form, [gap], GenerationOptions())
         assert (made.text, made.finished) == ("", True), stop
+
+
+LESSONS = [
+    (Gap("You are a ", "stupid", " person.", "en"), "nice"),
+    (Gap("Ты ", "дурак", ", почитай статью.", "ru"), "человек"),
+    (Gap("把", "粗鲁", "的句子。", "zh"), "文明"),
+    (Gap("Que gente", " tan maleducada", ".", "es"), " de verdad"),
+]
+
+
+def teach(family: str, order: str, folder, tokenizer, target) -> None:
+    """Learns the lessons by heart, from prompts and middles put together here by hand."""
+    rows = []
+    for gap, word in LESSONS:
+        prefix = gap.before if family == "codegemma" else gap.before.rstrip(" ")
+        left = gap.before[len(prefix) :]
+        prompt = []
+        for token, text in expected(family, order, prefix, gap.after):
+            prompt += [tokenizer.convert_tokens_to_ids(token)] if token else []
+            prompt += bare_ids(family, tokenizer, text)
+        end = tokenizer.convert_tokens_to_ids(FORMATS[family].stop[0])
+        rows.append((prompt, [*bare_ids(family, tokenizer, left + word), end]))
+    model = transformers.AutoModelForCausalLM.from_pretrained(folder).eval()
+    torch.manual_seed(0)
+    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
+    width = max(len(prompt) + len(middle) for prompt, middle in rows)
+    ids = torch.zeros(len(rows), width, dtype=torch.long)
+    labels = torch.full_like(ids, -100)
+    for row, (prompt, middle) in enumerate(rows):
+        ids[row, : len(prompt) + len(middle)] = torch.tensor(prompt + middle)
+        labels[row, len(prompt) : len(prompt) + len(middle)] = torch.tensor(middle)
+    for _ in range(200):
+        loss = model(input_ids=ids, labels=labels).loss
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        if loss.item() < 0.02:
+            break
+    assert loss.item() < 0.02
+    model.save_pretrained(target)
+    for file in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(folder / file, target / file)
+
+
+@pytest.mark.parametrize(("family", "order"), ORDERS)
+def test_what_a_model_learnt_comes_back_through_the_filler(
+    family, order, folders, tokenizers, tmp_path
+):
+    """The folder's name tells the family; greedy, in one batch, to the letter and the blank."""
+    target = tmp_path / family
+    teach(family, order, folders[family], tokenizers[family], target)
+    spec = f"hf:{target}?dtype=fp32"
+    tools = SimpleNamespace(engine_spec=spec, engine=lambda: open_engine(spec), options={})
+    filler = open_filler(tools, {"decoding": "greedy", "order": order})
+    rows = filler.fill([gap for gap, _ in LESSONS], 1)
+    assert [[each.text for each in row] for row in rows] == [[word] for _, word in LESSONS]
+    assert all(-0.5 < row[0].logprob < 0 for row in rows)
+
+
+def test_the_command_line_rewrites_with_a_familys_model(folders, tokenizers, tmp_path):
+    family = "qwen2.5-coder"
+    target = tmp_path / family
+    teach(family, "psm", folders[family], tokenizers[family], target)
+    arguments = ["rewrite", "You are a stupid person.", "--lang", "en", "--json"]
+    chosen = ["--method", "infill", "--engine", f"hf:{target}?dtype=fp32", "-n", "2"]
+    result = CliRunner().invoke(app, [*arguments, *chosen])
+    assert result.exit_code == 0, result.stderr
+    row = json.loads(result.stdout)
+    assert row["rewritten"] == "You are a nice person."
+    assert row["method"] == "infill"
+    unknown = CliRunner().invoke(app, [*arguments, "--method", "infill", "--engine", "hf:gpt2"])
+    assert "starcoder2" in str(unknown.exception) and "family=" in str(unknown.exception)

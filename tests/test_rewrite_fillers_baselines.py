@@ -12,8 +12,10 @@ transformers = pytest.importorskip("transformers")
 import tiny_infill_models  # noqa: E402
 from civilly.errors import CivillyError, MissingExtraError, ModelError  # noqa: E402
 from civilly.rewrite.fillers import masked, sentinel  # noqa: E402
-from civilly.rewrite.fillers.sentinel import Broken, JointFiller, between  # noqa: E402
-from civilly.rewrite.holes import Gap  # noqa: E402
+from civilly.rewrite.fillers.sentinel import between  # noqa: E402
+from civilly.rewrite.holes import Broken, Filling, Gap, JointFiller  # noqa: E402
+from civilly.rewrite.infill import InfillRewriter  # noqa: E402
+from civilly.types import Detection, Span, Text  # noqa: E402
 
 # Texts with the words that a hole's surroundings ask for.
 LESSONS = (
@@ -162,6 +164,46 @@ def test_sentinels_fill_all_holes_of_a_text_in_one_call(name, folders):
     for (kept, words, _), found in zip(LESSONS, ways, strict=True):
         assert tuple(filling.text for filling in found[0]) == words
         assert len(found[0]) == len(kept) - 1
+
+
+class Calm:
+    """A detector that finds nothing toxic."""
+
+    def detect(self, texts):
+        return [Detection(0.0) for _ in texts]
+
+
+@pytest.mark.parametrize("name", ["t5", "mt5"])
+def test_the_method_asks_once_for_all_holes_of_a_text(name, folders):
+    filler = sentinel.create(None, {"model": f"{folders[name]}?dtype=fp32"})
+    (left, middle, right), words, lang = LESSONS[0]
+    text = f"{left}{CUT}{middle}{CUT}{right}"
+    spans = tuple(
+        Span(start, start + len(CUT)) for start in range(len(text)) if text.startswith(CUT, start)
+    )
+    calls = []
+    generate = filler._checkpoint.model.generate
+    filler._checkpoint.model.generate = lambda **more: calls.append(1) or generate(**more)
+    rewriter = InfillRewriter(filler, Calm())
+    (row,) = rewriter.rewrite([Text(text, lang)], [Detection(0.9, spans)], 3)
+    assert row[0].text == f"{left}{words[0]}{middle}{words[1]}{right}"
+    assert len(calls) == 1
+    # Toxic: the word that was cut out, and so the way that brings it back.
+    stubborn = InfillRewriter(Stubborn(), Calm())
+    (row,) = stubborn.rewrite([Text(text, lang)], [Detection(0.9, spans)], 3)
+    assert all(CUT not in candidate.text for candidate in row)
+    assert f"{left}kind{middle}idea{right}" in {candidate.text for candidate in row}
+
+
+class Stubborn:
+    """Brings back what was cut out, in one of its two ways."""
+
+    def fill(self, gaps, n):
+        raise AssertionError("holes are filled together")
+
+    def fill_texts(self, texts, n):
+        ways = [(CUT, "idea"), ("kind", "idea")]
+        return [[tuple(Filling(text, -0.1) for text in way) for way in ways] for _ in texts]
 
 
 def test_the_score_of_an_answer_is_its_mean_log_probability(folders):

@@ -113,6 +113,10 @@ def test_what_a_family_cannot_do_is_an_error_that_says_what_it_can():
         ("codestral-latest", "codestral"),
         ("Qwen/Qwen2.5-Coder-0.5B", "qwen2.5-coder"),
         ("google/codegemma-2b", "codegemma"),
+        ("hf:/models/codellama-python/starcoder2-3b?dtype=fp32", "starcoder2"),
+        ("hf:bigcode/starcoder2-3b@main", "starcoder2"),
+        ("/models/codestral/snapshots/0123", "codestral"),
+        ("openai:https://codestral.mistral.ai/v1?fim=mistral#qwen2.5-coder:7b", "qwen2.5-coder"),
     ],
 )
 def test_a_models_name_tells_its_family(name, family):

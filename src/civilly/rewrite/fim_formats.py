@@ -200,18 +200,22 @@ def format_of(name: str) -> FimFormat:
 def family_of(model_name: str) -> FimFormat:
     """The family that a model's name tells: a hub id, a folder, or what a server calls it.
 
+    Args:
+        model_name: The name, or an engine's specification that ends with it.
+
     Raises:
         CivillyError: If the name tells none, or a model that cannot fill holes.
     """
-    name = model_name.lower()
-    if re.search(_WITHOUT, name):
-        raise CivillyError(
-            f"The model {model_name!r} was not trained to fill holes.",
-            mend="Code Llama 7B or 13B, or Codestral-22B",
-        )
-    for pattern, family in _NAMES:
-        if re.search(pattern, name):
-            return FORMATS[family]
+    whole = model_name.lower().rpartition("#")[2].partition("?")[0].rstrip("/")
+    for name in (whole.rpartition("/")[2], whole):  # folders above may be called anything
+        if re.search(_WITHOUT, name):
+            raise CivillyError(
+                f"The model {model_name!r} was not trained to fill holes.",
+                mend="Code Llama 7B or 13B, or Codestral-22B",
+            )
+        for pattern, family in _NAMES:
+            if re.search(pattern, name):
+                return FORMATS[family]
     raise CivillyError(
         f"The name {model_name!r} does not tell the model's fill-in-the-middle format.",
         allowed=", ".join(FORMATS),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from civilly.detect.words import Bounds, whole_words, words
 from civilly.languages import UNSPACED
@@ -62,6 +63,41 @@ class Filler(Protocol):
     def fill(self, gaps: Sequence[Gap], n: int) -> list[list[Filling]]:
         """Up to ``n`` different fillings per gap (possibly none), best first; in order."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A text with all its holes.
+
+    Attributes:
+        kept: What stands before, between and after them; one more than there are holes.
+        cuts: What was cut out, at least one.
+        lang: Language code.
+    """
+
+    kept: tuple[str, ...]
+    cuts: tuple[str, ...]
+    lang: str
+
+
+@runtime_checkable
+class JointFiller(Protocol):
+    """A filler that can fill all holes of a text together."""
+
+    def fill_texts(self, texts: Sequence[Broken], n: int) -> list[list[tuple[Filling, ...]]]:
+        """Up to ``n`` different ways (possibly none) to fill each text, best first; in order.
+
+        Each way has one filling per hole, whose ``text`` fits between what was kept.
+        """
+        ...
+
+
+def broken_at(text: str, holes: Sequence[Bounds], lang: str) -> Broken:
+    """A text with its holes, which are in order and do not overlap."""
+    ends = [0, *(end for _, end in holes)]
+    starts = [*(start for start, _ in holes), len(text)]
+    kept = tuple(text[end:start] for end, start in zip(ends, starts, strict=True))
+    return Broken(kept, tuple(text[start:end] for start, end in holes), lang)
 
 
 def holes_of(text: str, spans: Sequence[Span], lang: str) -> list[Bounds]:
@@ -144,9 +180,11 @@ def filled(text: str, holes: Sequence[Bounds], made: Sequence[str]) -> str:
 def fits(gap: Gap, text: str) -> bool:
     """Whether a filling is about as long as its hole, and reads on at both seams.
 
-    It may not begin with a mark after a blank, nor end with one before another, nor say the word
-    before or after it again.
+    It has no control or replacement character. It may not begin with a mark after a blank, nor end
+    with one before another, nor say the word before or after it again.
     """
+    if any(char == "\ufffd" or unicodedata.category(char) == "Cc" for char in text if char != "\n"):
+        return False
     after = gap.after.lstrip()
     if text and gap.before[-1:].isspace() and text[0] in MARKS:
         return False

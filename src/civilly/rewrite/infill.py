@@ -11,7 +11,15 @@ from civilly.detect.words import Bounds
 from civilly.errors import CivillyError, ModelError
 from civilly.model.adapter import shipped_adapter
 from civilly.rewrite.fillers import open_filler
-from civilly.rewrite.holes import Filler, Filling, filled, gap_at, holes_of
+from civilly.rewrite.holes import (
+    Filler,
+    Filling,
+    JointFiller,
+    broken_at,
+    filled,
+    gap_at,
+    holes_of,
+)
 from civilly.rewrite.returning import Returning
 from civilly.rewrite.tuned_prompt import tuned_prompt
 from civilly.types import (
@@ -125,8 +133,9 @@ class InfillRewriter:
             for row, (text, detection) in enumerate(zip(texts, detections, strict=True))
             if detection.spans and len(text.text) <= LONGEST_TEXT
         ]
-        for number in range(max((len(work.holes) for work in works), default=0)):
-            self._fill([work for work in works if number < len(work.holes)], number, n)
+        rest = self._fill_together(works, n)
+        for number in range(max((len(work.holes) for work in rest), default=0)):
+            self._fill([work for work in rest if number < len(work.holes)], number, n)
         return self._best(texts, works, n)
 
     def score(self, texts: Sequence[Text], proposals: Sequence[str]) -> list[float]:
@@ -149,6 +158,25 @@ class InfillRewriter:
         asked = set(ranked[: self._most_holes])
         returning = Returning(text, detection.spans)
         return _Work(row, text, holes, asked, returning, [_Way()])
+
+    def _fill_together(self, works: Sequence[_Work], n: int) -> list[_Work]:
+        """Fills all holes of a text at once, where the filler can; the other texts are returned."""
+        if not isinstance(self._filler, JointFiller):
+            return list(works)
+        able = [w for w in works if len(w.holes) > 1 and len(w.asked) == len(w.holes)]
+        texts = [broken_at(w.text.text, w.holes, w.text.lang) for w in able]
+        found = self._filler.fill_texts(texts, max(n, FILLINGS))
+        flat = [(w, list(way)) for w, row in zip(able, found, strict=True) for way in row]
+        for (work, way), kept in zip(flat, self._civil(flat), strict=True):
+            if len(kept) == sum(bool(filling.text) for filling in way) > 0:
+                made = _Way()
+                for filling in way:
+                    made = made.with_filling(filling)
+                work.ways.append(made)
+        for work in able:
+            if len(work.ways) > 1:
+                work.ways = [*work.ways[1:], _Way(("",) * len(work.holes))]
+        return [work for work in works if work.ways == [_Way()]]
 
     def _fill(self, works: Sequence[_Work], number: int, n: int) -> None:
         """Fills hole ``number`` of every text, for each way to fill those before it."""

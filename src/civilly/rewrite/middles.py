@@ -16,7 +16,7 @@ from civilly.rewrite.fim_formats import (
     longest_middle,
     sides_of,
 )
-from civilly.rewrite.holes import Gap
+from civilly.rewrite.holes import MARKS, Gap
 from civilly.types import Engine, Generation, GenerationOptions
 
 
@@ -96,15 +96,13 @@ def fit_middle(gap: Gap, made: str) -> str:
         return ""
     if not language(gap.lang).spaces:  # some tokenizers write blanks between all tokens
         made = core
-    cut_left = "" if core[0] in _MARKS else _first_blanks(gap.cut)
+    cut_left = "" if core[0] in MARKS else _first_blanks(gap.cut)
     left = _blank(gap.before[-1:], _first_blanks(made), cut_left)
-    if gap.after[:1] in tuple(_MARKS):
+    if gap.after[:1] in tuple(MARKS):
         return left + core
     return left + core + _blank(gap.after[:1], _last_blanks(made), _last_blanks(gap.cut))
 
 
-_MARKS = ",.;:!?…،؛؟۔।॥።፣፤、。！？"
-"""Before these stands no blank."""
 _REPEATED = 16
 """Characters of the suffix that a middle may not repeat."""
 

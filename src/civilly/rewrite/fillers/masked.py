@@ -18,7 +18,7 @@ from civilly.errors import CivillyError, ModelError
 from civilly.languages import UNSPACED, language
 from civilly.rewrite.fillers.checkpoint import MOST_LOGITS, Checkpoint, open_checkpoint
 from civilly.rewrite.fim_formats import BLANKS
-from civilly.rewrite.holes import Filling, Gap
+from civilly.rewrite.holes import Filling, Gap, fits
 from civilly.rewrite.middles import fit_middle
 from civilly.types import Tools
 
@@ -204,7 +204,8 @@ class MaskedFiller:
         written = _BETWEEN.sub("", self._encoder.decode(draft.filled, side[0]))
         text = fit_middle(gap, written)
         same = text.strip(BLANKS).casefold() == gap.cut.strip(BLANKS).casefold()
-        return None if same or not any(map(str.isalnum, text)) else text
+        usable = not same and any(map(str.isalnum, text)) and fits(gap, text)
+        return text if usable else None
 
     def _kinds(self) -> tuple[Any, Any, bool]:
         """Which tokens (bool [vocabulary]) begin a word, which go on with one, and which is marked.

@@ -7,15 +7,14 @@ The format is that of their pre-training (Raffel et al. 2020, §3.1.4): holes ar
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from civilly.engines.encoding import PromptEncoder
 from civilly.errors import ModelError
 from civilly.rewrite.fillers.checkpoint import MOST_LOGITS, Checkpoint, open_checkpoint
 from civilly.rewrite.fim_formats import longest_middle
-from civilly.rewrite.holes import Filling, Gap
+from civilly.rewrite.holes import Broken, Filling, Gap, fits
 from civilly.rewrite.middles import fit_middle
 from civilly.types import Prompt, Segment, Tools
 
@@ -23,33 +22,6 @@ EXAMPLE = "google/mt5-base"
 MOST_HOLES = 99
 """One sentinel more closes the last hole."""
 LEAST_BEAMS = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Broken:
-    """A text with all its holes.
-
-    Attributes:
-        kept: What stands before, between and after them; one more than there are holes.
-        cuts: What was cut out, at least one.
-        lang: Language code.
-    """
-
-    kept: tuple[str, ...]
-    cuts: tuple[str, ...]
-    lang: str
-
-
-@runtime_checkable
-class JointFiller(Protocol):
-    """A filler that can fill all holes of a text together."""
-
-    def fill_texts(self, texts: Sequence[Broken], n: int) -> list[list[tuple[Filling, ...]]]:
-        """Up to ``n`` different ways (possibly none) to fill each text, best first; in order.
-
-        Each way has one filling per hole, whose ``text`` fits between what was kept.
-        """
-        ...
 
 
 class SentinelFiller:
@@ -77,7 +49,7 @@ class SentinelFiller:
         return [[way[0] for way in ways] for ways in self.fill_texts(texts, n)]
 
     def fill_texts(self, texts: Sequence[Broken], n: int) -> list[list[tuple[Filling, ...]]]:
-        """See `JointFiller`; the mean log probability is that of the whole answer."""
+        """See `civilly.rewrite.holes.JointFiller`; the log probability is the whole answer's."""
         answers: list[list[tuple[Filling, ...]]] = [[] for _ in texts]
         fitting = [
             place for place, text in enumerate(texts) if len(text.cuts) < len(self._sentinels)
@@ -158,7 +130,7 @@ class SentinelFiller:
         return Prompt(tuple(segments))
 
     def _read(self, text: Broken, made: tuple[list[int], float]) -> tuple[Filling, ...] | None:
-        """The fillings in one answer; None if it answers for too few holes, or out of order."""
+        """The fillings in one answer; None if it is none for every hole, in their order."""
         ids, logprob = made
         model = self._checkpoint.model
         pieces = between(
@@ -175,6 +147,8 @@ class SentinelFiller:
             gap = Gap(before, text.cuts[place], after, text.lang)
             written = self._encoder.decode(piece, self._encoder.encode_text(before))
             filling = fit_middle(gap, written)
+            if not fits(gap, filling):
+                return None
             fillings.append(Filling(filling, logprob))
             before += filling + text.kept[place + 1]
         return tuple(fillings)
