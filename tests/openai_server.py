@@ -4,7 +4,8 @@ It prints its port, answers with the prompt's last line in capitals, and can be 
 ``POST /control`` with ``fail`` (statuses for the next requests), ``retry_after``, ``garble`` (how
 many answers are no JSON), ``shapeless`` (how many have no choices), ``delay`` (seconds),
 ``no_logprobs`` (refuse that field), ``hang_up`` (how many connections to drop), ``redirect``,
-``usage`` (tell tokens), ``judge`` (answer the questions of ``civilly.score.judge`` as one of
+``usage`` (tell tokens), ``no_suffix`` (refuse that field), ``no_fim`` (have no
+``/fim/completions``), ``judge`` (answer the questions of ``civilly.score.judge`` as one of
 `JUDGES`), ``garbage`` (how many answers of the judge are none).
 ``GET /log`` tells what it received, and how many requests it held at a time at most.
 """
@@ -27,7 +28,7 @@ def reset() -> None:
     STATE.clear()
     STATE.update(
         fail=[], retry_after=None, garble=0, shapeless=0, delay=0.0, no_logprobs=False, hang_up=0,
-        redirect=None, usage=False, judge=None, garbage=0,
+        redirect=None, usage=False, judge=None, garbage=0, no_suffix=False, no_fim=False,
     )  # fmt: skip
     LOG.clear()
     HELD.update(now=0, most=0)
@@ -85,9 +86,22 @@ def judged(prompt: str) -> str:
     return JUDGES[STATE["judge"]](prompt.split("\n")[0], first, second)
 
 
+def between(prefix: str, suffix: str) -> str:
+    """A middle that tells both sides: their words next to the hole, in capitals."""
+    return f" {prefix.split()[-1].upper()}+{suffix.split()[0].upper()}"
+
+
+FIM_FIELDS = {
+    "model", "prompt", "suffix", "max_tokens", "temperature", "top_p", "stop", "random_seed",
+}  # fmt: skip
+"""Mistral's, which refuses all others."""
+
+
 def answer(body: dict, chat: bool) -> dict:
-    prompt = body["messages"][-1]["content"] if chat else body["prompt"]
+    prompt = body["messages"][-1]["content"] if "messages" in body else body["prompt"]
     said = judged(prompt) if STATE["judge"] else prompt.split("\n")[-1].upper()
+    if "suffix" in body:
+        said = between(prompt, body["suffix"])
     limit = body.get("max_tokens", body.get("max_completion_tokens"))
     words = said.split(" ")
     cut = len(words) > limit
@@ -170,12 +184,20 @@ class Handler(BaseHTTPRequestHandler):
             self.reply(200, b"<html>a proxy's page</html>")
         elif take("shapeless"):
             self.reply(200, {"choices": []})
+        elif STATE["no_suffix"] and "suffix" in body:
+            self.reply(400, {"error": {"message": "suffix is not currently supported"}})
+        elif self.path.endswith("/fim/completions") and (
+            STATE["no_fim"] or body.keys() - FIM_FIELDS
+        ):
+            status = 404 if STATE["no_fim"] else 422
+            self.reply(status, {"detail": f"extra fields {sorted(body.keys() - FIM_FIELDS)}"})
         elif STATE["no_logprobs"] and "logprobs" in body:
             self.reply(400, {"detail": "logprobs is not supported"})
         elif body["model"] != "parrot":
             self.reply(404, {"error": {"message": f"no model {body['model']}"}})
         else:
-            self.reply(200, answer(body, self.path.endswith("/chat/completions")))
+            chat = self.path.endswith(("/chat/completions", "/fim/completions"))
+            self.reply(200, answer(body, chat))
 
 
 if __name__ == "__main__":

@@ -8,14 +8,18 @@ from the environment variable ``OPENAI_API_KEY``. Nothing is sent before `OpenAi
 from __future__ import annotations
 
 import os
+import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import groupby
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from civilly.engines.http import JsonClient, StatusError
+from civilly.engines.infilling import Hole
 from civilly.engines.requests import (
     check,
     check_search,
@@ -36,6 +40,7 @@ OPTIONS = {
     "retries": "5",
     "backoff": "0.5",
     "limit_field": "max_tokens",
+    "fim": "prompt",
 }
 """Options of a target, with their defaults."""
 
@@ -43,6 +48,7 @@ KEY_VARIABLE = "OPENAI_API_KEY"
 """Environment variable with the key."""
 
 _MOST_STOPS = 4  # of the protocol
+_CONTROL = re.compile(r"▁?(<.+>|\[.+\])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +63,9 @@ class Target:
         concurrency: The most requests at a time.
         limit_field: How the server calls the token limit; newer models of OpenAI want
             ``max_completion_tokens``.
+        fim: How holes are filled: ``prompt`` with the prompt of the model's family, ``suffix`` by
+            the server, with the field ``suffix`` of a completion, ``mistral`` by it at Mistral's
+            own address ``/fim/completions``.
         client: How requests are made.
     """
 
@@ -65,6 +74,7 @@ class Target:
     api: str
     concurrency: int
     limit_field: str
+    fim: str
     client: JsonClient
 
     @classmethod
@@ -103,6 +113,7 @@ class Target:
             api=choice("openai", "api", given["api"], ("auto", "chat", "completions")),
             concurrency=max(1, int(numbers["concurrency"])),
             limit_field=choice("openai", "limit_field", given["limit_field"], fields),
+            fim=choice("openai", "fim", given["fim"], ("prompt", "suffix", "mistral")),
             client=JsonClient(key, numbers["timeout"], int(given["retries"]), numbers["backoff"]),
         )
 
@@ -139,16 +150,40 @@ class OpenAiEngine:
                 are asked for by name: the protocol knows none.
         """
         check(prompts, options)
+        return self._together(
+            [partial(self._answer, prompt, options) for prompt in prompts], options
+        )
+
+    @property
+    def infills(self) -> bool:
+        """Whether the server is given both sides of a hole, and builds the prompt itself."""
+        return self._target.fim != "prompt"
+
+    def infill(self, holes: Sequence[Hole], options: GenerationOptions) -> list[list[Generation]]:
+        """See `civilly.engines.infilling.Infiller`.
+
+        Stops that are spelled like control tokens are taken to be the model's: neither side
+        spells one.
+
+        Raises:
+            EngineError: As `generate`; also if the server fills no holes.
+        """
+        check((), options)
+        return self._together([partial(self._fill, hole, options) for hole in holes], options)
+
+    def _together(
+        self, calls: Sequence[Callable[[], list[Generation]]], options: GenerationOptions
+    ) -> list[list[Generation]]:
         check_search("openai", options, ())
         if options.adapter is not None:
             raise EngineError(
                 "A server cannot load the adapter of a request.",
                 mend="start the server with the adapter, and name its model after the '#'",
             )
-        if not prompts:
+        if not calls:
             return []
-        with ThreadPoolExecutor(min(self._target.concurrency, len(prompts))) as pool:
-            futures = [pool.submit(self._answer, prompt, options) for prompt in prompts]
+        with ThreadPoolExecutor(min(self._target.concurrency, len(calls))) as pool:
+            futures = [pool.submit(call) for call in calls]
             try:
                 return [future.result() for future in futures]
             except BaseException:
@@ -158,7 +193,51 @@ class OpenAiEngine:
     def _answer(self, prompt: Prompt, options: GenerationOptions) -> list[Generation]:
         chat = self._uses_chat(prompt)
         url = self._target.url + ("/chat/completions" if chat else "/completions")
-        body = self._body(prompt, options, chat)
+        body = self._body(limit_of(prompt, options), options)
+        if chat:
+            body["messages"] = [{"role": "user", "content": well_formed(prompt.text)}]
+        else:
+            body["prompt"] = spelled_prompt(prompt.segments, control_stops(options.stop))
+        return self._read(url, body, options, chat)
+
+    def _fill(self, hole: Hole, options: GenerationOptions) -> list[Generation]:
+        limit = limit_of(Prompt((), hole.max_new_tokens), options)
+        body = self._body(limit, options)
+        control = control_stops(options.stop)
+        body["prompt"] = unspelled(well_formed(hole.prefix), control)
+        body["suffix"] = unspelled(well_formed(hole.suffix), control)
+        try:
+            if self._target.fim == "suffix":
+                return self._read(f"{self._target.url}/completions", body, options, False)
+            return self._fill_at_mistral(body, options)
+        except StatusError as error:
+            missing = self._target.fim == "mistral" and error.status in (404, 405)
+            if missing or (error.status in (400, 422) and "suffix" in error.message.lower()):
+                raise EngineError(
+                    f"The server at {self._target.url} fills no holes: {error.message}",
+                    mend="?fim=prompt sends the prompt of the model's family instead",
+                ) from error
+            raise
+
+    def _fill_at_mistral(
+        self, body: dict[str, Any], options: GenerationOptions
+    ) -> list[Generation]:
+        """One request per generation: there is no ``n``, and the seed has a name of its own."""
+        if options.top_k > 0:
+            raise EngineError("Mistral's address for holes knows no top_k.", mend="top_p")
+        wanted, seed = body.pop("n", 1), body.pop("seed", None)
+        url = f"{self._target.url}/fim/completions"
+        found = []
+        for number in range(wanted):
+            asked = body if seed is None else {**body, "random_seed": seed + number}
+            answer = self._target.client.post(url, asked)
+            self._count(answer)
+            found += _read(answer, True, replace(options, n=1), url)
+        return found
+
+    def _read(
+        self, url: str, body: dict[str, Any], options: GenerationOptions, chat: bool
+    ) -> list[Generation]:
         asks_logprobs = self._offers_logprobs
         if asks_logprobs:
             body["logprobs"] = True if chat else 1
@@ -194,17 +273,12 @@ class OpenAiEngine:
             )
         return self._target.api == "chat" or (self._target.api == "auto" and plain)
 
-    def _body(self, prompt: Prompt, options: GenerationOptions, chat: bool) -> dict[str, Any]:
+    def _body(self, limit: int, options: GenerationOptions) -> dict[str, Any]:
         body: dict[str, Any] = {
             "model": self._target.model,
-            self._target.limit_field: limit_of(prompt, options),
+            self._target.limit_field: limit,
             "temperature": options.temperature,
         }
-        if chat:
-            text = well_formed(prompt.text)
-            body["messages"] = [{"role": "user", "content": text}]
-        else:
-            body["prompt"] = spelled_prompt(prompt.segments)
         if options.temperature > 0:
             body["n"] = options.n
             body["seed"] = options.seed
@@ -217,21 +291,38 @@ class OpenAiEngine:
         return body
 
 
-def spelled_prompt(segments: Sequence[Segment]) -> str:
-    """A prompt as one string, in which plain text spells none of the prompt's special tokens.
+def spelled_prompt(segments: Sequence[Segment], control: Sequence[str] = ()) -> str:
+    """A prompt as one string, in which plain text spells no control token.
 
-    A server reads special tokens from a string, also in what a user wrote. A zero-width space
-    after the first character breaks such a spelling.
+    A server reads special tokens from a string, also in what a user wrote.
+
+    Args:
+        segments: The prompt.
+        control: Further tokens of the model than the prompt's own.
     """
-    special = [segment.text for segment in segments if segment.special and segment.text]
+    known = {*control, *(segment.text for segment in segments if segment.special)}
     text = ""
-    for segment in segments:
-        piece = well_formed(segment.text)
-        if not segment.special:
-            for spelling in special:
-                piece = piece.replace(spelling, f"{spelling[:1]}\u200b{spelling[1:]}")
-        text += piece
+    for special, group in groupby(segments, key=lambda segment: segment.special):
+        joined = well_formed("".join(segment.text for segment in group))
+        text += joined if special else unspelled(joined, known)
     return text
+
+
+def unspelled(text: str, control: Iterable[str]) -> str:
+    """The text with a zero-width space after the first character of every spelled token.
+
+    SentencePiece writes a space as ``▁``, so one at a token's beginning makes no difference.
+    """
+    for spelling in sorted(control):
+        core = spelling.lstrip("▁")
+        if core:
+            text = text.replace(core, f"{core[:1]}\u200b{core[1:]}")
+    return text
+
+
+def control_stops(stop: Sequence[str]) -> list[str]:
+    """The stop strings that are spelled like control tokens: in angle or square brackets."""
+    return [word for word in stop if _CONTROL.fullmatch(word)]
 
 
 def _read(

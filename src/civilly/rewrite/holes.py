@@ -18,8 +18,8 @@ LEAST_LEFT = 3
 """With fewer letters than this outside of its holes, a text is one hole."""
 LONGEST, LONGEST_MORE = 2.0, 12
 """A filling of more characters than ``LONGEST · hole + LONGEST_MORE`` is not about the hole."""
-_MISPLACED = ",.;:!?،؛؟，。！？、…"
-"""What a filling cannot begin with where a blank stands before it."""
+MARKS = ",.;:!?…،؛؟۔।॥።፣፤，；：、。！？"
+"""What ends a clause or a sentence; a blank never stands before it."""
 UNSPACED_LETTER = re.compile(f"[{UNSPACED}]")
 
 
@@ -142,7 +142,18 @@ def filled(text: str, holes: Sequence[Bounds], made: Sequence[str]) -> str:
 
 
 def fits(gap: Gap, text: str) -> bool:
-    """Whether a filling is about as long as its hole, and begins as one can."""
-    if gap.before[-1:].isspace() and text[:1] in tuple(_MISPLACED):
+    """Whether a filling is about as long as its hole, and reads on at both seams.
+
+    It may not begin with a mark after a blank, nor end with one before another, nor say the word
+    before or after it again.
+    """
+    after = gap.after.lstrip()
+    if text and gap.before[-1:].isspace() and text[0] in MARKS:
         return False
+    if text and after and text[-1] in MARKS and after[0] in MARKS:
+        return False
+    own, left, right = text.casefold().split(), gap.before.split(), after.split()
+    for word, neighbour in ((own[:1], left[-1:]), (own[-1:], right[:1])):
+        if word and word == [each.casefold() for each in neighbour]:
+            return False
     return len(text) <= LONGEST * len(gap.cut) + LONGEST_MORE

@@ -34,7 +34,7 @@ MOST_HOLES = 4
 """Holes of one text that are filled, where the user does not say; the others are deleted."""
 FILLINGS = 4
 """Fillings per hole, at least: one candidate needs some to choose from, too."""
-BEAM = 4
+BEAM = 2
 """Ways to fill the holes so far that are followed up."""
 NOTHING_LOGPROB = -1.5
 """What leaving a hole empty is worth among fillings, as a mean log probability per token."""

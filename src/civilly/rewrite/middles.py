@@ -6,8 +6,16 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from civilly.languages import UNSPACED
-from civilly.rewrite.fim_formats import BLANKS, FimFormat, fim_prompt
+from civilly.engines.infilling import Hole, Infiller
+from civilly.errors import CivillyError
+from civilly.languages import UNSPACED, language
+from civilly.rewrite.fim_formats import (
+    BLANKS,
+    FimFormat,
+    fim_prompt,
+    longest_middle,
+    sides_of,
+)
 from civilly.rewrite.holes import Gap
 from civilly.types import Engine, Generation, GenerationOptions
 
@@ -24,7 +32,8 @@ def ask_middles(
     """What an engine writes into each hole, as it stands; `read_middle` makes fillings of it.
 
     Args:
-        engine: Any engine.
+        engine: Any engine. One that builds prompts itself (`civilly.engines.infilling.Infiller`)
+            is given the two sides.
         form: The family of its model.
         gaps: The holes.
         options: How to generate; the family's stops are added.
@@ -35,11 +44,30 @@ def ask_middles(
         ``1..options.n`` generations per gap, in order, best first.
 
     Raises:
-        CivillyError: If the family has no such order, or cannot show what was cut out.
+        CivillyError: If the family has no such order, or cannot show what was cut out; or if
+            either is asked for and the engine builds the prompts.
         EngineError: If the engine fails.
     """
-    prompts = [fim_prompt(form, gap, order, show_cut=show_cut) for gap in gaps]
-    return engine.generate(prompts, replace(options, stop=(*form.stop, *options.stop)))
+    stop = (*form.stop, *options.stop)
+    if form.stop and not any("\n" in gap.cut for gap in gaps):
+        # Models of code go on with the next line. Servers take few stops, so it comes early.
+        stop = (*stop[:2], "\n", *stop[2:])
+    options = replace(options, stop=stop)
+    if not (isinstance(engine, Infiller) and engine.infills):
+        prompts = [fim_prompt(form, gap, order, show_cut=show_cut) for gap in gaps]
+        return engine.generate(prompts, options)
+    if order is not None or show_cut:
+        raise CivillyError(
+            f"The engine builds the prompts itself, so {'cut' if order is None else 'order'} "
+            "cannot be chosen.",
+            mend="fim=prompt in the engine's address",
+        )
+    return engine.infill([_hole(form, gap) for gap in gaps], options)
+
+
+def _hole(form: FimFormat, gap: Gap) -> Hole:
+    sides = sides_of(form, gap)
+    return Hole(sides.prefix, sides.suffix, longest_middle(gap))
 
 
 def read_middle(form: FimFormat, gap: Gap, made: str) -> str:
@@ -66,13 +94,17 @@ def fit_middle(gap: Gap, made: str) -> str:
     core = made.strip(BLANKS)
     if not core:
         return ""
+    if not language(gap.lang).spaces:  # some tokenizers write blanks between all tokens
+        made = core
     cut_left = "" if core[0] in _MARKS else _first_blanks(gap.cut)
     left = _blank(gap.before[-1:], _first_blanks(made), cut_left)
+    if gap.after[:1] in tuple(_MARKS):
+        return left + core
     return left + core + _blank(gap.after[:1], _last_blanks(made), _last_blanks(gap.cut))
 
 
 _MARKS = ",.;:!?…،؛؟۔।॥።፣፤、。！？"
-"""Before these no blank is put back."""
+"""Before these stands no blank."""
 _REPEATED = 16
 """Characters of the suffix that a middle may not repeat."""
 

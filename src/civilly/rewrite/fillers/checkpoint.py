@@ -39,7 +39,7 @@ class Checkpoint:
     rows: int
 
 
-def open_checkpoint(filler: str, auto_class: str, spec: str | None, example: str) -> Checkpoint:
+def open_checkpoint(filler: str, auto_class: str, spec: object, example: str) -> Checkpoint:
     """Loads a model and its tokenizer.
 
     Args:
@@ -63,7 +63,7 @@ def open_checkpoint(filler: str, auto_class: str, spec: str | None, example: str
         import transformers
     except ImportError as error:
         raise MissingExtraError(f"The filler {filler!r}", "hf", error.name or "torch") from error
-    target = Target.parse(spec)
+    target = Target.parse(str(spec))
     device = device_of(torch, target.device)
     where: dict[str, Any] = {"local_files_only": Path(target.model).is_dir()}
     if target.revision:

@@ -13,12 +13,14 @@ from typing import Any
 
 from civilly.detect.words import words
 from civilly.rewrite.decoding import Decoding
-from civilly.rewrite.fim_formats import BLANKS, longest_middle
+from civilly.rewrite.fim_formats import BLANKS
 from civilly.rewrite.holes import Filling, Gap, fits
 from civilly.types import Engine, Prompt, Segment, TextScorer, Tools
 
-MOST_BEGINNINGS = 4
+MOST_BEGINNINGS = 3
 """Beginnings of one continuation that are scored."""
+MOST_TOKENS = 16
+"""Tokens of a continuation: enough for those beginnings."""
 SCORED_AFTER = 80
 """Characters of the text after the hole that count."""
 
@@ -46,9 +48,10 @@ class PlainFiller:
         """
         open_ones = [i for i, gap in enumerate(gaps) if gap.before.strip()]
         prompts = [_left(gaps[i]) for i in open_ones]
-        limit = max((prompt.max_new_tokens or 1 for prompt in prompts), default=1)
         wanted = 1 if self._decoding.kind == "greedy" else n
-        options = self._decoding.generation(wanted, max_new_tokens=limit, adapter=self._adapter)
+        options = self._decoding.generation(
+            wanted, max_new_tokens=MOST_TOKENS, adapter=self._adapter
+        )
         made = self._engine.generate(prompts, options) if prompts else []
         proposed: list[list[str]] = [[] for _ in gaps]
         for i, row in zip(open_ones, made, strict=True):
@@ -75,7 +78,7 @@ class PlainFiller:
 
 def _left(gap: Gap) -> Prompt:
     before = gap.before.rstrip(BLANKS)
-    return replace(Prompt((Segment(before),)), max_new_tokens=longest_middle(gap))
+    return replace(Prompt((Segment(before),)), max_new_tokens=MOST_TOKENS)
 
 
 def _continued(gap: Gap, text: str) -> str:

@@ -12,7 +12,7 @@ from itertools import groupby
 from typing import Any, Protocol, runtime_checkable
 
 from civilly.engines.encoding import PromptEncoder
-from civilly.errors import CivillyError, ModelError
+from civilly.errors import ModelError
 from civilly.rewrite.fillers.checkpoint import MOST_LOGITS, Checkpoint, open_checkpoint
 from civilly.rewrite.fim_formats import longest_middle
 from civilly.rewrite.holes import Filling, Gap
@@ -142,7 +142,9 @@ class SentinelFiller:
             pad_token_id=model.config.pad_token_id,
             decoder_start_token_id=model.config.decoder_start_token_id,
             suppress_tokens=[
-                *self._sentinels[holes + 1 :], *([] if unknown is None else [unknown])
+                self._sentinels[0],
+                *self._sentinels[holes + 1 :],
+                *([] if unknown is None else [unknown]),
             ],
             return_dict_in_generate=True,
             output_scores=True,
@@ -179,24 +181,22 @@ class SentinelFiller:
 
 
 def between(ids: Sequence[int], sentinels: Sequence[int], ends: set[int]) -> list[list[int]] | None:
-    """What stands before each of the sentinels; None if they do not come in this order.
+    """What stands before each of the sentinels.
 
-    The last one may be missing, where the answer ends otherwise.
+    Instead of the last one, the answer may end. None if the sentinels do not come in this order,
+    or if the answer was broken off.
     """
     pieces: list[list[int]] = [[]]
-    known = {index: place for place, index in enumerate(sentinels, start=1)}
     for index in ids:
-        if index in ends:
-            break
-        if index not in known:
+        if index in ends or (index == sentinels[-1] and len(pieces) == len(sentinels)):
+            return pieces if len(pieces) == len(sentinels) else None
+        if index not in sentinels:
             pieces[-1].append(index)
-        elif known[index] != len(pieces):
-            return None
-        elif len(pieces) == len(sentinels):
-            break
-        else:
+        elif index == sentinels[len(pieces) - 1]:
             pieces.append([])
-    return pieces if len(pieces) == len(sentinels) else None
+        else:
+            return None
+    return None
 
 
 def _distinct(ways: Iterator[tuple[Filling, ...] | None], n: int) -> list[tuple[Filling, ...]]:
@@ -230,7 +230,7 @@ def _sentinels(checkpoint: Checkpoint) -> list[str]:
     return found
 
 
-def create(tools: Tools) -> SentinelFiller:
+def create(tools: Tools, options: Mapping[str, Any]) -> SentinelFiller:
     """The filler; the option ``model`` names the model, by hub id or folder.
 
     Raises:
@@ -238,7 +238,6 @@ def create(tools: Tools) -> SentinelFiller:
         MissingExtraError: If torch or transformers is not installed.
         ModelError: If the model cannot be loaded, or has no sentinels.
     """
-    spec = tools.options.get("model")
-    if spec is not None and not isinstance(spec, str):
-        raise CivillyError(f"The option 'model' is {spec!r}.", allowed="a hub id or a folder")
-    return SentinelFiller(open_checkpoint("sentinel", "AutoModelForSeq2SeqLM", spec, EXAMPLE))
+    return SentinelFiller(
+        open_checkpoint("sentinel", "AutoModelForSeq2SeqLM", options.get("model"), EXAMPLE)
+    )
