@@ -26,6 +26,7 @@ SECTIONS = (
     ("Scoring", "scoring.md", "benchmarks/scoring.py"),
     ("Detection", "detection.md", "benchmarks/detection.py"),
     ("The trimmed model", "trimming.md", "benchmarks/trimming.py"),
+    ("Rounding to eight bits", "quantisation.md", "benchmarks/quantisation.py"),
     ("Search over adapters and hyper-parameters", "sweep.md", "benchmarks/sweep.py"),
     ("Engines", "engines.md", "benchmarks/engines.py"),
     ("Start-up and size", "startup.md", "benchmarks/startup.py"),

@@ -12,7 +12,15 @@ from typing import Any
 from civilly.model.adapter import Change, load_change, shipped_adapter
 from civilly.model.build import load_text_tokenizer, write_hugging_face
 from civilly.model.ctranslate2_format import write_ctranslate2
-from civilly.model.source import SourceModel, assemble_packaged, hugging_face_name
+from civilly.model.smoothing import shipped_peaks, smooth
+from civilly.model.source import (
+    Architecture,
+    SourceModel,
+    Vocabulary,
+    Weights,
+    assemble_packaged,
+    hugging_face_name,
+)
 from civilly.model.tokenizer import build_tokenizer, merges_of
 from civilly.model.vocabulary import shipped_kept_ids
 from civilly.types import GenerationOptions, Prompt
@@ -132,6 +140,8 @@ _SIZES = (8, 16, 32, 64)
 FULL_EXACT = "transformers float32, whole vocabulary"
 DEFAULT = "ctranslate2 int8, trimmed"
 FLOAT = "ctranslate2 float32, trimmed"
+ROUNDED = "rounded"
+"""int8 without smoothing, for comparison."""
 CONTESTANTS: dict[str, Contestant] = {
     DEFAULT: Contestant("ct2-int8-trimmed", open_ctranslate2),
     FLOAT: Contestant("ct2-float32-trimmed", open_ctranslate2),
@@ -175,9 +185,8 @@ def prepare(work: Path, forms: set[str]) -> None:
             folder = work / f"{form}.partial"
             folder.mkdir()
             if form.startswith("ct2"):
-                precision: Any = form.split("-")[1]
-                write_ctranslate2(
-                    weights, source.architecture, vocabulary.pieces, folder, precision
+                _write_ctranslate2(
+                    form.split("-")[1], weights, source.architecture, vocabulary, folder
                 )
             elif form.startswith("hf"):
                 write_hugging_face(weights, source.architecture, vocabulary.pieces, folder)
@@ -186,6 +195,19 @@ def prepare(work: Path, forms: set[str]) -> None:
             tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
             folder.rename(work / form)
     joined.unlink()
+
+
+def _write_ctranslate2(
+    precision: Any, weights: Weights, shape: Architecture, vocabulary: Vocabulary, folder: Path
+) -> None:
+    if precision == ROUNDED:
+        kept = {name: each.copy() for name, each in weights.items()}
+        write_ctranslate2(kept, shape, vocabulary.pieces, folder, "int8")
+        return
+    weights = dict(weights)
+    if precision == "int8":
+        smooth(weights, shape, shipped_peaks())
+    write_ctranslate2(weights, shape, vocabulary.pieces, folder, precision)
 
 
 def _write_gguf(path: Path, lora: Change, target: Path) -> None:

@@ -178,6 +178,20 @@ def seams(
         _console.note(f"{lang}: {pairs} pairs, threshold {threshold}")
 
 
+@trainings.command(epilog="Example: civilly train smoothing recipes/distilled_pairs -o peaks")
+def smoothing(
+    pairs: Annotated[Path, typer.Argument(help="Folder of pairs, a file per language.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="File for the peaks.")],
+    debug: _console.DebugOption = False,
+) -> None:
+    """Measure the activations by which the embedded model's rounding is smoothed."""
+    with _needing_extra("Measuring activations"):
+        from civilly.train.smoothing import train_smoothing
+
+        train_smoothing(pairs, output)
+    _console.note(f"done: {output}")
+
+
 @trainings.command(epilog="Example: civilly train suite -o runs/suite")
 def suite(output: OutOption, data: DataOption = None, debug: _console.DebugOption = False) -> None:
     """Fit the embedded suite's few coefficients to people's judgements."""

@@ -15,6 +15,7 @@ from civilly.errors import ModelError
 from civilly.model.adapter import change_file, load_change
 from civilly.model.cache import built, built_once, fingerprint
 from civilly.model.ctranslate2_format import Precision, write_ctranslate2
+from civilly.model.smoothing import peaks_bytes, shipped_peaks, smooth
 from civilly.model.source import (
     Architecture,
     SourceModel,
@@ -94,6 +95,8 @@ def embedded_folder(adapter: Path | None = None, precision: Precision = "int8") 
                 if unknown:
                     raise ModelError(f"The adapter changes unknown weights: {sorted(unknown)[:3]}.")
                 weights = {name: change.merged(name, w) for name, w in weights.items()}
+            if precision == "int8":
+                smooth(weights, shape, shipped_peaks())
             _write_tokenizer(vocabulary, folder / _TOKENIZER_FILE)
             report(0.8)
             write_ctranslate2(weights, shape, vocabulary.pieces, folder, precision)
@@ -114,7 +117,8 @@ def embedded_if_built(adapter: Path | None = None, precision: Precision = "int8"
 def _embedded_name(adapter: Path | None, precision: Precision) -> str:
     """The name in the cache, which changes with everything that the model is built from."""
     change = change_file(adapter).read_bytes() if adapter else b""
-    key = fingerprint(FORMAT, packaged_fingerprint(), shipped_bytes(), change, precision)
+    parts = (packaged_fingerprint(), shipped_bytes(), peaks_bytes(), change)
+    key = fingerprint(FORMAT, *parts, precision)
     return f"embedded-{key}"
 
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from civilly.model.smoothing import PROJECTION
 from civilly.model.source import EMBEDDING, Architecture, FloatArray, Weights
 
 Precision = Literal["int8", "float32"]
@@ -72,7 +73,8 @@ def write_ctranslate2(
     """Writes the model to ``folder`` (created if needed).
 
     Args:
-        weights: Float32 arrays under their Hugging Face names; input and output embedding are tied.
+        weights: Float32 arrays under their Hugging Face names; input and output embedding are tied
+            unless there is a `PROJECTION`.
             With ``"int8"`` they are overwritten: a copy would double the memory of the build.
         shape: The architecture.
         pieces: The vocabulary, one spelling per embedding row.
@@ -92,7 +94,7 @@ def write_ctranslate2(
         )
         _fill_layer(layer, f"model.layers.{index}", weights)
     decoder.embeddings.weight = weights[EMBEDDING]
-    decoder.projection.weight = weights[EMBEDDING]
+    decoder.projection.weight = weights.get(PROJECTION, weights[EMBEDDING])
     _norm(decoder.layer_norm, weights["model.norm.weight"])
     spec.config.bos_token, spec.config.eos_token, spec.config.unk_token = "<bos>", "<eos>", "<unk>"
     spec.config.layer_norm_epsilon = shape.norm_epsilon

@@ -1,0 +1,114 @@
+"""Smoothing moves outliers of activations into weights and changes nothing that is computed."""
+
+import numpy as np
+import pytest
+
+import tiny_gemma
+from civilly.data.pairs import Pair
+from civilly.engines.embedded import LoadedModel
+from civilly.model.ctranslate2_format import write_ctranslate2
+from civilly.model.smoothing import PROJECTION, shipped_peaks, smooth
+from civilly.model.source import EMBEDDING
+from civilly.types import Prompt
+
+OUTLIER = 5
+TEXTS = ["Hello there", "What is this? I do not know", "zz top", "Hello you, again and again"]
+
+
+def spiky_weights():
+    """A model whose last norm has one channel far above the others, as Gemma's has."""
+    weights = tiny_gemma.weights()
+    norm = weights["model.norm.weight"].copy()
+    norm[OUTLIER] = 60.0
+    weights["model.norm.weight"] = norm
+    return weights
+
+
+def peaks():
+    shape = tiny_gemma.SHAPE
+    rng = np.random.default_rng(1)
+    projection = np.ones(shape.width, dtype=np.float32)
+    projection[OUTLIER] = 60.0
+    layers = (shape.layers, shape.width)
+    return {
+        "attention": rng.uniform(0.5, 20, layers).astype(np.float32),
+        "feed_forward": rng.uniform(0.5, 20, layers).astype(np.float32),
+        "down": rng.uniform(0.0, 20, (shape.layers, shape.feed_forward)).astype(np.float32),
+        "projection": projection,
+    }
+
+
+def scores(folder, weights, precision, hf):
+    write_ctranslate2(weights, tiny_gemma.SHAPE, tiny_gemma.vocabulary().pieces, folder, precision)
+    (folder / "tokenizer.json").write_bytes((hf / "tokenizer.json").read_bytes())
+    model = LoadedModel(folder, threads=1, window=tiny_gemma.SHAPE.window)
+    return np.array(model.logprobs([Prompt.of("Go")] * len(TEXTS), TEXTS))
+
+
+@pytest.fixture(scope="module")
+def hf(tmp_path_factory):
+    return tiny_gemma.save(tmp_path_factory.mktemp("hf") / "hf")
+
+
+@pytest.fixture(scope="module")
+def exact(hf, tmp_path_factory):
+    return scores(tmp_path_factory.mktemp("exact"), spiky_weights(), "float32", hf)
+
+
+def test_the_model_computes_the_same(hf, exact, tmp_path):
+    weights = spiky_weights()
+    smooth(weights, tiny_gemma.SHAPE, peaks())
+    assert scores(tmp_path, weights, "float32", hf) == pytest.approx(exact, abs=2e-4)
+
+
+def test_the_input_embedding_stays_and_the_outlier_moves():
+    plain, weights = spiky_weights(), spiky_weights()
+    smooth(weights, tiny_gemma.SHAPE, peaks())
+    assert np.array_equal(weights[EMBEDDING], plain[EMBEDDING])
+    grown = np.abs(weights[PROJECTION]).max(axis=0) / np.abs(plain[EMBEDDING]).max(axis=0)
+    assert grown.argmax() == OUTLIER
+    # The divisor is peak^.3 / weight^.7, up to a factor that all channels share.
+    largest = np.abs(plain[EMBEDDING]).max(axis=0)
+    expected = peaks()["projection"] ** 0.3 / largest**0.7
+    assert grown / grown[0] == pytest.approx(expected / expected[0], rel=1e-4)
+
+
+def test_rounding_costs_less(hf, exact, tmp_path):
+    weights = spiky_weights()
+    smooth(weights, tiny_gemma.SHAPE, peaks())
+    smoothed = scores(tmp_path / "smoothed", weights, "int8", hf)
+    rounded = scores(tmp_path / "rounded", spiky_weights(), "int8", hf)
+    assert np.abs(smoothed - exact).mean() < 0.7 * np.abs(rounded - exact).mean()
+
+
+def test_the_shipped_peaks_fit_the_embedded_model():
+    found = shipped_peaks()
+    assert {name: each.shape for name, each in found.items()} == {
+        "attention": (18, 640), "feed_forward": (18, 640), "down": (18, 2048), "projection": (640,),
+    }  # fmt: skip
+    projection = found["projection"]
+    assert projection.max() > 50 * np.median(projection)  # why all this is done
+    assert all((each >= 0).all() for each in found.values())
+
+
+def test_peaks_are_those_of_the_hidden_states(hf):
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("peft")
+    from civilly.train.base_model import encode_pairs, load_trainee
+    from civilly.train.recipe import AdapterSettings, BaseSettings
+    from civilly.train.smoothing import measured
+
+    trainee = load_trainee(BaseSettings(), AdapterSettings(rank=2), "fp32", hf)
+    pairs = [Pair("1", "en", "you fool", ("you",), "x"), Pair("2", "de", "Hallo du", ("Hi",), "x")]
+    found = measured(trainee, pairs)
+    largest = np.zeros(tiny_gemma.SHAPE.width)
+    for row in encode_pairs(pairs, trainee):
+        with torch.inference_mode():
+            states = trainee.model(
+                input_ids=torch.tensor([[*row["prompt"], *row["answer"]]]),
+                output_hidden_states=True,
+            ).hidden_states[-1]
+        largest = np.maximum(largest, states.abs().amax((0, 1)).numpy())
+    assert found["projection"] == pytest.approx(largest, rel=1e-5)
+    assert found["down"].shape == (tiny_gemma.SHAPE.layers, tiny_gemma.SHAPE.feed_forward)
+    assert (found["attention"] > 0).all()
