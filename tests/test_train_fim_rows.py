@@ -35,16 +35,16 @@ def special(number: int) -> Segment:
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"),
+    ("text", "lang", "expected"),
     [
-        ("You, f*ck!", ["You", ",", "f", "*", "ck", "!"]),
-        ("नहीं समझा।", ["नहीं", "समझा", "।"]),
-        ("这个AB犬", ["这", "个", "AB", "犬"]),
-        ("a\u00a0b\nc\u3000", ["a", "b", "\n", "c"]),
+        ("You, f**k !", "en", ["You", ",", "f**k", "!"]),
+        ("नहीं समझा।", "hi", ["नहीं", "समझा", "।"]),
+        ("a\u00a0b\nc", "en", ["a", "b", "\n", "c"]),
+        ("犬とABが悪", "ja", ["犬", "と", "AB", "が", "悪"]),
     ],
 )
-def test_tokens_by_hand(text, expected):
-    assert [token.text for token in tokens(text)] == expected
+def test_tokens_by_hand(text, lang, expected):
+    assert [token.text for token in tokens(text, lang)] == expected
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def assert_whole(hole: Hole, text: str) -> None:
 def texts(draw: st.DrawFn) -> tuple[list[str], str]:
     """Words of a language as its own instruction has them, and the language."""
     lang = draw(st.sampled_from(CODES))
-    known = [token.text for token in tokens(LANGUAGES[lang].instruction)]
+    known = [token.text for token in tokens(LANGUAGES[lang].instruction, lang)]
     return draw(st.lists(st.sampled_from(known), min_size=1, max_size=12)), lang
 
 
@@ -169,8 +169,8 @@ def test_harmless_and_wider_holes_make_the_civil_side_again(made, seed):
     sides, rng = Sides(made), random.Random(seed)
     if extra := sides.harmless(rng):
         (hole,) = sides.holes([extra])
-        words = [token.text for token in tokens(hole.middle)]
-        assert words == [token.text for token in tokens(hole.gap.cut)]
+        words = [token.text for token in tokens(hole.middle, made.lang)]
+        assert words == [token.text for token in tokens(hole.gap.cut, made.lang)]
         assert_whole(hole, made.neutral[0])
     for change in sides.changes:
         wider = sides.widened(change, rng)
@@ -200,10 +200,11 @@ def test_any_text_comes_together_again(text, seed):
             assert_whole(hole, text)
 
 
-@given(st.text(max_size=60))
-def test_tokens_are_the_text_without_blanks(text):
-    assert "".join(t.text for t in tokens(text)) == "".join(c for c in text if c not in BLANKS)
-    for token in tokens(text):
+@given(st.text(max_size=60), st.sampled_from(["en", "ja"]))
+def test_tokens_are_the_text_without_blanks(text, lang):
+    row = tokens(text, lang)
+    assert "".join(t.text for t in row) == "".join(c for c in text if c not in BLANKS)
+    for token in row:
         assert text[token.start : token.end] == token.text
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-from civilly.languages import UNSPACED
+from civilly.detect.words import Bounds, words
+from civilly.languages import UNSPACED, language
 from civilly.rewrite.fim_formats import BLANKS
 
 _UNSPACED = re.compile(f"[{UNSPACED}]")
@@ -16,13 +16,13 @@ _COMMAS = frozenset(",،、，؛；：፣፤፥;:")
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A word, a character of a script without spaces, or a mark, in a text.
+    """A word, or a mark by itself, in a text.
 
     Attributes:
         start: First character.
         end: One past the last character.
         text: What stands there; never a blank.
-        word: Whether it is more than punctuation or a symbol.
+        word: Whether it has a letter or a digit.
     """
 
     start: int
@@ -48,30 +48,26 @@ class Change:
     new_end: int
 
 
-def tokens(text: str) -> list[Token]:
+def tokens(text: str, lang: str) -> list[Token]:
     """The words and marks of a text in order; what lies between them is blank.
 
-    Combining marks belong to their word, as in Devanagari; each punctuation mark, symbol and line
-    break is by itself.
+    Where nothing separates words each character is by itself: which phrases the rest of a sentence
+    falls into depends on what was changed before it.
+
+    Args:
+        text: Any text.
+        lang: Language code; it says what a word is (`civilly.detect.words`).
     """
-    found: list[Token] = []
-    start: int | None = None
-    for at, character in enumerate(text + " "):
-        single = _is_mark(character) or bool(_UNSPACED.match(character))
-        if start is not None and (single or character in BLANKS):
-            found.append(Token(start, at, text[start:at], word=True))
-            start = None
-        if single:
-            found.append(Token(at, at + 1, character, word=not _is_mark(character)))
-        elif start is None and character not in BLANKS:
-            start = at
-    return found
-
-
-def _is_mark(character: str) -> bool:
-    if character.isspace():
-        return character not in BLANKS
-    return unicodedata.category(character)[0] in "PS"
+    row: list[Bounds] = []
+    place = 0
+    for start, end in [*words(text, lang), (len(text), len(text))]:
+        row += [(at, at + 1) for at in range(place, start) if text[at] not in BLANKS]
+        if _UNSPACED.match(text[start:end]) and not language(lang).spaces:
+            row += [(at, at + 1) for at in range(start, end)]
+        elif start < end:
+            row.append((start, end))
+        place = end
+    return [Token(a, b, text[a:b], any(map(str.isalnum, text[a:b]))) for a, b in row]
 
 
 def changes(old: list[Token], new: list[Token]) -> list[Change]:
@@ -90,7 +86,8 @@ def changes(old: list[Token], new: list[Token]) -> list[Change]:
     for kind, a, b, c, d in matcher.get_opcodes():
         if kind != "equal":
             change = _with_neighbour(Change(a, b, c, d), old)
-            if found and _chance(old[found[-1].old_end : change.old_start]):
+            between = old[found[-1].old_end : change.old_start] if found else []
+            if found and _is_chance(between):
                 first = found.pop()
                 change = Change(first.old_start, change.old_end, first.new_start, change.new_end)
             found.append(change)
@@ -106,7 +103,7 @@ def _with_neighbour(change: Change, old: list[Token]) -> Change:
     return Change(a - 1, b, c - 1, d) if a else change
 
 
-def _chance(between: list[Token]) -> bool:
+def _is_chance(between: list[Token]) -> bool:
     if len(between) == 1 and _UNSPACED.match(between[0].text):
         return True
     return all(token.text in _COMMAS for token in between)

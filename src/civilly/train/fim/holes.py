@@ -56,7 +56,7 @@ class Sides:
 
     def __init__(self, pair: Pair) -> None:
         self._lang, self._old, self._new = pair.lang, pair.toxic, pair.neutral[0]
-        self._old_tokens, self._new_tokens = tokens(self._old), tokens(self._new)
+        self._old_tokens, self._new_tokens = (tokens(t, pair.lang) for t in (self._old, self._new))
         self.changes: list[Change] = changes(self._old_tokens, self._new_tokens)
 
     @property
@@ -175,7 +175,7 @@ def hole_at(text: str, start: int, end: int, lang: str) -> Hole:
 
 def cut_words(text: str, lang: str, rng: random.Random) -> Hole | None:
     """A hole of a few whole words anywhere in a civil text; None if it has but one."""
-    row = tokens(text)
+    row = tokens(text, lang)
     if len(row) < 2:
         return None
     most = MOST_CUT_WORDS * (1 if language(lang).spaces else CHARACTERS_PER_WORD)
