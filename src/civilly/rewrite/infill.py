@@ -66,6 +66,13 @@ class _Way:
     made: tuple[str, ...] = ()
     logprobs: tuple[float, ...] = ()
 
+    @classmethod
+    def of(cls, fillings: Sequence[Filling]) -> _Way:
+        way = cls()
+        for filling in fillings:
+            way = way.with_filling(filling)
+        return way
+
     def with_filling(self, filling: Filling) -> _Way:
         unknown = NOTHING_LOGPROB if not filling.text else UNKNOWN_LOGPROB
         logprob = unknown if filling.logprob is None else filling.logprob
@@ -169,13 +176,10 @@ class InfillRewriter:
         flat = [(w, list(way)) for w, row in zip(able, found, strict=True) for way in row]
         for (work, way), kept in zip(flat, self._civil(flat), strict=True):
             if len(kept) == sum(bool(filling.text) for filling in way) > 0:
-                made = _Way()
-                for filling in way:
-                    made = made.with_filling(filling)
-                work.ways.append(made)
+                work.ways.append(_Way.of(way))
         for work in able:
             if len(work.ways) > 1:
-                work.ways = [*work.ways[1:], _Way(("",) * len(work.holes))]
+                work.ways = [*work.ways[1:], _Way.of([Filling("")] * len(work.holes))]
         return [work for work in works if work.ways == [_Way()]]
 
     def _fill(self, works: Sequence[_Work], number: int, n: int) -> None:

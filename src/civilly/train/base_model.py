@@ -62,6 +62,7 @@ class HubEncoding:
 
     def __init__(self, tokenizer: Any, *, encoder_decoder: bool) -> None:
         self._encoder = PromptEncoder(tokenizer, chat="auto", closing=encoder_decoder)
+        self._goes_on = not encoder_decoder
         self._end = tokenizer.eos_token_id
 
     def prompts(self, prompts: Sequence[Prompt]) -> list[list[int]]:
@@ -70,7 +71,8 @@ class HubEncoding:
 
     def answers(self, texts: Sequence[str]) -> list[list[int]]:
         """See `Encoding`."""
-        return [[*self._encoder.encode_text(text), self._end] for text in texts]
+        answers = (self._encoder.encode_text(text, goes_on=self._goes_on) for text in texts)
+        return [[*answer, self._end] for answer in answers]
 
     def decode(self, ids: Sequence[int], context: Sequence[int]) -> str:
         """See `Encoding`."""

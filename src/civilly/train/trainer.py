@@ -135,6 +135,8 @@ def build_trainer(
     )
     # Our loss counts the tokens of the whole step; the models do not have to.
     trainer.model_accepts_loss_kwargs = False
+    if validate:
+        trainer.add_callback(_validate_last())
     if validate and recipe.validation.patience:
         trainer.add_callback(EarlyStoppingCallback(recipe.validation.patience))
     if recipe.training.stop_after_steps:
@@ -174,6 +176,18 @@ def _arguments(recipe: SftRecipe, steps: int, out: Path, decides: str | None) ->
         use_cpu=not torch.cuda.is_available(),
         remove_unused_columns=False,
     )
+
+
+def _validate_last() -> Any:
+    """Judges the last step, too: the learning rate has fallen by then, and it is often the best."""
+    from transformers import TrainerCallback
+
+    class ValidateLast(TrainerCallback):  # type: ignore[misc]
+        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
+            control.should_evaluate |= state.global_step >= state.max_steps
+            return control
+
+    return ValidateLast()
 
 
 def _stop_after(steps: int) -> Any:
