@@ -94,7 +94,8 @@ def test_the_shipped_peaks_fit_the_embedded_model():
 def test_peaks_are_those_of_the_hidden_states(hf):
     torch = pytest.importorskip("torch")
     pytest.importorskip("peft")
-    from civilly.train.base_model import encode_pairs, load_trainee
+    from civilly.train.base_model import encode, load_trainee
+    from civilly.train.examples import rewriting_examples
     from civilly.train.recipe import AdapterSettings, BaseSettings
     from civilly.train.smoothing import measured
 
@@ -102,7 +103,7 @@ def test_peaks_are_those_of_the_hidden_states(hf):
     pairs = [Pair("1", "en", "you fool", ("you",), "x"), Pair("2", "de", "Hallo du", ("Hi",), "x")]
     found = measured(trainee, pairs)
     largest = np.zeros(tiny_gemma.SHAPE.width)
-    for row in encode_pairs(pairs, trainee):
+    for row in encode(rewriting_examples(pairs), trainee):
         with torch.inference_mode():
             states = trainee.model(
                 input_ids=torch.tensor([[*row["prompt"], *row["answer"]]]),

@@ -13,7 +13,8 @@ import numpy as np
 from civilly.data.pairs import Pair, read_authored
 from civilly.model.adapter import shipped_adapter
 from civilly.model.source import FloatArray
-from civilly.train.base_model import Trainee, encode_pairs, load_trainee
+from civilly.train.base_model import Trainee, encode, load_trainee
+from civilly.train.examples import rewriting_examples
 from civilly.train.recipe import AdapterSettings, BaseSettings
 
 PAIRS = 8
@@ -61,7 +62,7 @@ def measured(trainee: Trainee, pairs: Sequence[Pair]) -> dict[str, FloatArray]:
 
     found: dict[str, FloatArray] = {}
     with torch.inference_mode(), _watched(trainee.model, found):
-        for row in encode_pairs(pairs, trainee):
+        for row in encode(rewriting_examples(pairs), trainee):
             trainee.model(input_ids=torch.tensor([[*row["prompt"], *row["answer"]]]))
     layers = 1 + max(int(name.split(".")[2]) for name in found if name.startswith("model.layers"))
     stacked = {
