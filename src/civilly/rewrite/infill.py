@@ -39,10 +39,12 @@ LONGEST_TEXT = 2_000
 """Characters; longer texts get no candidate here, the pipeline cuts them into parts before."""
 MOST_HOLES = 4
 """Holes of one text that are filled, where the user does not say; the others are deleted."""
-FILLINGS = 4
+FILLINGS = 3
 """Fillings per hole, at least: one candidate needs some to choose from, too."""
-BEAM = 2
-"""Ways to fill the holes so far that are followed up."""
+BEAM = 1
+"""Ways to fill the holes so far that are followed up, each at the cost of an answer per hole."""
+LAST = 4
+"""Ways that are kept when the last hole is filled."""
 NOTHING_LOGPROB = -1.5
 """What leaving a hole empty is worth among fillings, as a mean log probability per token."""
 UNKNOWN_LOGPROB = -0.3
@@ -93,7 +95,7 @@ class _Work:
         holes: Where it is cut.
         asked: Numbers of the holes that are filled; the others stay empty.
         returning: What may not come back.
-        ways: How its first holes may be filled, best first.
+        ways: How its first holes may be filled, best first; at last, nothing in any of them.
     """
 
     row: int
@@ -102,6 +104,11 @@ class _Work:
     asked: set[int]
     returning: Returning
     ways: list[_Way]
+
+    @property
+    def followed(self) -> list[_Way]:
+        """The ways to which further fillings are looked for."""
+        return [way for way in self.ways if any(way.made)] or self.ways
 
 
 class InfillRewriter:
@@ -184,12 +191,12 @@ class InfillRewriter:
 
     def _fill(self, works: Sequence[_Work], number: int, n: int) -> None:
         """Fills hole ``number`` of every text, for each way to fill those before it."""
-        asked = [(work, way) for work in works if number in work.asked for way in work.ways]
+        asked = [(work, way) for work in works if number in work.asked for way in work.followed]
         gaps = [
             gap_at(work.text.text, work.holes, number, way.made, work.text.lang)
             for work, way in asked
         ]
-        rows = self._filler.fill(gaps, max(n, FILLINGS)) if gaps else []
+        rows = self._filler.fill(gaps, max(n - 1, FILLINGS)) if gaps else []
         kept = self._civil([(work, row) for (work, _), row in zip(asked, rows, strict=True)])
         more: dict[int, list[_Way]] = {}
         for (work, way), fillings in zip(asked, kept, strict=True):
@@ -202,8 +209,9 @@ class InfillRewriter:
             ways = {way.made: way for way in reversed(more[work.row])}
             best = sorted(ways.values(), key=lambda way: -way.value)
             nothing = tuple("" for _ in range(number + 1))
-            work.ways = [way for way in best if way.made != nothing][:BEAM]
-            work.ways.append(ways.get(nothing, _Way(nothing)))
+            most = LAST if number == max(work.asked) else BEAM
+            work.ways = [way for way in best if way.made != nothing][:most]
+            work.ways.append(ways.get(nothing, _Way(nothing, (NOTHING_LOGPROB,))))
 
     def _civil(self, rows: Sequence[tuple[_Work, list[Filling]]]) -> list[list[Filling]]:
         """The fillings that bring nothing toxic back."""
