@@ -9,7 +9,6 @@ from typing import Any
 
 from civilly.detect.words import Bounds
 from civilly.errors import CivillyError, ModelError
-from civilly.model.adapter import shipped_adapter
 from civilly.rewrite.fillers import open_filler
 from civilly.rewrite.holes import (
     Filler,
@@ -21,16 +20,7 @@ from civilly.rewrite.holes import (
     holes_of,
 )
 from civilly.rewrite.returning import Returning
-from civilly.rewrite.tuned_prompt import tuned_prompt
-from civilly.types import (
-    Candidate,
-    Detection,
-    Detector,
-    Preparable,
-    Text,
-    TextScorer,
-    Tools,
-)
+from civilly.types import Candidate, Detection, Detector, Text, Tools
 
 METHOD = "infill"
 CANDIDATES = 4
@@ -46,12 +36,12 @@ BEAM = 1
 LAST = 4
 """Ways that are kept when the last hole is filled."""
 NOTHING_LOGPROB = -1.5
-"""What leaving a hole empty is worth among fillings, as a mean log probability per token."""
+"""What leaving a hole empty is worth, as a mean log probability per token, where the filler does
+not say."""
 UNKNOWN_LOGPROB = -0.3
-"""Stands for that of a filling or a sentence that no model has scored."""
-SCORER = "tuned"
-"""The adapter of the embedded model that scores whole sentences, beside the text they are made of:
-a model that reads a sentence alone cannot tell a bad filling from a user's unusual words."""
+"""Stands for that of a filling that no model has scored."""
+FILLED_SHARE = 0.5
+"""How much of a sentence's fluency its fillings decide; the rest of it is the user's own."""
 TOXIC_FILLING = 0.5
 """From this p(toxic) on, a filling by itself is not taken."""
 
@@ -119,8 +109,6 @@ class InfillRewriter:
     Args:
         filler: Writes what may stand in a hole.
         detector: Judges the fillings.
-        scorer: Says how likely it finds a whole sentence as the rewrite of its text.
-        adapter: The adapter with which it does so.
         most_holes: Holes of one text that are filled.
     """
 
@@ -128,14 +116,10 @@ class InfillRewriter:
         self,
         filler: Filler,
         detector: Detector,
-        scorer: TextScorer | None = None,
-        adapter: str | None = None,
         most_holes: int = MOST_HOLES,
     ) -> None:
         self._filler = filler
         self._detector = detector
-        self._scorer = scorer
-        self._adapter = adapter
         self._most_holes = most_holes
 
     def rewrite(
@@ -153,11 +137,8 @@ class InfillRewriter:
         return self._best(texts, works, n)
 
     def score(self, texts: Sequence[Text], proposals: Sequence[str]) -> list[float]:
-        """See `civilly.types.CandidateScorer`; without a scorer: `UNKNOWN_LOGPROB`."""
-        if self._scorer is None:
-            return [UNKNOWN_LOGPROB] * len(proposals)
-        prompts = [tuned_prompt(text.text, text.lang) for text in texts]
-        return self._scorer.logprobs(prompts, proposals, self._adapter)
+        """See `civilly.types.CandidateScorer`: what deletions are worth, as these proposals are."""
+        return [FILLED_SHARE * NOTHING_LOGPROB] * len(proposals)
 
     def _work(self, row: int, text: Text, detection: Detection) -> _Work:
         holes = holes_of(text.text, detection.spans, text.lang)
@@ -182,7 +163,7 @@ class InfillRewriter:
         found = self._filler.fill_texts(texts, max(n, FILLINGS))
         flat = [(w, list(way)) for w, row in zip(able, found, strict=True) for way in row]
         for (work, way), kept in zip(flat, self._civil(flat), strict=True):
-            if len(kept) == sum(bool(filling.text) for filling in way) > 0:
+            if len(kept) == len(way) and any(filling.text for filling in way):
                 work.ways.append(_Way.of(way))
         for work in able:
             if len(work.ways) > 1:
@@ -214,9 +195,9 @@ class InfillRewriter:
             work.ways.append(ways.get(nothing, _Way(nothing, (NOTHING_LOGPROB,))))
 
     def _civil(self, rows: Sequence[tuple[_Work, list[Filling]]]) -> list[list[Filling]]:
-        """The fillings that bring nothing toxic back."""
+        """The fillings that bring nothing toxic back; nothing at all, if the filler scored it."""
         new = [
-            [f for f in fillings if f.text and not work.returning.comes_back(f.text)]
+            [f for f in fillings if not f.text or not work.returning.comes_back(f.text)]
             for work, fillings in rows
         ]
         alone = [
@@ -234,23 +215,18 @@ class InfillRewriter:
             for way in work.ways:
                 text = filled(work.text.text, work.holes, way.made)
                 if text != work.text.text and any(map(str.isalnum, text)):
-                    values.setdefault((work.row, text), way.value)
-        sources = [texts[row] for row, _ in values]
-        proposals = [text for _, text in values]
-        if self._scorer is not None:
-            values = dict(zip(values, self.score(sources, proposals), strict=True))
-        found = self._detector.detect(
-            [Text(p, source.lang) for source, p in zip(sources, proposals, strict=True)]
-        )
+                    values.setdefault((work.row, text), FILLED_SHARE * way.value)
+        made = [Text(text, texts[row].lang) for row, text in values]
         rated = [
-            ((1 - detection.p_toxic) * math.exp(value), row, text, value)
-            for ((row, text), value), detection in zip(values.items(), found, strict=True)
+            ((1 - detection.p_toxic) * math.exp(value), row, Candidate(text, METHOD, value))
+            for ((row, text), value), detection in zip(
+                values.items(), self._detector.detect(made), strict=True
+            )
         ]
         answers: list[list[Candidate]] = [[] for _ in texts]
-        for _, row, text, value in sorted(rated, key=lambda item: -item[0]):
+        for _, row, candidate in sorted(rated, key=lambda item: -item[0]):
             if len(answers[row]) < n:
-                logprob = value if self._scorer is not None else None
-                answers[row].append(Candidate(text, METHOD, logprob))
+                answers[row].append(candidate)
         return answers
 
 
@@ -264,14 +240,7 @@ def create(tools: Tools) -> InfillRewriter:
         ModelError: If the shipped adapter is needed and not there.
     """
     most_holes = _most_holes(tools.options.get("holes"))
-    filler = open_filler(tools, tools.options)
-    engine = tools.engine()
-    if (tools.engine_spec or "embedded") != "embedded" or not isinstance(engine, TextScorer):
-        return InfillRewriter(filler, tools.detector, most_holes=most_holes)
-    scorer = str(shipped_adapter(SCORER))
-    if isinstance(engine, Preparable):
-        engine.prepare(scorer)
-    return InfillRewriter(filler, tools.detector, engine, scorer, most_holes)
+    return InfillRewriter(open_filler(tools, tools.options), tools.detector, most_holes)
 
 
 def _most_holes(given: Any) -> int:
