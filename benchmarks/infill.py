@@ -75,8 +75,8 @@ class GoldSpans:
 
 def gold_spans(row: Row) -> tuple[Span, ...]:
     """The stretches of a toxic sentence that its first reference has otherwise."""
-    old = tokens(row.text.text)
-    found = changes(old, tokens(row.references[0]))
+    old = tokens(row.text.text, row.text.lang)
+    found = changes(old, tokens(row.references[0], row.text.lang))
     return tuple(Span(old[c.old_start].start, old[c.old_end - 1].end) for c in found)
 
 
