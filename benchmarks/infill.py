@@ -92,7 +92,7 @@ def measured(settings: Sequence[Setting], rows: Sequence[Row], gold: bool) -> di
         detoxifier = Detoxifier(setting.method, options=setting.options)
         if gold:
             tools = detoxifier._tools
-            tools.__dict__["detector"] = GoldSpans(tools.detector, rows)
+            tools.detector = GoldSpans(tools.detector, rows)
         rewritten(detoxifier, rows[:2])
         runs[setting.name], seconds[setting.name] = rewritten(detoxifier, rows)
         print(f"{setting.name}: {seconds[setting.name]:.1f} s", time.strftime("%H:%M"), flush=True)

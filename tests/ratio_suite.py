@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from civilly.score.joint import JointSuite
 from civilly.types import Text, Tools
 
 NAME = "ratio"
@@ -22,7 +23,7 @@ def install(folder: Path) -> None:
     (metadata / "entry_points.txt").write_text(f"[civilly.score]\n{NAME} = ratio_suite\n")
 
 
-class Ratio:
+class Ratio(JointSuite):
     signature = "ratio"
 
     def components(
@@ -36,11 +37,3 @@ class Ratio:
         sizes = [(len(o) + 1, len(r[0]) + 1) for o, r in zip(outputs, references, strict=True)]
         like = [min(each) / max(each) for each in sizes]
         return {"STA": ones, "SIM": like, "FL": ones}
-
-    def score(
-        self,
-        inputs: Sequence[Text],
-        outputs: Sequence[str],
-        references: Sequence[Sequence[str]] | None = None,
-    ) -> list[float]:
-        return self.components(inputs, outputs, references)["SIM"]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 SENTENCES = (
     "You people never read the article before you comment.",
@@ -108,26 +109,37 @@ def _vocabulary_size(folder: Path) -> int:
     return len(AutoTokenizer.from_pretrained(folder))
 
 
-def gemma(folder: Path) -> Path:
-    """A tiny random Gemma 3 with a chat template beside its byte-level tokenizer."""
-    import torch
-    from transformers import Gemma3ForCausalLM, Gemma3TextConfig
-
+def _causal(folder: Path, architecture: str, seed: int, **settings: Any) -> Path:
+    """A random model ``{architecture}ForCausalLM`` beside its byte-level tokenizer."""
     byte_level_tokenizer(folder)
-    torch.manual_seed(1)
-    config = Gemma3TextConfig(
-        vocab_size=_vocabulary_size(folder),
-        **DECODER,
-        head_dim=8,
-        sliding_window=64,
-        max_position_embeddings=512,
-        initializer_range=0.3,
-        pad_token_id=0,
-        eos_token_id=1,
-        bos_token_id=2,
+    settings = {**DECODER, "max_position_embeddings": 512, "bos_token_id": 2, **settings}
+    config = "Gemma3TextConfig" if architecture == "Gemma3" else f"{architecture}Config"
+    return _random(folder, f"{architecture}ForCausalLM", config, seed, settings)
+
+
+def _encoder_decoder(folder: Path, architecture: str, seed: int, **settings: Any) -> Path:
+    """A random model ``{architecture}ForConditionalGeneration`` beside its tokenizer."""
+    unigram_tokenizer(folder)
+    settings = {**ENCODER_DECODER, "decoder_start_token_id": 0, **settings}
+    name = f"{architecture}ForConditionalGeneration"
+    return _random(folder, name, f"{architecture}Config", seed, settings)
+
+
+def _random(folder: Path, model: str, config: str, seed: int, settings: dict[str, Any]) -> Path:
+    import torch
+    import transformers
+
+    torch.manual_seed(seed)
+    made = getattr(transformers, config)(
+        vocab_size=_vocabulary_size(folder), pad_token_id=0, eos_token_id=1, **settings
     )
-    Gemma3ForCausalLM(config).save_pretrained(folder)
+    getattr(transformers, model)(made).save_pretrained(folder)
     return folder
+
+
+def gemma(folder: Path) -> Path:
+    """A tiny random Gemma 3."""
+    return _causal(folder, "Gemma3", 1, head_dim=8, sliding_window=64, initializer_range=0.3)
 
 
 def gemma_chat(folder: Path) -> Path:
@@ -143,22 +155,10 @@ def gemma_chat(folder: Path) -> Path:
 
 def llama(folder: Path) -> Path:
     """A tiny random Llama whose own generation defaults are unhelpful on purpose."""
-    import torch
-    from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
+    from transformers import GenerationConfig
 
-    byte_level_tokenizer(folder)
-    torch.manual_seed(2)
-    config = LlamaConfig(
-        vocab_size=_vocabulary_size(folder),
-        **DECODER,
-        max_position_embeddings=512,
-        initializer_range=0.3,
-        pad_token_id=0,
-        eos_token_id=1,
-        bos_token_id=2,
-    )
-    model = LlamaForCausalLM(config)
-    model.generation_config = GenerationConfig(
+    _causal(folder, "Llama", 2, initializer_range=0.3)
+    GenerationConfig(
         do_sample=True,
         temperature=0.6,
         top_p=0.5,
@@ -167,66 +167,23 @@ def llama(folder: Path) -> Path:
         eos_token_id=1,
         bos_token_id=2,
         pad_token_id=0,
-    )
-    model.save_pretrained(folder)
+    ).save_pretrained(folder)
     return folder
 
 
 def t5(folder: Path) -> Path:
     """A tiny random T5."""
-    import torch
-    from transformers import T5Config, T5ForConditionalGeneration
-
-    unigram_tokenizer(folder)
-    torch.manual_seed(3)
-    config = T5Config(
-        vocab_size=_vocabulary_size(folder),
-        **ENCODER_DECODER,
-        initializer_factor=2.0,
-        pad_token_id=0,
-        eos_token_id=1,
-        decoder_start_token_id=0,
-    )
-    T5ForConditionalGeneration(config).save_pretrained(folder)
-    return folder
+    return _encoder_decoder(folder, "T5", 3, initializer_factor=2.0)
 
 
 def mt5(folder: Path) -> Path:
     """A tiny random mT5, the architecture of mT0: gated GELU, output not tied to the input."""
-    import torch
-    from transformers import MT5Config, MT5ForConditionalGeneration
-
-    unigram_tokenizer(folder)
-    torch.manual_seed(5)
-    config = MT5Config(
-        vocab_size=_vocabulary_size(folder),
-        **ENCODER_DECODER,
-        pad_token_id=0,
-        eos_token_id=1,
-        decoder_start_token_id=0,
-    )
-    MT5ForConditionalGeneration(config).save_pretrained(folder)
-    return folder
+    return _encoder_decoder(folder, "MT5", 5)
 
 
 def qwen3(folder: Path) -> Path:
     """A tiny random Qwen3."""
-    import torch
-    from transformers import Qwen3Config, Qwen3ForCausalLM
-
-    byte_level_tokenizer(folder)
-    torch.manual_seed(6)
-    config = Qwen3Config(
-        vocab_size=_vocabulary_size(folder),
-        **DECODER,
-        head_dim=8,
-        max_position_embeddings=512,
-        pad_token_id=0,
-        eos_token_id=1,
-        bos_token_id=2,
-    )
-    Qwen3ForCausalLM(config).save_pretrained(folder)
-    return folder
+    return _causal(folder, "Qwen3", 6, head_dim=8)
 
 
 def gemma3_with_vision(folder: Path) -> Path:

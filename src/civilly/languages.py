@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from civilly.errors import UnknownNameError
@@ -65,6 +66,8 @@ NEW_CODES: tuple[str, ...] = tuple(c for c, lang in LANGUAGES.items() if not lan
 UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uff66-\uff9f"
 """Kana, also of half width, and Chinese characters, as inside the brackets of a regular expression:
 nothing separates their words."""
+UNSPACED_LETTER = re.compile(f"[{UNSPACED}]")
+"""One of them."""
 
 
 def language(code: str) -> Language:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -15,6 +16,7 @@ from civilly.errors import MissingExtraError
 
 RecipeArgument = Annotated[Path, typer.Argument(help="Recipe file.")]
 OutOption = Annotated[Path, typer.Option("--output", "--out", "-o", help="Folder for the result.")]
+ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on with -o after a stop.")]
 TakeOutLeaksOption = Annotated[
     bool,
     typer.Option(
@@ -44,26 +46,35 @@ def _needing_extra(feature: str) -> Iterator[None]:
         raise MissingExtraError(feature, "train", error.name or "torch") from error
 
 
+def _train_adapter(
+    train: Callable[[dict[str, Any], Path, Path], object],
+    recipe: Path,
+    output: Path,
+    data: Path | None,
+) -> None:
+    from civilly.data.pairs import data_folder
+    from civilly.data.recipe_table import read_recipe
+
+    folder = data_folder(data)
+    train(read_recipe(recipe), folder, output)
+    _console.note(f"done: {output}")
+
+
 @trainings.command(epilog="Example: civilly train sft recipes/tuned.toml -o runs/tuned --resume")
 def sft(
     recipe: RecipeArgument,
     output: OutOption,
     data: DataOption = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with -o after a stop.")] = False,
+    resume: ResumeOption = False,
     take_out_leaks: TakeOutLeaksOption = False,
     debug: _console.DebugOption = False,
 ) -> None:
     """Fine-tune a rewriting adapter on pairs (LoRA), checked for leaks first."""
-    from civilly.data.pairs import data_folder
-
     with _needing_extra("Fine-tuning"):
-        from civilly.data.recipe_table import read_recipe
         from civilly.train.sft import train_sft
 
-        folder = data_folder(data)
-        content = read_recipe(recipe)
-        train_sft(content, folder, output, resume=resume, take_out_leaks=take_out_leaks)
-    _console.note(f"done: {output}")
+        train = partial(train_sft, resume=resume, take_out_leaks=take_out_leaks)
+        _train_adapter(train, recipe, output, data)
 
 
 @trainings.command(epilog="Example: civilly train fim recipes/fim.toml -o runs/fim --resume")
@@ -71,21 +82,16 @@ def fim(
     recipe: RecipeArgument,
     output: OutOption,
     data: DataOption = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with -o after a stop.")] = False,
+    resume: ResumeOption = False,
     take_out_leaks: TakeOutLeaksOption = False,
     debug: _console.DebugOption = False,
 ) -> None:
     """Fine-tune an adapter that fills holes (FIM) on pairs, checked for leaks first."""
-    from civilly.data.pairs import data_folder
-
     with _needing_extra("Fine-tuning"):
-        from civilly.data.recipe_table import read_recipe
         from civilly.train.fim.run import train_fim
 
-        folder = data_folder(data)
-        content = read_recipe(recipe)
-        train_fim(content, folder, output, resume=resume, take_out_leaks=take_out_leaks)
-    _console.note(f"done: {output}")
+        train = partial(train_fim, resume=resume, take_out_leaks=take_out_leaks)
+        _train_adapter(train, recipe, output, data)
 
 
 @trainings.command(epilog="Example: civilly train sweep recipes/sweep.toml -o runs/sweep --resume")
@@ -93,7 +99,7 @@ def sweep(
     recipe: RecipeArgument,
     output: OutOption,
     data: DataOption = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with -o after a stop.")] = False,
+    resume: ResumeOption = False,
     take_out_leaks: TakeOutLeaksOption = False,
     debug: _console.DebugOption = False,
 ) -> None:

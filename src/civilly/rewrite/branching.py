@@ -7,11 +7,10 @@ own. So only a few tokens are decoded where a whole answer would be a copy but f
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from civilly.languages import UNSPACED
+from civilly.languages import UNSPACED_LETTER
 from civilly.rewrite.delete import delete_spans, merge_spans
 from civilly.types import Span
 
@@ -19,7 +18,6 @@ MOST_FORKS = 2
 """Spans of one text that are rewritten, each in a proposal of its own; the others are cut."""
 LEAST_MEETING = 3
 """Letters (in scripts without spaces: two) in which text and continuation must agree to meet."""
-_UNSPACED = re.compile(f"[{UNSPACED}]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +91,7 @@ def _word_starts(text: str) -> Iterator[int]:
     for i, character in enumerate(text):
         if character.isspace():
             continue
-        if i == 0 or text[i - 1].isspace() or _UNSPACED.match(character):
+        if i == 0 or text[i - 1].isspace() or UNSPACED_LETTER.match(character):
             yield i
 
 
@@ -101,5 +99,5 @@ def _word_ends(text: str) -> Iterator[int]:
     """Where a word may end, from the right; first of all the end of the text."""
     yield len(text)
     for i in range(len(text) - 1, 0, -1):
-        if text[i].isspace() or _UNSPACED.match(text[i]):
+        if text[i].isspace() or UNSPACED_LETTER.match(text[i]):
             yield i

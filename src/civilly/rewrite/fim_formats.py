@@ -19,6 +19,16 @@ BLANKS = " \t\u00a0\u3000"
 """What separates words on a line."""
 
 
+def first_blanks(text: str) -> str:
+    """The blanks that a text begins with."""
+    return text[: len(text) - len(text.lstrip(BLANKS))]
+
+
+def last_blanks(text: str) -> str:
+    """The blanks that a text ends with."""
+    return text[len(text.rstrip(BLANKS)) :]
+
+
 class Slot(Enum):
     """A place in a layout where text goes; every other piece is a token of the model."""
 

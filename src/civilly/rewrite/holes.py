@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from civilly.detect.words import Bounds, whole_words, words
-from civilly.languages import UNSPACED
+from civilly.languages import UNSPACED_LETTER
 from civilly.rewrite.delete import delete_spans, merge_spans
 from civilly.types import Span
 
@@ -21,7 +20,6 @@ LONGEST, LONGEST_MORE = 2.0, 12
 """A filling of more characters than ``LONGEST · hole + LONGEST_MORE`` is not about the hole."""
 MARKS = ",.;:!?…،؛؟۔।॥።፣፤，；：、。！？"
 """What ends a clause or a sentence; a blank never stands before it."""
-UNSPACED_LETTER = re.compile(f"[{UNSPACED}]")
 
 
 @dataclass(frozen=True, slots=True)

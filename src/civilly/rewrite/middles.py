@@ -13,6 +13,8 @@ from civilly.rewrite.fim_formats import (
     BLANKS,
     FimFormat,
     fim_prompt,
+    first_blanks,
+    last_blanks,
     longest_middle,
     sides_of,
 )
@@ -96,11 +98,11 @@ def fit_middle(gap: Gap, made: str) -> str:
         return ""
     if not language(gap.lang).spaces:  # some tokenizers write blanks between all tokens
         made = core
-    cut_left = "" if core[0] in MARKS else _first_blanks(gap.cut)
-    left = _blank(gap.before[-1:], _first_blanks(made), cut_left)
+    cut_left = "" if core[0] in MARKS else first_blanks(gap.cut)
+    left = _blank(gap.before[-1:], first_blanks(made), cut_left)
     if gap.after[:1] in tuple(MARKS):
         return left + core
-    return left + core + _blank(gap.after[:1], _last_blanks(made), _last_blanks(gap.cut))
+    return left + core + _blank(gap.after[:1], last_blanks(made), last_blanks(gap.cut))
 
 
 _REPEATED = 16
@@ -127,14 +129,6 @@ def _anew(head: str, *, whole: bool) -> str:
     left = f"(?<!{letter})" if re.match(letter, head) else ""
     right = f"(?!{letter})" if whole and re.search(f"{letter}$", head) else ""
     return left + re.escape(head) + right
-
-
-def _first_blanks(text: str) -> str:
-    return text[: len(text) - len(text.lstrip(BLANKS))]
-
-
-def _last_blanks(text: str) -> str:
-    return text[len(text.rstrip(BLANKS)) :]
 
 
 def _blank(neighbour: str, made: str, cut: str) -> str:

@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from functools import cached_property
 
 from civilly.detect.normalise import MASK, normalise
-from civilly.languages import UNSPACED
+from civilly.languages import UNSPACED_LETTER
 from civilly.types import Span, Text
 
 LEAST_INSIDE = 4
 """A cut word of at least so many characters may not stand inside a longer word either."""
 _WORD = re.compile(rf"[\w{re.escape(MASK)}]+")
-_UNSPACED = re.compile(f"[{UNSPACED}]")
 
 
 class Returning:
@@ -55,7 +54,7 @@ def _words(text: str, lang: str) -> list[str]:
 
 
 def _is_long(word: str) -> bool:
-    return len(word) >= LEAST_INSIDE or (len(word) > 1 and bool(_UNSPACED.search(word)))
+    return len(word) >= LEAST_INSIDE or (len(word) > 1 and bool(UNSPACED_LETTER.search(word)))
 
 
 def _unmasks(cut: str, made: Sequence[str]) -> bool:

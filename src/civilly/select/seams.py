@@ -9,7 +9,6 @@ that the rewrite has and the input has not are looked at, so what the user wrote
 from __future__ import annotations
 
 import json
-import re
 import unicodedata
 from collections.abc import Mapping
 from functools import cached_property, lru_cache
@@ -17,13 +16,12 @@ from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
 
-from civilly.languages import UNSPACED
+from civilly.languages import UNSPACED_LETTER
 
 EDGE = "|"
 """Stands for the beginning and end of a text and for punctuation."""
 WEIGHTS = Path(str(files("civilly").joinpath("weights/seams/seams.json")))
 _INSIDE_WORDS = "'’-"
-_UNSPACED = re.compile(f"[{UNSPACED}]")
 
 
 class Seams:
@@ -96,7 +94,7 @@ def words(text: str) -> list[str]:
 
 @lru_cache(maxsize=20_000)
 def _kind(character: str) -> str:
-    if _UNSPACED.match(character):
+    if UNSPACED_LETTER.match(character):
         return "character"
     category = unicodedata.category(character)[0]
     return {"L": "word", "M": "word", "N": "word", "Z": "space", "C": "space"}.get(category, "edge")

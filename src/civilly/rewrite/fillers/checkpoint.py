@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,24 @@ class Checkpoint:
     device: Any
     room: int | None
     rows: int
+
+    def padded(self, rows: Sequence[Sequence[int]], pad: int) -> dict[str, Any]:
+        """Rows of token ids as input of the model, filled up on the right.
+
+        Args:
+            rows: Of any lengths.
+            pad: The id that fills up.
+
+        Returns:
+            ``input_ids`` and ``attention_mask``, each int64 [rows, longest], on the device.
+        """
+        width = max(map(len, rows))
+        ids = [[*row, *[pad] * (width - len(row))] for row in rows]
+        read = [[1] * len(row) + [0] * (width - len(row)) for row in rows]
+        return {
+            "input_ids": self.torch.tensor(ids, device=self.device),
+            "attention_mask": self.torch.tensor(read, device=self.device),
+        }
 
 
 def open_checkpoint(filler: str, auto_class: str, spec: object, example: str) -> Checkpoint:

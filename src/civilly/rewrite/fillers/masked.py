@@ -189,12 +189,8 @@ class MaskedFiller:
             widest = max(len(ids) for ids, _ in places[start : start + self._checkpoint.rows])
             size = len(self._begins) * widest
             batch = places[start : start + max(1, min(self._checkpoint.rows, MOST_LOGITS // size))]
-            width = max(len(ids) for ids, _ in batch)
-            ids = torch.tensor([row + [pad] * (width - len(row)) for row, _ in batch])
-            mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row, _ in batch])
-            device = self._checkpoint.device
             with torch.inference_mode():
-                logits = model(input_ids=ids.to(device), attention_mask=mask.to(device)).logits
+                logits = model(**self._checkpoint.padded([ids for ids, _ in batch], pad)).logits
                 rows = logits[range(len(batch)), [place for _, place in batch]]
                 yield from rows.float().log_softmax(-1).cpu()
             start += len(batch)

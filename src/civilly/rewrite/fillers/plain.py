@@ -13,7 +13,7 @@ from typing import Any
 
 from civilly.detect.words import words
 from civilly.rewrite.decoding import Decoding
-from civilly.rewrite.fim_formats import BLANKS
+from civilly.rewrite.fim_formats import BLANKS, first_blanks, last_blanks
 from civilly.rewrite.holes import Filling, Gap, fits
 from civilly.types import Engine, Prompt, Segment, TextScorer, Tools
 
@@ -83,8 +83,7 @@ def _left(gap: Gap) -> Prompt:
 
 def _continued(gap: Gap, text: str) -> str:
     """What stands after the prompt if a hole is filled, as far as it is scored."""
-    blanks = gap.before[len(gap.before.rstrip(BLANKS)) :]
-    return blanks + text + gap.after[:SCORED_AFTER]
+    return last_blanks(gap.before) + text + gap.after[:SCORED_AFTER]
 
 
 def beginnings(gap: Gap, continuation: str) -> Iterator[str]:
@@ -95,7 +94,7 @@ def beginnings(gap: Gap, continuation: str) -> Iterator[str]:
         continuation: What the model said.
     """
     line = continuation.split("\n")[0] if "\n" not in gap.cut else continuation
-    lead = len(line) - len(line.lstrip(BLANKS))
+    lead = len(first_blanks(line))
     ends = [end for _, end in words(line, gap.lang)]
     for end in ends[:MOST_BEGINNINGS]:
         text = line[lead:end]

@@ -79,15 +79,11 @@ class SentinelFiller:
     ) -> list[list[tuple[Filling, ...]]]:
         torch, model = self._checkpoint.torch, self._checkpoint.model
         rows = [self._encoder.encode(self._prompt(text)) for text in batch]
-        width, pad = max(map(len, rows)), model.config.pad_token_id
-        ids = torch.tensor([row + [pad] * (width - len(row)) for row in rows])
-        mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in rows])
         beams = max(n, LEAST_BEAMS)
         begin = [model.config.decoder_start_token_id, self._sentinels[0]]
         with torch.inference_mode():
             output = model.generate(
-                input_ids=ids.to(self._checkpoint.device),
-                attention_mask=mask.to(self._checkpoint.device),
+                **self._checkpoint.padded(rows, model.config.pad_token_id),
                 decoder_input_ids=torch.tensor([begin] * len(rows)).to(self._checkpoint.device),
                 generation_config=self._configuration(batch, holes, beams),
             )

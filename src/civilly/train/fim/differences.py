@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 from civilly.detect.words import Bounds, words
-from civilly.languages import UNSPACED, language
+from civilly.languages import UNSPACED_LETTER, language
 from civilly.rewrite.fim_formats import BLANKS
 
-_UNSPACED = re.compile(f"[{UNSPACED}]")
 _COMMAS = frozenset(",،、，؛；：፣፤፥;:")
 
 
@@ -62,7 +60,7 @@ def tokens(text: str, lang: str) -> list[Token]:
     place = 0
     for start, end in [*words(text, lang), (len(text), len(text))]:
         row += [(at, at + 1) for at in range(place, start) if text[at] not in BLANKS]
-        if _UNSPACED.match(text[start:end]) and not language(lang).spaces:
+        if UNSPACED_LETTER.match(text[start:end]) and not language(lang).spaces:
             row += [(at, at + 1) for at in range(start, end)]
         elif start < end:
             row.append((start, end))
@@ -104,6 +102,6 @@ def _with_neighbour(change: Change, old: list[Token]) -> Change:
 
 
 def _is_chance(between: list[Token]) -> bool:
-    if len(between) == 1 and _UNSPACED.match(between[0].text):
+    if len(between) == 1 and UNSPACED_LETTER.match(between[0].text):
         return True
     return all(token.text in _COMMAS for token in between)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from civilly.data.pairs import Pair
 from civilly.languages import language
 from civilly.rewrite.delete import delete_spans
-from civilly.rewrite.fim_formats import BLANKS
+from civilly.rewrite.fim_formats import BLANKS, first_blanks
 from civilly.rewrite.holes import Gap
 from civilly.train.fim.differences import Change, Token, changes, tokens
 from civilly.types import Span
@@ -134,7 +134,7 @@ class Sides:
         for at, (cut, middle) in enumerate(zip(old, new, strict=True)):
             before += kept[at]
             bare = cut.strip(BLANKS)
-            lead = cut[: len(cut) - len(cut.lstrip(BLANKS))]
+            lead = first_blanks(cut)
             after = _deleted(
                 cut[len(lead) + len(bare) :] + kept[at + 1], old[at + 1 :], kept[at + 2 :]
             )
@@ -160,7 +160,7 @@ def _deleted(first: str, cuts: Sequence[str], kept: Sequence[str]) -> str:
     text, spans = first, []
     for cut, after in zip(cuts, kept, strict=True):
         bare = cut.strip(BLANKS)
-        start = len(text) + len(cut) - len(cut.lstrip(BLANKS))
+        start = len(text) + len(first_blanks(cut))
         spans.append(Span(start, start + len(bare)))
         text += cut + after
     return delete_spans(text, spans)
