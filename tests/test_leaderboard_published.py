@@ -278,6 +278,7 @@ def test_the_matrix_compares_every_pair(opened: Opened, published: Published) ->
 def test_failures_are_counted(opened: Opened, published: Published) -> None:
     shown = cells_of(opened.page.locator("table.failures"))
     assert shown.keys() == published.rows.keys()
+    every = [row for rows in published.rows.values() for row in rows]
     for system, (number, *shares) in shown.items():
         rows = published.rows[system]
         assert int(number["text"].replace(",", "")) == len(rows)
@@ -285,8 +286,8 @@ def test_failures_are_counted(opened: Opened, published: Published) -> None:
             expected = statistics.mean(map(fails, rows))
             assert float(share["value"]) == pytest.approx(expected, abs=1e-9)
             assert share["text"] == f"{expected:.0%}"
-    for kind in range(1, len(FAILING) + 1):
-        assert any(cells[kind]["text"] != "0%" for cells in shown.values())
+    found = {kind for kind, fails in FAILING.items() for row in every if fails(row)}
+    assert found >= {"toxic", "copied", "lost"}
 
 
 def test_examples_are_filtered_by_language_and_failure(
