@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from civilly.engines.batches import Batch, shared_batches
-from civilly.engines.memory import return_large_buffers
+from civilly.engines.memory import share_freed_buffers
 from civilly.engines.requests import check, check_search, width_of
 from civilly.engines.sampling import seeded_lanes
 from civilly.errors import CivillyError
@@ -113,7 +113,7 @@ class LoadedModel:
         self._window = window
         self._threads = threads
         self._ends: dict[tuple[str, ...], list[int]] = {}
-        return_large_buffers()
+        share_freed_buffers()
         # CTranslate2 reads the weights without holding the interpreter, so that the tokenizer can
         # be read at the same time.
         loader = ThreadPoolExecutor(1, "load")
