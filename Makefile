@@ -21,7 +21,7 @@ help:
 	@echo "make test    install what development needs, then lint and test"
 	@echo "make lint    ruff and mypy"
 	@echo "make bench   run everything in benchmarks/"
-	@echo "make train   train the shipped adapter anew into runs/tuned"
+	@echo "make train   train the shipped adapters anew into runs/; hours on two cores"
 
 $(PYTHON):
 	@$(BASE_PYTHON) -c 'import sys; sys.exit("Civilly needs Python 3.11 or newer; set BASE_PYTHON" if sys.version_info < (3, 11) else 0)'
@@ -55,12 +55,14 @@ test: lint
 	@$(VENV)/bin/pytest $(PYTEST_ARGS)
 
 bench: $(VENV)/.dev
-	@for name in trimming startup detection scoring rewriting engines official leaderboard; do \
+	@for name in trimming startup detection scoring rewriting decoding infill quantisation engines official leaderboard; do \
 	  echo "== $$name"; $(PYTHON) benchmarks/$$name.py $(BENCH_ARGS); done
 	@$(PYTHON) benchmarks/assemble.py
 
 train: $(VENV)/.dev
-	@$(CIVILLY) train sft recipes/tuned.toml -o runs/tuned
+	@for name in tuned_first tuned_second tuned; do \
+	  $(CIVILLY) train sft recipes/$$name.toml -o runs/$$name --resume; done
+	@$(CIVILLY) train fim recipes/fim.toml -o runs/fim --resume
 
 clean:
 	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

@@ -20,7 +20,7 @@ from civilly.data.corpus.recipe import SHIPPABLE, CorpusRecipe
 from civilly.data.io import read_table, write_table
 from civilly.data.pairs import Pair
 from civilly.data.split import dev_part
-from civilly.data.table import Table
+from civilly.data.table import Row, Table
 from civilly.errors import CivillyError, DataError, LeakError
 
 
@@ -351,7 +351,7 @@ def test_the_recipes_of_the_package_are_valid():
 def test_the_pairs_of_the_package_have_the_licences_that_its_recipes_state(shared_data):
     """The sources in the rows, looked up in the list of the data's licences."""
     folder = Path(__file__).parent.parent / "recipes" / "distilled_pairs"
-    sources = {row["source"] for path in folder.glob("*.jsonl") for row in read_table(path).rows}
+    sources = {row["source"] for path in folder.rglob("*.jsonl") for row in read_table(path).rows}
     listed = {}
     for line in (shared_data / "SOURCES.md").read_text().splitlines():
         if match := re.match(r"- \*\*(\w+)\.jsonl\.gz\*\* .*? Licence: (.+?)(?: \(|\. )", line):
@@ -363,7 +363,9 @@ def test_the_pairs_of_the_package_have_the_licences_that_its_recipes_state(share
 def test_the_card_of_the_distilled_pairs_counts_them_right():
     folder = Path(__file__).parent.parent / "recipes" / "distilled_pairs"
     card = (folder / "README.md").read_text()
-    rows = {path.stem: read_table(path).rows for path in sorted(folder.glob("*.jsonl"))}
+    rows: dict[str, list[Row]] = {}
+    for path in sorted(folder.rglob("*.jsonl")):
+        rows.setdefault(path.stem, []).extend(read_table(path).rows)
     assert f"{sum(map(len, rows.values())):,} pairs in {len(rows)} languages" in card
     for lang, pairs in rows.items():
         sources = Counter(row["source"] for row in pairs)

@@ -158,20 +158,22 @@ def count_by_source(pairs: Iterable[Pair]) -> dict[str, dict[str, int]]:
 def read_authored(folder: Path, name: str = "authored") -> list[Pair]:
     """Reads the pairs written for this project: one file per language, named by its code.
 
-    Their ids are ``name``, the language and the number of the line, so lines are only appended.
+    The files may stand in folders. Ids are ``name``, the folders, the language and the number of
+    the line, so lines are only appended.
 
     Raises:
         DataError: If there is no such file; naming file, row and column, if something is missing
             or of another type.
     """
     pairs: list[Pair] = []
-    paths = sorted(folder.glob("*.jsonl"))
+    paths = sorted(folder.rglob("*.jsonl"))
     if not paths:
         raise DataError(f"There are no files *.jsonl in {str(folder)!r}.", mend="check the path")
     for path in paths:
 
         def pair(row: Row, number: int, path: Path = path) -> Pair:
-            row_id = f"{name}-{path.stem}-{number - 1:03d}"
+            file = "-".join(path.relative_to(folder).with_suffix("").parts)
+            row_id = f"{name}-{file}-{number - 1:03d}"
             neutral = (_string(row["neutral"]),)
             return Pair(row_id, path.stem, _string(row["toxic"]), neutral, name)
 
