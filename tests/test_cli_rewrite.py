@@ -229,6 +229,26 @@ def test_an_existing_file_is_replaced_only_when_asked(tmp_path: Path) -> None:
     assert output.read_text() == "a text\n"
 
 
+def test_a_page_replaces_nothing_and_is_asked_for_before_the_work(tmp_path: Path) -> None:
+    comments, page, output = (tmp_path / name for name in ("in.txt", "page.html", "out.txt"))
+    comments.write_text("a damn text\nfine\n")
+    page.write_text("precious")
+    for wrong, words in [
+        ([comments, "--page", comments], "is the input"),
+        ([comments, "-o", output, "--page", output], "is the input or -o"),
+        ([comments, "-o", output, "--page", page], "exists"),
+        ([comments, "-o", output, "--page", tmp_path / "none" / "page.html"], "no folder"),
+    ]:
+        with pytest.raises(CivillyError, match=words):
+            run(*wrong)
+    assert page.read_text() == "precious"
+    assert not output.exists()
+    run(comments, "-o", output, "--page", page, "--overwrite")
+    assert output.read_text() == "a text\nfine\n"
+    assert "damn" in page.read_text()
+    assert [path.name for path in sorted(tmp_path.iterdir())] == ["in.txt", "out.txt", "page.html"]
+
+
 def test_parquet_needs_its_extra_before_the_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -44,11 +44,11 @@ def test_several_references_in_a_table_without_types(tmp_path: Path) -> None:
     path = tmp_path / "pairs.jsonl"
     path.write_text(
         '{"toxic": "fool", "neutral": "a", "more": null, "name": "x", "lang": "en"}\n'
-        '{"toxic": "fool", "neutral": "", "more": ["b", "c"], "name": "y", "lang": "en"}\n'
+        '{"toxic": "fool", "neutral": "", "more": ["b", "c"], "name": 0, "lang": "en"}\n'
     )
     assert read_pairs(path, columns, "de") == [
         Pair("x", "de", "fool", ("a",), "pairs.jsonl"),
-        Pair("y", "de", "fool", ("b", "c"), "pairs.jsonl"),
+        Pair("0", "de", "fool", ("b", "c"), "pairs.jsonl"),
     ]
     with pytest.raises(DataError, match=r"row 1: expected a string, got null"):
         read_pairs(path, {"neutral": "more"})

@@ -155,3 +155,16 @@ def test_nothing_in_gives_nothing_out():
 
 def test_rewrite_of_one_text():
     assert pipeline.rewrite("Have a nice day.", "en", method="delete") == "Have a nice day."
+
+
+def test_the_reason_is_that_of_the_part_that_changed():
+    """A long text whose first toxic part stays and whose second is rewritten."""
+    bad = "You fucking idiot, go and die, you piece of shit, you stupid bastard. " * 8
+    good = "This is fucking wrong, you moron. " * 10
+    made = detoxifier(lambda text: text.replace("fucking wrong, you moron", "wrong"))
+    made._fallback = None
+    (result,) = made.rewrite([f"{bad}\n{good}"], "en")
+    (alone,) = made.rewrite([bad], "en")
+    assert not alone.changed
+    assert result.method == "test"
+    assert result.reason != alone.reason

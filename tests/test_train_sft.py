@@ -134,12 +134,35 @@ def test_a_built_corpus_is_trained_on(setting):
     assert not {pair.id for pair in held_apart} & {pair.id for pair in built.train}
 
 
-def test_a_stopped_run_resumes_to_the_same_weights(setting, whole):
-    train(setting, "broken", {"training": {"stop_after_steps": 7}})
+@pytest.mark.parametrize("stop", [7, 12])
+def test_a_stopped_run_resumes_to_the_same_weights(setting, whole, stop):
+    """In the first epoch, and in the second, whose order it must draw again."""
+    name = f"broken-{stop}"
+    train(setting, name, {"training": {"stop_after_steps": stop}})
     with pytest.raises(CivillyError, match="already holds checkpoints"):
-        train(setting, "broken")
-    resumed = train(setting, "broken", resume=True)
+        train(setting, name)
+    (setting[0] / name / "checkpoint-99").mkdir()  # killed while it was written
+    resumed = train(setting, name, resume=True)
     equal_weights(whole / "adapter_model.safetensors", resumed / "adapter_model.safetensors")
+
+
+def test_a_run_that_is_done_takes_no_further_step(setting):
+    """Asked once more, and killed after the last step, before its weights were written."""
+    tables = {"training": {"stop_after_steps": 5}}
+    made = train(setting, "done", tables)
+    first = (made / "adapter_model.safetensors").read_bytes()
+    (made / "adapter_model.safetensors").write_bytes(b"not touched")
+    assert train(setting, "done", tables, resume=True) == made
+    assert (made / "adapter_model.safetensors").read_bytes() == b"not touched"
+    (made.parent / "result.json").unlink()
+    assert train(setting, "done", tables, resume=True) == made
+    assert (made / "adapter_model.safetensors").read_bytes() == first
+
+
+def test_a_run_is_not_resumed_with_another_recipe(setting):
+    train(setting, "one", {"training": {"stop_after_steps": 1}})
+    with pytest.raises(DataError, match=r"another recipe; what differs: training\."):
+        train(setting, "one", {"training": {"learning_rate": 1e-3}}, resume=True)
 
 
 def test_a_killed_run_resumes_to_the_same_weights(setting, whole):
@@ -263,15 +286,19 @@ def test_the_recipes_of_large_models_train_tiny_ones_of_their_architecture(
         assert not [key for key in trained if "vision" in key]
 
 
-def test_validation_keeps_the_best_and_stops_when_nothing_gets_better(setting):
+@pytest.mark.parametrize("stopped", [False, True])
+def test_validation_keeps_the_best_and_stops_when_nothing_gets_better(setting, stopped):
     """The suite scores every rewrite by how little of the word it repeats."""
-    made = train(
-        setting, "validated",
-        {"corpus": {"sources": [{**RECIPE["corpus"]["sources"][0], "path": str(setting[1]),
-                                 "dev_split": True}]},
-         "validation": {"every_steps": 2, "patience": 2, "pairs": 3},
-         "training": {"learning_rate": 1e-9, "epochs": 20}},
-    )  # fmt: skip
+    tables = {
+        "corpus": {"sources": [{**RECIPE["corpus"]["sources"][0], "path": str(setting[1]),
+                                "dev_split": True}]},
+        "validation": {"every_steps": 2, "patience": 2, "pairs": 3},
+        "training": {"learning_rate": 1e-9, "epochs": 20},
+    }  # fmt: skip
+    if stopped:
+        early = tables["training"] | {"stop_after_steps": 5}
+        train(setting, "validated-stopped", tables | {"training": early})
+    made = train(setting, f"validated{'-stopped' * stopped}", tables, resume=stopped)
     log = json.loads((made.parent / "log.json").read_text())
     scores = [row["eval_J"] for row in log if "eval_J" in row]
     assert len(scores) == 3  # the first, and two that were no better

@@ -314,7 +314,7 @@ class Detoxifier:
                 rewritten=output,
                 lang=codes[row],
                 method=next((c.candidate.method for c in made if c.candidate), "keep"),
-                reason=made[0].reason if made else NOTHING_TO_DO,
+                reason=_reason(made),
                 before=before[row],
                 after=after[row],
                 candidates=tuple(item for choice in made for item in choice.scored),
@@ -329,6 +329,12 @@ class Detoxifier:
                 )
             results.append(result)
         return results
+
+
+def _reason(made: Sequence[Choice]) -> str:
+    """Why a text became what it is: the reason of its first part that changed, if any did."""
+    changed = [choice.reason for choice in made if choice.candidate]
+    return next(iter([*changed, *(choice.reason for choice in made)]), NOTHING_TO_DO)
 
 
 def _parts(row: int, text: str) -> list[_Part]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -133,9 +134,9 @@ def rewrite(
     A text that is civil already, or that nothing better was found for, stays as it is. A file
     keeps its rows, their order and its other columns.
     """
-    _check_output(output, json_lines=json_lines, resume=resume, overwrite=overwrite)
-    if page is not None and json_lines and output is None:
-        raise CivillyError("--page and --json would both be the output.", mend="-o FILE.jsonl")
+    if page is not None:
+        _check_page(page, text, output, json_lines=json_lines, overwrite=overwrite)
+    _check_output(output, page, json_lines=json_lines, resume=resume, overwrite=overwrite)
     source = open_source(text, lang, format_name, text_column, lang_column)
     _console.warn(source.warnings)
     from civilly.pipeline import Detoxifier
@@ -152,11 +153,8 @@ def rewrite(
     )
     if output is not None:
         identity = _identity(detoxifier, source, options)
-        records = _to_file(
-            detoxifier, source, output, json_lines, identity, resume=resume, overwrite=overwrite
-        )
-        if page is not None:
-            _write_page(records, source, page)
+        how = {"json_lines": json_lines, "resume": resume, "overwrite": overwrite}
+        _to_file(detoxifier, source, output, identity, page, **how)
     elif page is not None:
         _to_page(detoxifier, source, page)
     elif source.single and not json_lines:
@@ -165,12 +163,29 @@ def rewrite(
         _to_stdout(detoxifier, source, json_lines)
 
 
-def _check_output(output: Path | None, *, json_lines: bool, resume: bool, overwrite: bool) -> None:
+def _check_page(
+    page: Path, text: str | None, output: Path | None, *, json_lines: bool, overwrite: bool
+) -> None:
+    """Finds out before the work whether the page can be written, and over nothing else."""
+    if json_lines and output is None:
+        raise CivillyError("--page and --json would both be the output.", mend="-o FILE.jsonl")
+    others = [os.path.abspath(path) for path in (text, output) if path]
+    if os.path.abspath(page) in others:
+        raise DataError(f"The page {str(page)!r} is the input or -o.", mend="another name")
+    if page.exists() and not overwrite:
+        raise DataError(f"{str(page)!r} exists.", mend="--overwrite, or another name")
+    if not page.parent.is_dir():
+        raise DataError(f"There is no folder {str(page.parent)!r}.", mend="make it")
+
+
+def _check_output(
+    output: Path | None, page: Path | None, *, json_lines: bool, resume: bool, overwrite: bool
+) -> None:
     """Finds out before the work whether its result can be written."""
     from civilly.data.io import format_of
 
     if output is None:
-        if resume or overwrite:
+        if resume or (overwrite and page is None):
             raise CivillyError(
                 "--resume and --overwrite are about a file.", mend="name it with -o FILE"
             )
@@ -271,12 +286,13 @@ def _to_file(
     detoxifier: Detoxifier,
     source: Source,
     output: Path,
-    json_lines: bool,
     identity: Mapping[str, Any],
+    page: Path | None,
     *,
+    json_lines: bool,
     resume: bool,
     overwrite: bool,
-) -> Sequence[Record]:
+) -> None:
     """Rewrites into a file, by way of a journal, so that it can be killed and resumed."""
     from civilly.data.files import write_bytes
     from civilly.data.io import format_of
@@ -299,9 +315,10 @@ def _to_file(
             raise typer.Exit(130) from None
         content = _render(source, journal.records, range(total), format_of(output), json_lines)
         write_bytes(output, content)
+        if page is not None:
+            _write_page(journal.records, source, page)
         journal.remove()
     _console.note(_summary(journal.records, str(output)))
-    return journal.records
 
 
 def _to_page(detoxifier: Detoxifier, source: Source, page: Path) -> None:

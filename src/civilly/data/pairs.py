@@ -122,7 +122,7 @@ def pairs_of(
     def pair(row: Row, number: int) -> Pair:
         cells = [row[neutral[0]]] if len(neutral) == 1 else filter(None, map(row.get, neutral))
         return Pair(
-            id=str(row.get(row_id) or number),
+            id=str(number if row.get(row_id) in (None, "") else row[row_id]),
             lang=lang or _string(row[language or "lang"]),
             toxic=_string(row[toxic]),
             neutral=tuple(text for cell in cells for text in _references(cell, table.format)),

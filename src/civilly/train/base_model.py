@@ -101,25 +101,26 @@ class Trainee:
     name: str
     tokenizer: Any = None
 
-    def save(self, folder: Path, model: Any) -> Path:
+    def save(self, folder: Path, model: Any, *, first: bool = True) -> Path:
         """Writes what was trained, small: an adapter in float16, or a whole model.
 
         Args:
             folder: The run folder.
             model: ``self.model`` after training.
+            first: Whether this is the first of several processes; the others write nothing.
 
         Returns:
             The folder that the engines take.
         """
-        if hasattr(model, "peft_config"):
-            target = folder / ADAPTER_FOLDER
-            model.save_pretrained(str(target))
+        adapted = hasattr(model, "peft_config")
+        target = folder / (ADAPTER_FOLDER if adapted else FULL_FOLDER)
+        if not first:
+            return target
+        model.save_pretrained(str(target))
+        if adapted:
             compact_adapter(target, self.name)
-        else:
-            target = folder / FULL_FOLDER
-            model.save_pretrained(str(target))
-            if self.tokenizer is not None:
-                self.tokenizer.save_pretrained(str(target))
+        elif self.tokenizer is not None:
+            self.tokenizer.save_pretrained(str(target))
         return target
 
 

@@ -84,23 +84,20 @@ def hold(
     try:
         import peft  # noqa: F401 - asked for before anything is computed
         import torch  # noqa: F401
-        from transformers.trainer_utils import get_last_checkpoint, set_seed
+        from transformers.trainer_utils import set_seed
     except ImportError as error:
         raise MissingExtraError("Training", "train", str(error.name)) from error
     from civilly.train.base_model import encode, load_trainee
-    from civilly.train.trainer import build_trainer
+    from civilly.train.trainer import build_trainer, train
 
     out.mkdir(parents=True, exist_ok=True)
-    checkpoint = get_last_checkpoint(str(out))
-    if checkpoint and not options.get("resume"):
-        raise CivillyError(
-            f"{out} already holds checkpoints of another run.",
-            mend="--resume to go on with it, or another --out",
-        )
+    checkpoint = _begun(out, recipe, resume=options.get("resume", False))
+    done = _result(out)
+    if done and _recorded(out) == _plain(recipe):
+        return done
     take_out = options.get("take_out_leaks", False)
     corpus = build_corpus(recipe.model_dump(), data, take_out_leaks=take_out)
     examples, notes = lesson.examples(corpus.train)
-    _note(out / CONFIG_FILE, recipe, corpus, notes)
     set_seed(recipe.seed)
     trainee = load_trainee(
         recipe.base, recipe.adapter, recipe.training.precision, options.get("embedded")
@@ -117,14 +114,70 @@ def hold(
         options.get("callbacks", ()),
         decides=lesson.decides,
     )
+    first = trainer.is_world_process_zero()  # of several devices' processes
+    if first:
+        _note(out / CONFIG_FILE, recipe, corpus, notes)
     with contextlib.redirect_stdout(sys.stderr):  # where transformers prints its progress
-        trainer.train(resume_from_checkpoint=checkpoint)
-    _write(out / LOG_FILE, trainer.state.log_history)
+        train(trainer, checkpoint, recipe.training.stop_after_steps)
+    made = trainee.save(out, trainer.model, first=first)
     deciding = f"eval_{lesson.decides}"
     scores = [row for row in trainer.state.log_history if deciding in row]
     best: dict[str, float] = max(scores, key=lambda row: float(row[deciding]), default={})
-    _write(out / RESULT_FILE, best)
-    return trainee.save(out, trainer.model)
+    if first:
+        _write(out / LOG_FILE, trainer.state.log_history)
+        _write(out / RESULT_FILE, best)  # last: with it, the run is done
+    return made
+
+
+def _begun(out: Path, recipe: SftRecipe, *, resume: bool) -> Path | None:
+    """The newest whole checkpoint of a run folder.
+
+    Raises:
+        CivillyError: If there is one, or a result, and the run is not to be resumed.
+        DataError: If it was begun with another recipe; it may stop earlier or later.
+    """
+    from civilly.train.base_model import ADAPTER_FOLDER, FULL_FOLDER
+    from civilly.train.trainer import STATE_FILE
+
+    whole = [path.parent for path in out.glob(f"checkpoint-*/{STATE_FILE}")]
+    if not whole and not any((out / name).exists() for name in (ADAPTER_FOLDER, FULL_FOLDER)):
+        return None
+    if not resume:
+        raise CivillyError(
+            f"{out} already holds checkpoints or weights of another run.",
+            mend="--resume to go on with it, or another --out",
+        )
+    before, now = _recorded(out), _plain(recipe)
+    for tables in (before, now):
+        tables.get("training", {}).pop("stop_after_steps", None)
+    if before != now:
+        differing = ", ".join(name for name in now if before.get(name) != now[name])
+        raise DataError(
+            f"{out} was begun with another recipe; what differs: {differing}.",
+            mend=f"the recipe in {out / CONFIG_FILE}, or another --out",
+        )
+    return max(whole, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
+
+
+def _recorded(out: Path) -> dict[str, Any]:
+    """The recipe that a run folder was begun with; empty if it says none."""
+    path = out / CONFIG_FILE
+    found: dict[str, Any] = json.loads(path.read_text("utf-8"))["recipe"] if path.exists() else {}
+    return found
+
+
+def _plain(recipe: SftRecipe) -> dict[str, Any]:
+    """As it is read back from a file."""
+    found: dict[str, Any] = json.loads(json.dumps(recipe.model_dump()))
+    return found
+
+
+def _result(out: Path) -> Path | None:
+    """The weights of a run that is done."""
+    from civilly.train.base_model import ADAPTER_FOLDER, FULL_FOLDER
+
+    made = [out / name for name in (ADAPTER_FOLDER, FULL_FOLDER) if (out / name).exists()]
+    return made[0] if made and (out / RESULT_FILE).exists() else None
 
 
 def _note(path: Path, recipe: SftRecipe, corpus: Corpus, notes: Mapping[str, Any]) -> None:

@@ -18,6 +18,8 @@ Row = Mapping[str, list[int]]
 Validate = Callable[[Any], dict[str, list[float]]]
 VALIDATIONS_FILE = "validations.jsonl"
 """Of a run folder: the step and the scores of every sentence at each validation."""
+STATE_FILE = "trainer_state.json"
+"""Of a checkpoint, written last: without it the checkpoint is torn."""
 
 
 def collator(trainee: Trainee) -> Callable[[Sequence[Row]], dict[str, Any]]:
@@ -105,16 +107,21 @@ def build_trainer(
         callbacks: Further callbacks of transformers.
         decides: Which of those scores: the weights with its best mean are kept.
     """
-    from transformers import EarlyStoppingCallback, Trainer
+    from transformers import Trainer
 
     class ValidatedTrainer(Trainer):  # type: ignore[misc]
-        """Validates by rewriting instead of by loss."""
+        """Validates by rewriting instead of by loss; a resumed epoch has the order it had."""
+
+        def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+            size = recipe.training.batch_size * recipe.training.accumulation
+            return _sampler(rows, size, lambda: recipe.seed + int(self.state.epoch or 0))
 
         def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
             assert validate is not None
             scores = validate(self.model)
-            with (out / VALIDATIONS_FILE).open("a", encoding="utf-8") as file:
-                file.write(as_json({"step": self.state.global_step, **scores}) + "\n")
+            if self.is_world_process_zero():
+                with (out / VALIDATIONS_FILE).open("a", encoding="utf-8") as file:
+                    file.write(as_json({"step": self.state.global_step, **scores}) + "\n")
             metrics = {f"eval_{name}": sum(each) / len(each) for name, each in scores.items()}
             self.log(metrics)
             self.control: Any = self.callback_handler.on_evaluate(
@@ -122,11 +129,9 @@ def build_trainer(
             )
             return metrics
 
-    steps = len(rows) * recipe.training.epochs
-    steps /= recipe.training.batch_size * recipe.training.accumulation
     trainer = ValidatedTrainer(
         model=trainee.model,
-        args=_arguments(recipe, max(1, int(steps)), out, decides if validate else None),
+        args=_arguments(recipe, out, decides if validate else None),
         train_dataset=list(rows),
         eval_dataset=[] if validate else None,
         data_collator=collator(trainee),
@@ -138,13 +143,13 @@ def build_trainer(
     if validate:
         trainer.add_callback(_validate_last())
     if validate and recipe.validation.patience:
-        trainer.add_callback(EarlyStoppingCallback(recipe.validation.patience))
+        trainer.add_callback(_patience(recipe.validation.patience))
     if recipe.training.stop_after_steps:
         trainer.add_callback(_stop_after(recipe.training.stop_after_steps))
     return trainer
 
 
-def _arguments(recipe: SftRecipe, steps: int, out: Path, decides: str | None) -> Any:
+def _arguments(recipe: SftRecipe, out: Path, decides: str | None) -> Any:
     import torch
     from transformers import TrainingArguments
 
@@ -156,11 +161,10 @@ def _arguments(recipe: SftRecipe, steps: int, out: Path, decides: str | None) ->
         per_device_train_batch_size=settings.batch_size,
         gradient_accumulation_steps=settings.accumulation,
         learning_rate=settings.learning_rate,
-        warmup_steps=int(steps * settings.warmup_ratio),
+        warmup_steps=settings.warmup_ratio,  # below 1, it is a share of the steps
         weight_decay=settings.weight_decay,
         lr_scheduler_type="cosine",
         max_grad_norm=1.0,
-        train_sampling_strategy="group_by_length",
         bf16=settings.precision == "bf16",
         activation_checkpointing=settings.activation_checkpointing,
         eval_strategy="steps" if every else "no",
@@ -176,6 +180,38 @@ def _arguments(recipe: SftRecipe, steps: int, out: Path, decides: str | None) ->
         use_cpu=not torch.cuda.is_available(),
         remove_unused_columns=False,
     )
+
+
+def _sampler(rows: Sequence[Row], size: int, seed: Callable[[], int]) -> Any:
+    """Batches of rows of like lengths, in an order that depends on a seed asked at each epoch.
+
+    The sampler of transformers draws from the global generator, whose state on resuming is that of
+    the checkpoint, not of the epoch's beginning.
+    """
+    import torch
+    from transformers.trainer_pt_utils import LengthGroupedSampler
+
+    class Sampler(LengthGroupedSampler):  # type: ignore[misc]
+        def __iter__(self) -> Any:
+            self.generator: Any = torch.Generator().manual_seed(seed())
+            return super().__iter__()
+
+    return Sampler(size, lengths=[len(row["input_ids"]) for row in rows])
+
+
+def _patience(evaluations: int) -> Any:
+    """Ends a training after so many validations without a better one, those before a stop, too."""
+    from transformers import EarlyStoppingCallback
+
+    class Patience(EarlyStoppingCallback):  # type: ignore[misc]
+        def on_train_begin(self, args: Any, state: Any, control: Any, **others: Any) -> None:
+            super().on_train_begin(args, state, control, **others)
+            saved = state.stateful_callbacks.get(type(self).__name__)
+            if saved:
+                counted = saved["attributes"]["early_stopping_patience_counter"]
+                self.early_stopping_patience_counter = counted
+
+    return Patience(evaluations)
 
 
 def _validate_last() -> Any:
@@ -196,7 +232,31 @@ def _stop_after(steps: int) -> Any:
 
     class StopAfter(TrainerCallback):  # type: ignore[misc]
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
-            control.should_training_stop = state.global_step >= steps
+            control.should_training_stop |= state.global_step >= steps
             return control
 
     return StopAfter()
+
+
+def train(trainer: Any, checkpoint: Path | None, stop_after: int | None) -> None:
+    """Trains to the end, from a checkpoint on if there is one.
+
+    A checkpoint of the last step is only loaded: the loop of transformers always takes a step.
+
+    Args:
+        trainer: As `build_trainer` gives it.
+        checkpoint: The folder of a whole checkpoint.
+        stop_after: The recipe's ``stop_after_steps``.
+    """
+    from transformers import TrainerState
+
+    if checkpoint is not None:
+        state = TrainerState.load_from_json(str(checkpoint / STATE_FILE))
+        if state.global_step >= min(state.max_steps, stop_after or state.max_steps):
+            trainer.state = state
+            if trainer.args.load_best_model_at_end and state.best_model_checkpoint:
+                trainer._load_best_model()
+            else:
+                trainer._load_from_checkpoint(str(checkpoint))
+            return
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)

@@ -171,9 +171,6 @@ def _run_next(study: optuna.Study, sweep: SweepRecipe, place: Workplace) -> None
 
 def _train(trial: optuna.Trial, recipe: Mapping[str, Any], place: Workplace, folder: Path) -> float:
     """Trains and validates; returns the best mean J."""
-    for checkpoint in folder.glob("checkpoint-*"):
-        if not (checkpoint / "trainer_state.json").exists():  # written last, so it is torn
-            shutil.rmtree(checkpoint)
     every = recipe["validation"]["every_steps"]
     train_sft(
         recipe,
