@@ -190,6 +190,12 @@ def test_a_prompt_leaves_out_nothing_but_blanks_at_the_hole(left, a, b, right, c
         ("So ", "damn", " I", " In fact", "In fact"),
         ("Ihr ", "a\nb", " da", "x\ny", "x\ny"),
         ("You ", "idiot", ".", "", ""),
+        # Only a whole word is the suffix again; vowel signs are part of one.
+        ("He is in", "damn", " able hands", " capable", " capable"),
+        ("तू बहुत ", "मूर्ख", " है", " हैरान", "हैरान"),
+        ("घर ", "मूर्ख", " ना", " पुराना", "पुराना"),
+        ("तू बहुत ", "मूर्ख", " है", " नादान है", "नादान"),
+        ("你是", "笨蛋", "好人", "很好好人", "很好"),
     ],
 )
 def test_middles_are_read_to_the_blank(before, cut, after, made, wanted):

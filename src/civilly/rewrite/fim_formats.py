@@ -12,11 +12,9 @@ from enum import Enum
 
 from civilly.errors import CivillyError, UnknownNameError
 from civilly.languages import language
+from civilly.rewrite.delete import BLANKS
 from civilly.rewrite.holes import Gap
 from civilly.types import Prompt, Segment
-
-BLANKS = " \t\u00a0\u3000"
-"""What separates words on a line."""
 
 
 def first_blanks(text: str) -> str:
