@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from civilly.engines.infilling import Hole, Infiller
+from civilly.engines.requests import as_written, cut_at_stop
 from civilly.errors import CivillyError
 from civilly.languages import UNSPACED_LETTER, in_word, language
 from civilly.rewrite.delete import BLANKS
@@ -86,7 +87,7 @@ def _ask(
 
 def _hole(form: FimFormat, gap: Gap) -> Hole:
     sides = sides_of(form, gap)
-    return Hole(sides.prefix, sides.suffix, longest_middle(gap))
+    return Hole(sides.prefix, sides.suffix, longest_middle(gap), form.control)
 
 
 def read_middle(form: FimFormat, gap: Gap, made: str) -> str:
@@ -97,8 +98,7 @@ def read_middle(form: FimFormat, gap: Gap, made: str) -> str:
     that the prompt left out are there in the text already and are not doubled; those that were
     cut out, and that the middle needs, are put back.
     """
-    for stop in form.stop:
-        made = made.partition(stop)[0]
+    made, _ = cut_at_stop(made, [each for token in form.control for each in as_written(token)])
     return fit_middle(gap, made)
 
 
