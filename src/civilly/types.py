@@ -306,7 +306,10 @@ class Rewriter(Protocol):
 
 @runtime_checkable
 class CandidateScorer(Protocol):
-    """A rewriter that can also say how likely it finds a proposal of another method."""
+    """A rewriter that can also say how likely it finds a proposal of another method.
+
+    One whose scores do not depend on the proposal has ``judges = False``.
+    """
 
     def score(self, texts: Sequence[Text], proposals: Sequence[str]) -> list[float]:
         """Mean natural log probability per token of each proposal, in order."""
