@@ -70,8 +70,7 @@ class Prompt:
         max_new_tokens: The most tokens to generate for this prompt; None: the options' limit.
         max_growth: The most tokens to generate per token of the prompt, for engines that count
             tokens; None: no such limit.
-        control: Further tokens of the model than the special segments, for engines that take
-            strings: plain text may not spell them either.
+        control: Tokens of the model that plain text may not spell either, sent as a string.
     """
 
     segments: tuple[Segment, ...]
@@ -306,10 +305,7 @@ class Rewriter(Protocol):
 
 @runtime_checkable
 class CandidateScorer(Protocol):
-    """A rewriter that can also say how likely it finds a proposal of another method.
-
-    One whose scores do not depend on the proposal has ``judges = False``.
-    """
+    """A rewriter that can also say how likely it finds a proposal of another method."""
 
     def score(self, texts: Sequence[Text], proposals: Sequence[str]) -> list[float]:
         """Mean natural log probability per token of each proposal, in order."""
