@@ -5,8 +5,8 @@ It prints its port, answers with the prompt's last line in capitals, and can be 
 many answers are no JSON), ``shapeless`` (how many have no choices), ``delay`` (seconds),
 ``no_logprobs`` (refuse that field), ``hang_up`` (how many connections to drop), ``redirect``,
 ``usage`` (tell tokens), ``no_suffix`` (refuse that field), ``no_fim`` (have no
-``/fim/completions``), ``judge`` (answer the questions of ``civilly.score.judge`` as one of
-`JUDGES`), ``garbage`` (how many answers of the judge are none).
+``/fim/completions``), ``says`` (what it answers instead), ``judge`` (answer the questions of
+``civilly.score.judge`` as one of `JUDGES`), ``garbage`` (how many answers of the judge are none).
 ``GET /log`` tells what it received, and how many requests it held at a time at most.
 """
 
@@ -29,6 +29,7 @@ def reset() -> None:
     STATE.update(
         fail=[], retry_after=None, garble=0, shapeless=0, delay=0.0, no_logprobs=False, hang_up=0,
         redirect=None, usage=False, judge=None, garbage=0, no_suffix=False, no_fim=False,
+        says=None,
     )  # fmt: skip
     LOG.clear()
     HELD.update(now=0, most=0)
@@ -102,6 +103,7 @@ def answer(body: dict, chat: bool) -> dict:
     said = judged(prompt) if STATE["judge"] else prompt.split("\n")[-1].upper()
     if "suffix" in body:
         said = between(prompt, body["suffix"])
+    said = STATE["says"] or said
     limit = body.get("max_tokens", body.get("max_completion_tokens"))
     words = said.split(" ")
     cut = len(words) > limit

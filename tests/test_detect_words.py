@@ -36,6 +36,9 @@ PARTS = ["老", "你", "白痴", "ガイジ", "メーカー", "の", "f*ck", " "
         ("ja", "恋愛に", "恋愛|に"),
         ("zh", "你这老僵尸要被举报了", "你|这|老|僵尸|要|被|举报|了"),
         ("zh", "有的gay他还骚扰", "有|的|gay|他|还|骚扰"),
+        # Marks of an emoji belong to no word.
+        ("en", "ok ❤\ufe0fidiot \ufeffno", "ok|idiot|no"),
+        ("en", "👨\u200didiot\u200d", "idiot\u200d"),
         ("en", "", ""),
         ("ja", "  。、 ", ""),
     ],

@@ -5,13 +5,17 @@ from __future__ import annotations
 import re
 import shlex
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from civilly.engines.hf_target import Target
 from civilly.engines.openai import Target as Server
 from civilly.rewrite.fillers import FILLERS
+from civilly.rewrite.fillers.fim import FimFiller
 from civilly.rewrite.fim_formats import FORMATS, family_of, format_of
+from civilly.rewrite.infill import InfillRewriter
+from civilly.types import Detection, Span, Text
 
 PAGE = (Path(__file__).parents[1] / "docs" / "infill.md").read_text(encoding="utf-8")
 COMMANDS = [
@@ -52,6 +56,22 @@ def test_every_command_can_be_read(command):
     model = Target.parse(target).model if kind == "hf" else Server.parse(target).model
     form = format_of(given["family"]) if "family" in given else family_of(model)
     form.layout(given.get("order"))
+
+
+def test_as_many_beams_are_searched_as_the_page_says():
+    asked = []
+
+    class Remembers:
+        def generate(self, prompts, options):
+            asked.append((options.n, options.beams, options.temperature))
+            return [[] for _ in prompts]
+
+    detector = SimpleNamespace(detect=lambda texts: [Detection(0.0) for _ in texts])
+    rewriter = InfillRewriter(FimFiller(Remembers(), FORMATS["starcoder2"]), detector)
+    text = Text("You are a stupid person, please go.", "en")
+    rewriter.rewrite([text], [Detection(0.9, (Span(10, 16, 0.9),))], 4)
+    assert "`-n 4` searches with three beams" in PAGE
+    assert asked == [(3, 0, 0.0)]
 
 
 def test_every_family_of_others_has_a_command():

@@ -8,12 +8,12 @@ import pytest
 
 from civilly.engines import open_engine
 from civilly.engines.infilling import Hole, Infiller
-from civilly.engines.openai import control_stops, unspelled
+from civilly.engines.openai import unspelled
 from civilly.errors import CivillyError, EngineError
 from civilly.rewrite.fillers import open_filler
 from civilly.rewrite.fim_formats import FORMATS
 from civilly.rewrite.holes import Gap
-from civilly.rewrite.middles import ask_middles
+from civilly.rewrite.middles import ask_middles, read_middle
 from civilly.types import GenerationOptions
 from openai_client import FAST, SECRET
 
@@ -22,6 +22,17 @@ GAPS = [
     Gap("Ты ", "дурак", ", почитай статью.", "ru"),
     Gap("Hey!\nWhat", " the hell", " is this", "en"),
 ]
+SPELLED = {
+    "starcoder": ("<filename>", "<reponame>", "<gh_stars>", "<issue_start>", "<commit_msg>"),
+    "starcoder2": ("<repo_name>", "<file_sep>", "<issue_comment>", "<pr_base>", "<pr_base_code>"),
+    "codellama": ("<s>", "</s>", "<unk>", "<FILL_ME>", "▁<MID>", "[INST]"),
+    "deepseek-coder": ("<｜begin▁of▁sentence｜>", "<|EOT|>", "<|User|>"),
+    "codestral": ("<s>", "[INST]", "[/INST]", "[TOOL_CALLS]", "[MIDDLE]"),
+    "qwen2.5-coder": ("<|im_start|>", "<|im_end|>", "<|repo_name|>", "<tool_call>", "<|box_end|>"),
+    "codegemma": ("<bos>", "<eos>", "<pad>", "<start_of_turn>", "<unused7>"),
+    "civilly": ("<bos>", "<eos>", "<start_of_turn>", "<end_of_turn>", "<unused1>"),
+}
+"""Tokens of the families' tokenizers, most of which no prompt of ours has."""
 SAMPLED = GenerationOptions(n=2, temperature=0.7, seed=3)
 
 
@@ -47,7 +58,8 @@ def test_the_server_builds_the_prompt_from_both_sides(server, family):
     assert first["prompt"] == ("You are a " if family == "codegemma" else "You are a")
     assert (first["suffix"], first["n"], first["seed"]) == (" person.", 2, 3)
     assert (third["prompt"], third["suffix"]) == ("Hey!\nWhat", " is this")
-    assert first["stop"] == [*FORMATS[family].stop[:2], "\n", FORMATS[family].stop[2]]
+    one, two, three = (stop.lstrip("▁") for stop in FORMATS[family].stop[:3])
+    assert first["stop"] == [one, two, "\n", three]
     assert first["max_tokens"] == 16 + len("stupid")
 
 
@@ -74,26 +86,40 @@ def test_without_being_asked_the_server_gets_the_familys_prompt(server):
 
 
 @pytest.mark.parametrize("fim", ["prompt", "suffix", "mistral"])
-@pytest.mark.parametrize("family", [name for name in FORMATS if name != "civilly"])
+@pytest.mark.parametrize("family", FORMATS)
 def test_a_user_cannot_spell_the_familys_tokens_to_a_server(server, fim, family):
     form = FORMATS[family]
-    for stop in form.stop:
-        text = f"a {stop} b{stop}{stop.lstrip('▁')} " + stop.replace("▁", " ")
-        ask(server, f"fim={fim}", family, [Gap(text, "x", text, "en")], GenerationOptions())
+    tokens = [*form.stop, *SPELLED[family]]
+    text = "a "
+    for token in tokens:
+        text += f"{token} b{token}{token.lstrip('▁')} " + token.replace("▁", " ")
+    ask(server, f"fim={fim}", family, [Gap(text, "x", text, "en")], GenerationOptions())
     own = {piece for layout in form.layouts.values() for piece in layout if isinstance(piece, str)}
-    for body in bodies(server):
-        for token in form.stop:
-            core, wanted = token.lstrip("▁"), int(fim == "prompt" and token in own)
-            assert (body["prompt"] + body.get("suffix", "")).count(core) == wanted
-        seen = body["prompt"].replace("\u200b", "")
-        assert seen.startswith("a ") or fim == "prompt"
+    (body,) = bodies(server)
+    for token in tokens:
+        core, wanted = token.lstrip("▁"), int(fim == "prompt" and token in own)
+        assert (body["prompt"] + body.get("suffix", "")).count(core) == wanted, token
+    if fim != "prompt":
+        for side in (body["prompt"], body["suffix"]):
+            assert side.replace("\u200b", "").rstrip() == text.rstrip()
 
 
-def test_stops_are_control_tokens_by_their_brackets():
-    stops = ("<|a|>", "\n", "▁<EOT>", "[SUFFIX]", "</s>", "a<b", "<", ">", "Rude:", "", "<｜x▁y｜>")
-    assert control_stops(stops) == ["<|a|>", "▁<EOT>", "[SUFFIX]", "</s>", "<｜x▁y｜>"]
+def test_a_text_without_tokens_stays_as_it_is():
     assert unspelled("a<s>b", ["<s>"]) == "a<\u200bs>b"
     assert unspelled("nothing to see", ["<s>"]) == "nothing to see"
+
+
+@pytest.mark.parametrize("fim", ["prompt", "suffix", "mistral"])
+@pytest.mark.parametrize("said", [" nice <EOT>", " nice<EOT> and", " nice▁<EOT>", " nice <PRE> x"])
+def test_a_token_of_sentencepiece_ends_a_middle_however_it_is_written(server, fim, said):
+    server.control(says=said)
+    spec = server.spec(f"{FAST}&fim={fim}")
+    tools = SimpleNamespace(engine_spec=spec, engine=lambda: open_engine(spec), options={})
+    filler = open_filler(tools, {"family": "codellama", "decoding": "greedy"})
+    gaps = [GAPS[0], Gap("You (", "stupid", ") person", "en")]
+    assert [[each.text for each in row] for row in filler.fill(gaps, 1)] == [["nice"], [" nice"]]
+    assert "<EOT>" in bodies(server)[0]["stop"]
+    assert read_middle(FORMATS["codellama"], GAPS[0], said) == "nice"
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from difflib import SequenceMatcher
 from itertools import pairwise
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -46,9 +48,49 @@ def test_words_are_whole_in_every_script() -> None:
     assert cut_and_put("the same", "the same", "en") == []
 
 
-def test_a_text_of_any_length_is_quick() -> None:
+@pytest.fixture
+def compared(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many tokens of one side times those of the other are compared, call by call."""
+    sizes: list[int] = []
+
+    class Counted(SequenceMatcher):
+        def __init__(self, junk: None, old: list[str], new: list[str], autojunk: bool) -> None:
+            sizes.append(len(old) * len(new))
+            super().__init__(junk, old, new, autojunk)
+
+    monkeypatch.setattr("civilly.rewrite.edits.SequenceMatcher", Counted)
+    return sizes
+
+
+def test_in_a_long_text_only_what_lies_between_the_changes_is_compared(compared) -> None:
     long = "word other " * 20_000
-    assert edits(long, long + "x", "en") == [Edit(0, len(long), long, long + "x")]
+    assert edits(long, long + "x", "en") == [Edit(len(long), len(long), "", "x")]
+    assert edits(long, long, "en") == []
+    changed = f"{long}stupid man or ugly one {long}"
+    better = f"{long}kind man or nice one {long}"
+    assert cut_and_put(changed, better, "en") == [("stupid", "kind"), ("ugly", "nice")]
+    assert max(compared) < 100
+
+
+def test_what_would_take_long_to_compare_is_one_edit(compared) -> None:
+    for before, after in (("a " * 999, "b a " * 499), ("a " * 299, "b a " * 499)):
+        (edit,) = edits(before, after, "en")
+        assert apply(before, [edit]) == after
+        assert edit.cut == before.removesuffix(" a ")
+    assert compared == []
+    assert len(edits("a " * 99, "b a " * 49, "en")) > 1
+    assert compared == [198 * 196]
+
+
+@settings(max_examples=100, deadline=None)
+@given(TEXT, TEXT, TEXT, TEXT, st.sampled_from(CODES))
+def test_so_are_the_ends_of_long_texts(a: str, b: str, c: str, d: str, lang: str) -> None:
+    before, after = f"{a}{b}{c}", f"{a}{d}{c}"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("civilly.rewrite.edits.MOST_COMPARED", 0)
+        found = edits(before, after, lang)
+    assert apply(before, found) == after
+    assert len(found) == (before != after)
 
 
 class Counting:

@@ -329,12 +329,28 @@ def test_odd_gaps_are_no_trouble(name, folders):
     assert filler.fill([], 2) == []
 
 
+def test_a_hole_after_a_letter_goes_on_with_its_word(folders):
+    """A vowel sign is part of a letter."""
+    filler = masked.create(None, {"model": f"{folders['bert']}?dtype=fp32"})
+    draft = masked._Draft(0, 1)
+    for before, lang, inside in (("You", "en", True), ("यही", "hi", True), ("You (", "en", False)):
+        allowed = filler._allowed(Gap(before, "x", "", lang), draft)
+        assert allowed is (filler._inside if inside else filler._begins), before
+
+
 @pytest.mark.parametrize("room", [sentinel, masked])
 def test_what_is_missing_is_said(room, folders, monkeypatch, tmp_path):
     with pytest.raises(CivillyError, match="--option model="):
         room.create(None, {})
     with pytest.raises(ModelError, match="cannot load"):
         room.create(None, {"model": str(tmp_path)})
+    with pytest.raises(CivillyError, match=r"loads no adapter.*Try: merge"):
+        room.create(None, {"model": f"org/name?adapter={tmp_path}"})
+    adapter = tmp_path / "adapter"
+    adapter.mkdir()
+    (adapter / "adapter_config.json").write_text('{"base_model_name_or_path": "org/name"}')
+    with pytest.raises(CivillyError, match="loads no adapter"):
+        room.create(None, {"model": str(adapter)})
     other = folders["bert"] if room is sentinel else folders["t5"]
     with pytest.raises(ModelError):
         room.create(None, {"model": str(other)})

@@ -40,13 +40,14 @@ SHOWN = {
     "spm": "<unused0>English\n<unused1>stupid<unused3>person.<unused4>You are a",
 }
 STOPS = {
-    "starcoder": {"<|endoftext|>", "<file_sep>"},
-    "starcoder2": {"<|endoftext|>", "<file_sep>"},
+    "starcoder": {"<|endoftext|>", "<filename>", "<reponame>", "<gh_stars>"},
+    "starcoder2": {"<|endoftext|>", "<file_sep>", "<repo_name>"},
     "codellama": {"\u2581<EOT>"},
     "deepseek-coder": {"<\uff5cend\u2581of\u2581sentence\uff5c>"},
     "codestral": {"</s>"},
     "qwen2.5-coder": {
         "<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>", "<|endoftext|>", "<|file_sep|>",
+        "<|im_end|>", "<|fim_pad|>", "<|repo_name|>",
     },
     "codegemma": {"<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>", "<|file_separator|>"},
 }  # fmt: skip
@@ -70,6 +71,12 @@ def test_the_table_is_whole():
 @pytest.mark.parametrize(("family", "stops"), STOPS.items())
 def test_stops_are_those_of_the_table(family, stops):
     assert stops <= set(FORMATS[family].stop)
+
+
+def test_the_first_starcoder_has_not_the_seconds_tokens():
+    first, second = (set(FORMATS[name].control) for name in ("starcoder", "starcoder2"))
+    assert not first & {"<file_sep>", "<repo_name>"}
+    assert not second & {"<filename>", "<reponame>", "<gh_stars>"}
 
 
 @pytest.mark.parametrize("form", FORMATS.values(), ids=lambda form: form.name)
@@ -182,7 +189,8 @@ def test_a_prompt_leaves_out_nothing_but_blanks_at_the_hole(left, a, b, right, c
         ("你是", "笨蛋", "人。", "好", "好"),
         # What a model of code writes on: line breaks, control tokens, the suffix again.
         ("You are a ", "stupid", " person.", " nice\ndef f():", "nice"),
-        ("You are a ", "stupid", " person.", " nice<file_sep>x", "nice"),
+        ("You are a ", "stupid", " person.", " nice<filename>x", "nice"),
+        ("You are a ", "stupid", " person.", " nice<issue_comment>x", "nice"),
         ("You are a ", "stupid", " person.", " nice person. And then", "nice"),
         ("You are a ", "stupid", " person I know.", " nice person I kn", "nice"),
         ("You are a ", "stupid", " person.", "\n", ""),
@@ -190,6 +198,12 @@ def test_a_prompt_leaves_out_nothing_but_blanks_at_the_hole(left, a, b, right, c
         ("So ", "damn", " I", " In fact", "In fact"),
         ("Ihr ", "a\nb", " da", "x\ny", "x\ny"),
         ("You ", "idiot", ".", "", ""),
+        # Only a whole word is the suffix again; vowel signs are part of one.
+        ("He is in", "damn", " able hands", " capable", " capable"),
+        ("तू बहुत ", "मूर्ख", " है", " हैरान", "हैरान"),
+        ("घर ", "मूर्ख", " ना", " पुराना", "पुराना"),
+        ("तू बहुत ", "मूर्ख", " है", " नादान है", "नादान"),
+        ("你是", "笨蛋", "好人", "很好好人", "很好"),
     ],
 )
 def test_middles_are_read_to_the_blank(before, cut, after, made, wanted):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from civilly.detect.toxicity import create as toxicity
@@ -13,12 +13,14 @@ from civilly.detect.words import whole_words, words
 from civilly.errors import CivillyError
 from civilly.languages import CODES
 from civilly.pipeline import Detoxifier
+from civilly.rewrite.delete import delete_spans
 from civilly.rewrite.fillers import open_filler
 from civilly.rewrite.fillers.fim import FimFiller
 from civilly.rewrite.fillers.plain import PlainFiller
 from civilly.rewrite.fim_formats import FORMATS
 from civilly.rewrite.holes import Filling, Gap, filled, gap_at, holes_of
 from civilly.rewrite.infill import InfillRewriter, create
+from civilly.rewrite.middles import ask_middles
 from civilly.rewrite.returning import Returning
 from civilly.types import Detection, Generation, GenerationOptions, Prompt, Span, Text
 from test_contracts import NASTY, EchoTools
@@ -60,23 +62,32 @@ def candidates(
 
 
 @settings(max_examples=300, deadline=None)
-@given(TEXT, SPANS, st.sampled_from(CODES), st.lists(st.text(min_size=1, max_size=8), min_size=9))
+@given(TEXT, SPANS, st.sampled_from(CODES), st.lists(st.text(max_size=8), min_size=9))
+@example("   ", [(0, 3)], "en", [""] * 9)
+@example("You ugly, mean man, you damned liar", [(4, 4), (24, 6)], "en", ["", "kind"] * 9)
 def test_outside_the_holes_every_byte_stays(
     text: str, ranges: list[tuple[int, int]], lang: str, made: list[str]
 ) -> None:
     spans = [Span(a, min(a + size, len(text))) for a, size in ranges if a < len(text)]
     holes = holes_of(text, spans, lang)
     bounds = words(text, lang)
-    for start, end in holes:
-        assert whole_words(start, end, bounds) == (start, end)
-    result = filled(text, holes, made[: len(holes)])
     place = 0
-    for (start, end), filling in zip([*holes, (len(text), len(text))], [*made[: len(holes)], ""],
-                                     strict=True):  # fmt: skip
-        kept = text[place:start]
-        assert result.startswith(kept + filling)
-        result, place = result[len(kept) + len(filling) :], end
-    assert result == ""
+    for start, end in holes:
+        assert place <= start < end <= len(text)
+        assert whole_words(start, end, bounds) == (start, end)
+        place = end
+    fillings = made[: len(holes)]
+    put, empty = text, []
+    for (start, end), filling in reversed([*zip(holes, fillings, strict=True)]):
+        if filling:
+            put = put[:start] + filling + put[end:]
+            grown = len(filling) - (end - start)
+            empty = [Span(span.start + grown, span.end + grown) for span in empty]
+        else:
+            empty.append(Span(start, end))
+    assert filled(text, holes, fillings) == delete_spans(put, empty)
+    if not empty:
+        assert filled(text, holes, fillings) == put
 
 
 @pytest.mark.parametrize("text", NASTY)
@@ -133,6 +144,13 @@ def test_holes() -> None:
     assert cut(" you idiot! ", "en", "you idiot") == ["you idiot!"]
     assert cut("このメーカーは遅いです", "ja", "カ") == ["メーカー"]
     assert cut("nothing here at all", "en") == []
+    assert cut("अरे मूर्ख है गधा, यह लेख पढ़ो", "hi", "मूर्ख", "गधा") == ["मूर्ख है गधा"]
+    assert cut("अरे मूर्ख आदमी गधा, यह लेख पढ़ो", "hi", "मूर्ख", "गधा") == ["मूर्ख", "गधा"]
+    assert cut("so stupid\nugly man there", "en", "stupid", "ugly") == ["stupid", "ugly"]
+    assert cut("so stupid a\nugly man there", "en", "stupid", "ugly") == ["stupid", "ugly"]
+    assert cut("so stupid a b ugly man", "en", "stupid", "ugly") == ["stupid", "ugly"]
+    assert cut("that is ok ❤\ufe0fidiot", "en", "idiot") == ["idiot"]
+    assert holes_of("   ", [Span(0, 3)], "en") == []
 
 
 @pytest.mark.parametrize(
@@ -148,6 +166,9 @@ def test_holes() -> None:
         ("zh", "白痴", "大白 痴", True),
         ("ja", "クソ", "クソゲー", True),
         ("ar", "غبي", "غَبِي", True),
+        ("hi", "मूर्ख", "समझदार", False),
+        ("hi", "मूर्ख", "मासूम", False),
+        ("hi", "मूर्ख", "बड़ा मूर्ख", True),
     ],
 )
 def test_what_comes_back(lang: str, cut: str, filling: str, back: bool) -> None:
@@ -200,6 +221,41 @@ def test_fim_reads_what_belongs_into_the_hole() -> None:
         ("person", -0.6),
         ("", -0.7),
     ]
+
+
+def test_what_the_token_limit_broke_off_is_no_filling() -> None:
+    gap = Gap("You are a", " damn fool ", "(please go).", "en")
+    engine = Answers(
+        Generation(" wise ", finished=False),
+        Generation("  ", finished=False),
+        Generation("\nYou are", finished=False),  # what was read is whole: nothing
+    )
+    (found,) = FimFiller(engine, FORMATS["civilly"]).fill([gap], 9)
+    assert [each.text for each in found] == [""]
+
+
+class Stops(Answers):
+    """Remembers the stops of each prompt, by the prompt's text."""
+
+    def __init__(self) -> None:
+        super().__init__(Generation("x"))
+        self.stops: dict[str, tuple[str, ...]] = {}
+
+    def generate(
+        self, prompts: Sequence[Prompt], options: GenerationOptions
+    ) -> list[list[Generation]]:
+        self.stops |= {prompt.text: options.stop for prompt in prompts}
+        return [[Generation(prompt.text)] for prompt in prompts]
+
+
+def test_a_holes_stops_and_place_do_not_depend_on_its_batch() -> None:
+    gaps = [Gap("a ", "b", " c", "en"), Gap("d ", "e\nf", " g", "en"), Gap("h ", "i", "", "en")]
+    together, alone = Stops(), Stops()
+    form, options = FORMATS["starcoder"], GenerationOptions()
+    rows = ask_middles(together, form, gaps, options)
+    assert rows == [ask_middles(alone, form, [gap], options)[0] for gap in gaps]
+    assert together.stops == alone.stops
+    assert ["\n" in alone.stops[row[0].text] for row in rows] == [True, False, True]
 
 
 def test_plain_ranks_by_what_follows() -> None:

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from civilly.data.pairs import Pair
 from civilly.languages import CODES, LANGUAGES
-from civilly.rewrite.fim_formats import BLANKS, FORMATS, FimFormat, Slot
+from civilly.rewrite.delete import BLANKS
+from civilly.rewrite.fim_formats import FORMATS, FimFormat, Slot
 from civilly.rewrite.holes import Gap
 from civilly.train.examples import Example
 from civilly.train.fim.differences import tokens

@@ -125,22 +125,25 @@ def keep(folder: Path, model_class: str, config) -> Path:
     return folder
 
 
-BIGCODE = (
-    "<|endoftext|>", "<fim_prefix>", "<fim_middle>", "<fim_suffix>", "<fim_pad>", "<repo_name>",
-    "<file_sep>",
+BIGCODE = ("<|endoftext|>", "<fim_prefix>", "<fim_middle>", "<fim_suffix>", "<fim_pad>")
+FIRST = (
+    *BIGCODE, "<filename>", "<gh_stars>", "<issue_start>", "<issue_comment>", "<issue_closed>",
+    "<jupyter_start>", "<jupyter_text>", "<jupyter_code>", "<jupyter_output>", "<empty_output>",
+    "<commit_before>", "<commit_msg>", "<commit_after>", "<reponame>",
 )  # fmt: skip
+SECOND = (*BIGCODE, "<repo_name>", "<file_sep>", "<issue_start>", "<jupyter_start>", "<pr>")
 
 
-def _bigcode(folder: Path) -> dict[str, int]:
+def _bigcode(folder: Path, controls: tuple[str, ...]) -> dict[str, int]:
     digits = pre_tokenizers.Digits(individual_digits=True)
     end = {name: "<|endoftext|>" for name in ("bos_token", "eos_token", "unk_token")}
-    return save(folder, byte_level([digits], control(*BIGCODE)), "GPT2Tokenizer", **end)
+    return save(folder, byte_level([digits], control(*controls)), "GPT2Tokenizer", **end)
 
 
 def starcoder(folder: Path) -> Path:
     from transformers import GPTBigCodeConfig
 
-    ids = _bigcode(folder)
+    ids = _bigcode(folder, FIRST)
     end = ids["<|endoftext|>"]
     config = GPTBigCodeConfig(
         vocab_size=len(ids), n_positions=1024, n_embd=32, n_layer=2, n_head=4, n_inner=64,
@@ -153,7 +156,7 @@ def starcoder(folder: Path) -> Path:
 def starcoder2(folder: Path) -> Path:
     from transformers import Starcoder2Config
 
-    ids = _bigcode(folder)
+    ids = _bigcode(folder, SECOND)
     end = ids["<|endoftext|>"]
     config = Starcoder2Config(
         vocab_size=len(ids), bos_token_id=end, eos_token_id=end, sliding_window=64, **LLAMA_SIZES

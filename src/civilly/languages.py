@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 
 from civilly.errors import UnknownNameError
@@ -68,6 +69,15 @@ UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uff66-\uff9f"
 nothing separates their words."""
 UNSPACED_LETTER = re.compile(f"[{UNSPACED}]")
 """One of them."""
+
+
+def in_word(character: str) -> bool:
+    """Whether it is a letter, a digit, or a mark that belongs to one.
+
+    To regular expressions and `str.isalnum` vowel signs and viramas are none, so that they take
+    a word of Devanagari for several.
+    """
+    return character.isalnum() or unicodedata.category(character)[0] == "M"
 
 
 def language(code: str) -> Language:

@@ -70,11 +70,13 @@ class Prompt:
         max_new_tokens: The most tokens to generate for this prompt; None: the options' limit.
         max_growth: The most tokens to generate per token of the prompt, for engines that count
             tokens; None: no such limit.
+        control: Tokens of the model that plain text may not spell either, sent as a string.
     """
 
     segments: tuple[Segment, ...]
     max_new_tokens: int | None = None
     max_growth: float | None = None
+    control: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, text: str, max_new_tokens: int | None = None) -> Prompt:

@@ -81,7 +81,8 @@ def _kind(character: str) -> _Kind:
 def _spaced(text: str) -> Iterator[Bounds]:
     start: int | None = None
     for at, character in enumerate(text):
-        inside = _kind(character) != "other" or character in _MASKS
+        # What belongs to the letter before it begins no word: an emoji has such marks, too.
+        inside = _is_letter(character) and (start is not None or _kind(character) != "mark")
         if not inside and character in _TIES and start is not None:
             inside = _is_letter(text[at - 1]) and at + 1 < len(text) and _is_letter(text[at + 1])
         if inside and start is None:

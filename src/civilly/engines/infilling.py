@@ -17,11 +17,13 @@ class Hole:
         prefix: The text before the hole.
         suffix: The text after it.
         max_new_tokens: The most tokens to generate; None: the options' limit.
+        control: Tokens of the model that neither side may spell.
     """
 
     prefix: str
     suffix: str
     max_new_tokens: int | None = None
+    control: tuple[str, ...] = ()
 
 
 @runtime_checkable

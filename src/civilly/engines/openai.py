@@ -8,7 +8,6 @@ from the environment variable ``OPENAI_API_KEY``. Nothing is sent before `OpenAi
 from __future__ import annotations
 
 import os
-import re
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +20,7 @@ from urllib.parse import urlsplit, urlunsplit
 from civilly.engines.http import JsonClient, StatusError
 from civilly.engines.infilling import Hole
 from civilly.engines.requests import (
+    as_written,
     check,
     check_search,
     choice,
@@ -48,7 +48,6 @@ KEY_VARIABLE = "OPENAI_API_KEY"
 """Environment variable with the key."""
 
 _MOST_STOPS = 4  # of the protocol
-_CONTROL = re.compile(r"▁?(<.+>|\[.+\])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,9 +161,6 @@ class OpenAiEngine:
     def infill(self, holes: Sequence[Hole], options: GenerationOptions) -> list[list[Generation]]:
         """See `civilly.engines.infilling.Infiller`.
 
-        Stops that are spelled like control tokens are taken to be the model's: neither side
-        spells one.
-
         Raises:
             EngineError: As `generate`; also if the server fills no holes.
         """
@@ -197,15 +193,14 @@ class OpenAiEngine:
         if chat:
             body["messages"] = [{"role": "user", "content": well_formed(prompt.text)}]
         else:
-            body["prompt"] = spelled_prompt(prompt.segments, control_stops(options.stop))
+            body["prompt"] = spelled_prompt(prompt.segments, prompt.control)
         return self._read(url, body, options, chat)
 
     def _fill(self, hole: Hole, options: GenerationOptions) -> list[Generation]:
         limit = limit_of(Prompt((), hole.max_new_tokens), options)
         body = self._body(limit, options)
-        control = control_stops(options.stop)
-        body["prompt"] = unspelled(well_formed(hole.prefix), control)
-        body["suffix"] = unspelled(well_formed(hole.suffix), control)
+        body["prompt"] = unspelled(well_formed(hole.prefix), hole.control)
+        body["suffix"] = unspelled(well_formed(hole.suffix), hole.control)
         try:
             if self._target.fim == "suffix":
                 return self._read(f"{self._target.url}/completions", body, options, False)
@@ -287,7 +282,7 @@ class OpenAiEngine:
         if options.top_k > 0:
             body["top_k"] = options.top_k
         if options.stop:
-            body["stop"] = list(options.stop[:_MOST_STOPS])
+            body["stop"] = [as_written(word)[-1] for word in options.stop[:_MOST_STOPS]]
         return body
 
 
@@ -314,15 +309,10 @@ def unspelled(text: str, control: Iterable[str]) -> str:
     SentencePiece writes a space as ``▁``, so one at a token's beginning makes no difference.
     """
     for spelling in sorted(control):
-        core = spelling.lstrip("▁")
+        core = as_written(spelling)[-1]
         if core:
             text = text.replace(core, f"{core[:1]}\u200b{core[1:]}")
     return text
-
-
-def control_stops(stop: Sequence[str]) -> list[str]:
-    """The stop strings that are spelled like control tokens: in angle or square brackets."""
-    return [word for word in stop if _CONTROL.fullmatch(word)]
 
 
 def _read(
@@ -353,7 +343,7 @@ def _generation(choice: Mapping[str, Any], chat: bool, stop: Sequence[str]) -> G
         text = ""
     if not isinstance(text, str):
         raise TypeError("the text is not a string")
-    text, stopped = cut_at_stop(text, stop)
+    text, stopped = cut_at_stop(text, [each for word in stop for each in as_written(word)])
     finished = stopped or choice.get("finish_reason") != "length"
     return Generation(text, _mean_logprob(choice.get("logprobs")), finished)
 

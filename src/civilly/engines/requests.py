@@ -80,6 +80,12 @@ def well_formed(text: str) -> str:
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
+def as_written(token: str) -> tuple[str, ...]:
+    """How a token may stand in an answer: SentencePiece's ``▁`` is a space there, or nothing."""
+    bare = token.lstrip("▁")
+    return (token,) if bare in ("", token) else (token, f" {bare}", bare)
+
+
 def cut_at_stop(text: str, stop: Sequence[str]) -> tuple[str, bool]:
     """The text before the first stop string, and whether there was one."""
     cuts = [position for word in stop if word and (position := text.find(word)) >= 0]

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from civilly.languages import in_word
 from civilly.types import Candidate, Detection, Span, Text, Tools
 
-_SPACES = " \t\u00a0\u3000"
+BLANKS = " \t\u00a0\u3000"
+"""What separates words on a line."""
 _ENDS = ".!?…؟۔।॥።፧。！？｡"
 _COMMAS = ",،、，؛；：፣፤፥"
 _OPENING = "([{«“„‘（［｛「『【《"
@@ -17,9 +19,9 @@ _SAME_QUOTES = {'""', "''"}
 
 _LONE_MARKS = re.compile(r"(?<!\w)[#@]+$")
 # A Latin colon or semicolon may begin a smiley, and a hyphen a word: they need a space.
-_LEADING = re.compile(rf"(?:[{_COMMAS}]|[;:](?=\s|$)|[-–—](?=\s|$)|[{_SPACES}])+")
-_LEADING_END = re.compile(rf"[{re.escape(_ENDS)}]+(?=\s|$|[^\W_])[{_SPACES}]*")
-_DANGLING = re.compile(rf"[{_SPACES}]*(?:[{_COMMAS};:]|(?<=\s)[-–—])+$")
+_LEADING = re.compile(rf"(?:[{_COMMAS}]|[;:](?=\s|$)|[-–—](?=\s|$)|[{BLANKS}])+")
+_LEADING_END = re.compile(rf"[{re.escape(_ENDS)}]+(?=\s|$|[^\W_])[{BLANKS}]*")
+_DANGLING = re.compile(rf"[{BLANKS}]*(?:[{_COMMAS};:]|(?<=\s)[-–—])+$")
 
 
 class DeleteRewriter:
@@ -72,7 +74,7 @@ def merge_spans(text: str, spans: Sequence[Span]) -> list[tuple[int, int]]:
         start, end = max(0, span.start), min(len(text), span.end)
         if start >= end:
             continue
-        if cuts and not text[cuts[-1][1] : start].strip(_SPACES + _COMMAS):
+        if cuts and not text[cuts[-1][1] : start].strip(BLANKS + _COMMAS):
             cuts[-1] = (cuts[-1][0], max(cuts[-1][1], end))
         else:
             cuts.append((start, end))
@@ -82,7 +84,7 @@ def merge_spans(text: str, spans: Sequence[Span]) -> list[tuple[int, int]]:
 def _join(left: str, cut: str, right: str) -> str:
     """What stood before and after a cut, as one text."""
     left, right = _without_shells(left, right)
-    before, after = left.rstrip(_SPACES), right.lstrip(_SPACES)
+    before, after = left.rstrip(BLANKS), right.lstrip(BLANKS)
     if _is_over(before):
         for superfluous in (_LEADING, _LEADING_END):
             if found := superfluous.match(after):
@@ -94,10 +96,10 @@ def _join(left: str, cut: str, right: str) -> str:
     if not after or after[0] in _ENDS + _COMMAS + _CLOSING + "\r\n":
         before = _DANGLING.sub("", before)
         # The author may put spaces before punctuation; then that is how it stays.
-        gap = right[: len(right) - len(right.lstrip(_SPACES))] if after.strip() else ""
+        gap = right[: len(right) - len(right.lstrip(BLANKS))] if after.strip() else ""
         return before + gap + after
-    gap = left[len(left.rstrip(_SPACES)) :] or right[: len(right) - len(after)]
-    if not gap and cut.strip() != cut and before[-1].isalnum() and after[0].isalnum():
+    gap = left[len(left.rstrip(BLANKS)) :] or right[: len(right) - len(after)]
+    if not gap and cut.strip() != cut and in_word(before[-1]) and in_word(after[0]):
         gap = " "
     return before + gap + after
 
@@ -105,7 +107,7 @@ def _join(left: str, cut: str, right: str) -> str:
 def _without_shells(left: str, right: str) -> tuple[str, str]:
     """Takes away empty brackets and quotes around a cut, and a hash or at-sign before it."""
     left = _LONE_MARKS.sub("", left)
-    before, after = left.rstrip(_SPACES), right.lstrip(_SPACES)
+    before, after = left.rstrip(BLANKS), right.lstrip(BLANKS)
     shell = before[-1:] + after[:1]
     touching = before == left and after == right
     if shell in _BRACKETS or (touching and shell in _SAME_QUOTES):

@@ -10,8 +10,9 @@ from difflib import SequenceMatcher
 from civilly.detect.words import words
 from civilly.types import Detection, Detector, Text
 
-MOST_TOKENS = 2_000
-"""Comparing takes time quadratic in the length; longer texts are one edit."""
+MOST_COMPARED = 250_000
+"""Tokens of one side times those of the other: comparing takes up to cubic time where tokens are
+repeated. What differs in longer texts, from the first token to the last, is one edit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +50,9 @@ def edits(before: str, after: str, lang: str) -> list[Edit]:
         ``after``. Neighbours with only blanks between them are one.
     """
     old, new = _tokens(before, lang), _tokens(after, lang)
-    if max(len(old), len(new)) > MOST_TOKENS:
-        return [] if before == after else [Edit(0, len(before), before, after)]
     starts = _starts(old)
     found: list[Edit] = []
-    blocks = SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
-    for kind, a, b, c, d in blocks:
-        if kind == "equal":
-            continue
+    for a, b, c, d in _changes(old, new):
         edit = Edit(starts[a], starts[b], "".join(old[a:b]), "".join(new[c:d]))
         between = before[found[-1].end : edit.start] if found else ""
         if found and not between.strip():
@@ -65,6 +61,30 @@ def edits(before: str, after: str, lang: str) -> list[Edit]:
             edit = Edit(last.start, edit.end, cut, put)
         found.append(edit)
     return found
+
+
+def _changes(old: Sequence[str], new: Sequence[str]) -> list[tuple[int, int, int, int]]:
+    """Where two rows of tokens differ: start and end in the one, and in the other; in order."""
+    first, last_old, last_new = 0, len(old), len(new)
+    if last_old * last_new > MOST_COMPARED:
+        first = _alike(old, new)
+        behind = _alike(old[first:][::-1], new[first:][::-1])
+        last_old, last_new = last_old - behind, last_new - behind
+    left, right = old[first:last_old], new[first:last_new]
+    if len(left) * len(right) > MOST_COMPARED:
+        return [(first, last_old, first, last_new)]
+    blocks = SequenceMatcher(None, left, right, autojunk=False).get_opcodes()
+    return [
+        (first + a, first + b, first + c, first + d)
+        for kind, a, b, c, d in blocks
+        if kind != "equal"
+    ]
+
+
+def _alike(left: Sequence[str], right: Sequence[str]) -> int:
+    """How many tokens both begin with."""
+    pairs = enumerate(zip(left, right, strict=False))
+    return next((at for at, (a, b) in pairs if a != b), min(len(left), len(right)))
 
 
 def apply(text: str, chosen: Sequence[Edit]) -> str:

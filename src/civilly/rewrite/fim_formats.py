@@ -12,11 +12,9 @@ from enum import Enum
 
 from civilly.errors import CivillyError, UnknownNameError
 from civilly.languages import language
+from civilly.rewrite.delete import BLANKS
 from civilly.rewrite.holes import Gap
 from civilly.types import Prompt, Segment
-
-BLANKS = " \t\u00a0\u3000"
-"""What separates words on a line."""
 
 
 def first_blanks(text: str) -> str:
@@ -52,7 +50,7 @@ class FimFormat:
         licence: Under which terms those models are published.
         layouts: Pieces of a prompt by order: ``psm`` (prefix, suffix, middle) or ``spm`` (suffix,
             prefix, middle). The first is what the family saw most.
-        stop: What ends a middle, most usual first: every control token that the family may write.
+        stop: What ends a middle, most usual first: tokens between texts, and those for holes.
             The end of a text (the tokenizer's) does so in any case.
         begin: The token that a text begins with. Tokenizers and servers put it there themselves,
             so it is in no prompt.
@@ -61,6 +59,7 @@ class FimFormat:
         blank_in_prefix: Whether blanks at the prefix's end stay there. Else the middle begins with
             them, as tokens of words do.
         blank_in_suffix: Whether blanks at the suffix's beginning stay there.
+        others: Further control tokens of the family, of its chats and training data.
     """
 
     name: str
@@ -72,6 +71,15 @@ class FimFormat:
     leading_space: bool = False
     blank_in_prefix: bool = False
     blank_in_suffix: bool = True
+    others: tuple[str, ...] = ()
+
+    @property
+    def control(self) -> tuple[str, ...]:
+        """Every control token of the family, once: no text spells one, and no middle holds one."""
+        pieces = [piece for layout in self.layouts.values() for piece in layout]
+        placed = [piece for piece in pieces if isinstance(piece, str)]
+        begin = [self.begin] if self.begin else []
+        return tuple(dict.fromkeys([*begin, *self.stop, *placed, *self.others]))
 
     def layout(self, order: str | None = None) -> Layout:
         """The pieces in an order; None is the family's first.
@@ -97,11 +105,35 @@ _BIGCODE = {
     **_tokens("<fim_prefix>", "<fim_suffix>", "<fim_middle>"),
     "spm": ("<fim_prefix>", "<fim_suffix>", S, "<fim_middle>", P),
 }
-_BIGCODE_STOP = (
-    "<|endoftext|>", "<file_sep>", "<fim_prefix>", "<fim_suffix>", "<fim_middle>", "<fim_pad>",
+_BIGCODE_HOLE = ("<fim_prefix>", "<fim_suffix>", "<fim_middle>", "<fim_pad>")
+_BIGCODE_DATA = (
+    "<issue_start>", "<issue_comment>", "<issue_closed>", "<jupyter_start>", "<jupyter_text>",
+    "<jupyter_code>", "<jupyter_output>", "<empty_output>",
+)  # fmt: skip
+_STARCODER_2_DATA = (
+    "<jupyter_script>", "<code_to_intermediate>", "<intermediate_to_code>", "<pr>", "<pr_status>",
+    "<pr_is_merged>", "<pr_base>", "<pr_file>", "<pr_base_code>", "<pr_diff>", "<pr_diff_hunk>",
+    "<pr_comment>", "<pr_event_id>", "<pr_review>", "<pr_review_state>", "<pr_review_comment>",
+    "<pr_in_reply_to_review_id>", "<pr_in_reply_to_comment_id>", "<pr_diff_hunk_comment_line>",
+    "<NAME>", "<EMAIL>", "<KEY>", "<PASSWORD>",
 )  # fmt: skip
 _PIPED = _tokens("<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>")
 _PIPED_STOP = ("<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>")
+_QWEN_OTHERS = (
+    "<|im_start|>", "<|object_ref_start|>", "<|object_ref_end|>", "<|box_start|>", "<|box_end|>",
+    "<|quad_start|>", "<|quad_end|>", "<|vision_start|>", "<|vision_end|>", "<|vision_pad|>",
+    "<|image_pad|>", "<|video_pad|>", "<tool_call>", "</tool_call>", "<tool_response>",
+    "</tool_response>", "<think>", "</think>",
+)  # fmt: skip
+_GEMMA_OTHERS = (
+    "<pad>", "<eos>", "<unk>", "<mask>", "<start_of_turn>", "<end_of_turn>", "[multimodal]",
+    *(f"<unused{number}>" for number in range(99)),
+)  # fmt: skip
+_LLAMA_OTHERS = ("<unk>", "<FILL_ME>", "[INST]", "[/INST]", "<<SYS>>", "<</SYS>>")
+_MISTRAL_OTHERS = (
+    "<unk>", "[INST]", "[/INST]", "[TOOL_CALLS]", "[AVAILABLE_TOOLS]", "[/AVAILABLE_TOOLS]",
+    "[TOOL_RESULTS]", "[/TOOL_RESULTS]",
+)  # fmt: skip
 
 _ALL = (
     FimFormat(
@@ -115,20 +147,23 @@ _ALL = (
         stop=(),
         begin="<bos>",
         blank_in_suffix=False,
+        others=_GEMMA_OTHERS,
     ),
     FimFormat(
         name="starcoder",
         models="bigcode/starcoder, starcoderbase (1b to 15b), tiny_starcoder_py",
         licence="bigcode-openrail-m",
         layouts=_BIGCODE,
-        stop=_BIGCODE_STOP,
+        stop=("<|endoftext|>", "<filename>", *_BIGCODE_HOLE, "<reponame>", "<gh_stars>"),
+        others=(*_BIGCODE_DATA, "<commit_before>", "<commit_msg>", "<commit_after>"),
     ),
     FimFormat(
         name="starcoder2",
         models="bigcode/starcoder2-3b, -7b, -15b",
         licence="bigcode-openrail-m",
         layouts=_BIGCODE,
-        stop=_BIGCODE_STOP,
+        stop=("<|endoftext|>", "<file_sep>", *_BIGCODE_HOLE, "<repo_name>"),
+        others=(*_BIGCODE_DATA, *_STARCODER_2_DATA),
     ),
     FimFormat(
         name="codellama",
@@ -141,6 +176,7 @@ _ALL = (
         stop=("▁<EOT>", "</s>", "▁<PRE>", "▁<SUF>", "▁<MID>"),
         begin="<s>",
         leading_space=True,
+        others=_LLAMA_OTHERS,
     ),
     FimFormat(
         name="deepseek-coder",
@@ -149,6 +185,7 @@ _ALL = (
         layouts=_tokens("<｜fim▁begin｜>", "<｜fim▁hole｜>", "<｜fim▁end｜>"),
         stop=("<｜end▁of▁sentence｜>", "<｜fim▁begin｜>", "<｜fim▁hole｜>", "<｜fim▁end｜>"),
         begin="<｜begin▁of▁sentence｜>",
+        others=("<|User|>", "<|Assistant|>", "<|EOT|>", "<pad>"),
     ),
     FimFormat(
         name="codestral",
@@ -158,13 +195,22 @@ _ALL = (
         stop=("</s>", "[SUFFIX]", "[PREFIX]", "[MIDDLE]"),
         begin="<s>",
         leading_space=True,
+        others=_MISTRAL_OTHERS,
     ),
     FimFormat(
         name="qwen2.5-coder",
         models="Qwen/Qwen2.5-Coder-0.5B, -1.5B, -3B, -7B, -14B, -32B",
         licence="Apache-2.0; the 3B: Qwen Research",
         layouts=_PIPED,
-        stop=("<|endoftext|>", "<|file_sep|>", *_PIPED_STOP, "<|fim_pad|>", "<|repo_name|>"),
+        stop=(
+            "<|endoftext|>",
+            "<|file_sep|>",
+            "<|im_end|>",
+            *_PIPED_STOP,
+            "<|fim_pad|>",
+            "<|repo_name|>",
+        ),
+        others=_QWEN_OTHERS,
     ),
     FimFormat(
         name="codegemma",
@@ -174,6 +220,7 @@ _ALL = (
         stop=("<|file_separator|>", "<eos>", *_PIPED_STOP),
         begin="<bos>",
         blank_in_prefix=True,
+        others=_GEMMA_OTHERS,
     ),
 )
 
@@ -291,7 +338,7 @@ def fim_prompt(
     segments: list[Segment] = []
     for piece in layout:
         segments += filled[piece] if isinstance(piece, Slot) else (Segment(piece, special=True),)
-    return Prompt(tuple(segments), max_new_tokens=longest_middle(gap))
+    return Prompt(tuple(segments), max_new_tokens=longest_middle(gap), control=form.control)
 
 
 def longest_middle(gap: Gap) -> int:

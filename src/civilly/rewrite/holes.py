@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from civilly.detect.words import Bounds, whole_words, words
-from civilly.languages import UNSPACED_LETTER
-from civilly.rewrite.delete import delete_spans, merge_spans
+from civilly.languages import UNSPACED_LETTER, in_word
+from civilly.rewrite.delete import BLANKS, delete_spans, merge_spans
 from civilly.types import Span
 
 NEAR = 2
@@ -110,7 +110,7 @@ def holes_of(text: str, spans: Sequence[Span], lang: str) -> list[Bounds]:
         lang: Language code.
 
     Returns:
-        Start and end of each hole; none without spans.
+        Start and end of each hole; none without spans, and none in a text of blanks.
     """
     bounds = words(text, lang)
     grown = [Span(*whole_words(span.start, span.end, bounds)) for span in spans]
@@ -121,17 +121,17 @@ def holes_of(text: str, spans: Sequence[Span], lang: str) -> list[Bounds]:
         else:
             found.append((start, end))
     if found and _letters(text) - sum(_letters(text[a:b]) for a, b in found) < LEAST_LEFT:
-        blanks = len(text) - len(text.lstrip())
-        return [(blanks, len(text.rstrip()))]
+        whole = len(text) - len(text.lstrip()), len(text.rstrip())
+        return [whole] if text.strip() else []
     return found
 
 
 def _is_near(between: str) -> bool:
-    return _letters(between) <= NEAR and all(c.isalnum() or c.isspace() for c in between)
+    return _letters(between) <= NEAR and all(map(in_word, between.strip(BLANKS)))
 
 
 def _letters(text: str) -> int:
-    """Letters and digits; one of a script without spaces is worth a short word."""
+    """Letters and digits without their marks; an unspaced one is worth a short word."""
     return sum(NEAR if UNSPACED_LETTER.match(c) else 1 for c in text if c.isalnum())
 
 

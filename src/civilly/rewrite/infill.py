@@ -112,6 +112,9 @@ class InfillRewriter:
         most_holes: Holes of one text that are filled.
     """
 
+    judges = False
+    """What `score` tells is what deletions are worth, not what the model finds of a text."""
+
     def __init__(
         self,
         filler: Filler,

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 
 from civilly.engines.infilling import Hole, Infiller
+from civilly.engines.requests import as_written, cut_at_stop
 from civilly.errors import CivillyError
-from civilly.languages import UNSPACED, language
+from civilly.languages import UNSPACED_LETTER, in_word, language
+from civilly.rewrite.delete import BLANKS
 from civilly.rewrite.fim_formats import (
-    BLANKS,
     FimFormat,
     fim_prompt,
     first_blanks,
@@ -51,10 +51,28 @@ def ask_middles(
         EngineError: If the engine fails.
     """
     stop = (*form.stop, *options.stop)
-    if form.stop and not any("\n" in gap.cut for gap in gaps):
-        # Models of code go on with the next line. Servers take few stops, so it comes early.
-        stop = (*stop[:2], "\n", *stop[2:])
-    options = replace(options, stop=stop)
+    # Models of code go on with the next line. Servers take few stops, so it comes early.
+    ends_line = (*stop[:2], "\n", *stop[2:])
+    on_a_line = [bool(form.stop) and "\n" not in gap.cut for gap in gaps]
+    found: list[list[Generation]] = [[] for _ in gaps]
+    for one_line in sorted({*on_a_line}):
+        rows = [i for i, each in enumerate(on_a_line) if each == one_line]
+        asked = replace(options, stop=ends_line if one_line else stop)
+        made = _ask(engine, form, [gaps[i] for i in rows], asked, order, show_cut=show_cut)
+        for i, generations in zip(rows, made, strict=True):
+            found[i] = generations
+    return found
+
+
+def _ask(
+    engine: Engine,
+    form: FimFormat,
+    gaps: Sequence[Gap],
+    options: GenerationOptions,
+    order: str | None,
+    *,
+    show_cut: bool,
+) -> list[list[Generation]]:
     if not (isinstance(engine, Infiller) and engine.infills):
         prompts = [fim_prompt(form, gap, order, show_cut=show_cut) for gap in gaps]
         return engine.generate(prompts, options)
@@ -69,7 +87,7 @@ def ask_middles(
 
 def _hole(form: FimFormat, gap: Gap) -> Hole:
     sides = sides_of(form, gap)
-    return Hole(sides.prefix, sides.suffix, longest_middle(gap))
+    return Hole(sides.prefix, sides.suffix, longest_middle(gap), form.control)
 
 
 def read_middle(form: FimFormat, gap: Gap, made: str) -> str:
@@ -80,8 +98,7 @@ def read_middle(form: FimFormat, gap: Gap, made: str) -> str:
     that the prompt left out are there in the text already and are not doubled; those that were
     cut out, and that the middle needs, are put back.
     """
-    for stop in form.stop:
-        made = made.partition(stop)[0]
+    made, _ = cut_at_stop(made, [each for token in form.control for each in as_written(token)])
     return fit_middle(gap, made)
 
 
@@ -114,21 +131,23 @@ def _before_repeat(made: str, after: str) -> str:
     head = after.strip(BLANKS)[:_REPEATED].rstrip(BLANKS)
     if not head:
         return made
-    found = re.search(_anew(head, whole=head == after.strip(BLANKS)), made)
-    if found:
-        return made[: found.start()]
+    whole = head == after.strip(BLANKS)
+    start = made.find(head)
+    while start >= 0:
+        end = start + len(head)
+        if not (_inside(made, start) or (whole and _inside(made, end))):
+            return made[:start]
+        start = made.find(head, start + 1)
     for size in range(min(len(head), len(made)), 3, -1):
-        if made.endswith(head[:size]):
+        if made.endswith(head[:size]) and not _inside(made, len(made) - size):
             return made[:-size]
     return made
 
 
-def _anew(head: str, *, whole: bool) -> str:
-    """A pattern for the suffix's beginning that finds no letters inside another word."""
-    letter = f"[^\\W{UNSPACED}]"
-    left = f"(?<!{letter})" if re.match(letter, head) else ""
-    right = f"(?!{letter})" if whole and re.search(f"{letter}$", head) else ""
-    return left + re.escape(head) + right
+def _inside(text: str, place: int) -> bool:
+    """Whether a place is between two letters of one word; where none are spaced, nothing is."""
+    sides = text[max(0, place - 1) : place + 1]
+    return 0 < place < len(text) and all(in_word(c) and not UNSPACED_LETTER.match(c) for c in sides)
 
 
 def _blank(neighbour: str, made: str, cut: str) -> str:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import cached_property
+from itertools import groupby
 
 from civilly.detect.normalise import MASK, normalise
-from civilly.languages import UNSPACED_LETTER
+from civilly.languages import UNSPACED_LETTER, in_word
 from civilly.types import Span, Text
 
 LEAST_INSIDE = 4
 """A cut word of at least so many characters may not stand inside a longer word either."""
-_WORD = re.compile(rf"[\w{re.escape(MASK)}]+")
 
 
 class Returning:
@@ -50,7 +50,8 @@ class Returning:
 
 
 def _words(text: str, lang: str) -> list[str]:
-    return _WORD.findall(normalise(text, lang).text)
+    runs = groupby(normalise(text, lang).text, lambda each: each == MASK or in_word(each))
+    return ["".join(run) for inside, run in runs if inside]
 
 
 def _is_long(word: str) -> bool:

@@ -72,9 +72,11 @@ class Part:
 
 
 class Together:
-    """The candidates of several methods, all scored by the first of them that can.
+    """The candidates of several methods, all scored by the first of them that judges texts.
 
-    So their fluency is on one scale. That method also takes the second look, if it has one.
+    So their fluency is on one scale. That method also takes the second look, if it has one. A
+    method whose scores say nothing of a text (``judges = False``) judges none of the others; at
+    most, if nobody else does, the proposals that come from outside.
 
     Args:
         parts: The methods, at least one.
@@ -84,7 +86,9 @@ class Together:
         self._parts = parts
         rewriters = [part.rewriter for part in parts]
         self.generates = any(getattr(each, "generates", True) for each in rewriters)
-        self._judge = next((each for each in rewriters if isinstance(each, CandidateScorer)), None)
+        scorers = [each for each in rewriters if isinstance(each, CandidateScorer)]
+        self._judge = next((each for each in scorers if getattr(each, "judges", True)), None)
+        self._nominal = next(iter(scorers), None)
 
     def rewrite(
         self, texts: Sequence[Text], detections: Sequence[Detection], n: int = 1
@@ -105,9 +109,10 @@ class Together:
 
     def score(self, texts: Sequence[Text], proposals: Sequence[str]) -> list[float]:
         """See `civilly.types.CandidateScorer`; `UNKNOWN_LOGPROB` where no method can."""
-        if self._judge is None:
+        scorer = self._judge or self._nominal
+        if scorer is None:
             return [UNKNOWN_LOGPROB] * len(proposals)
-        return self._judge.score(texts, proposals)
+        return scorer.score(texts, proposals)
 
     def look_again(
         self, texts: Sequence[Text], detections: Sequence[Detection]

@@ -69,7 +69,7 @@ def open_checkpoint(filler: str, auto_class: str, spec: object, example: str) ->
         example: A model of the kind, for messages.
 
     Raises:
-        CivillyError: If no model is named, or an option is wrong.
+        CivillyError: If no model is named, an option is wrong, or an adapter is named.
         MissingExtraError: If torch or transformers is not installed.
         ModelError: If the model cannot be loaded, or is of another kind.
     """
@@ -83,6 +83,11 @@ def open_checkpoint(filler: str, auto_class: str, spec: object, example: str) ->
     except ImportError as error:
         raise MissingExtraError(f"The filler {filler!r}", "hf", error.name or "torch") from error
     target = Target.parse(str(spec))
+    if target.adapter:
+        raise CivillyError(
+            f"The filler {filler!r} loads no adapter, and {str(spec)!r} names one.",
+            mend="merge it into its model, and name the merged model's folder",
+        )
     device = device_of(torch, target.device)
     where: dict[str, Any] = {"local_files_only": Path(target.model).is_dir()}
     if target.revision:

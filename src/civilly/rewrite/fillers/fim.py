@@ -71,10 +71,15 @@ class FimFiller:
         found: dict[str, Filling] = {}
         for generation in made:
             text = read_middle(self._form, gap, generation.text)
-            broken_off = not generation.finished and generation.text.rstrip().endswith(text)
-            if not broken_off and fits(gap, text):
+            if (generation.finished or not _breaks_off(generation.text, text)) and fits(gap, text):
                 found.setdefault(text, Filling(text, generation.logprob))
         return list(found.values())
+
+
+def _breaks_off(made: str, text: str) -> bool:
+    """Whether all that a model wrote was read, so that more might belong to it."""
+    made, text = made.rstrip(), text.strip()
+    return made.endswith(text) if text else not made
 
 
 def _most(gaps: Sequence[Gap]) -> int:

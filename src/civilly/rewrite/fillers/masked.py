@@ -15,9 +15,9 @@ from typing import Any
 
 from civilly.engines.encoding import PromptEncoder
 from civilly.errors import CivillyError, ModelError
-from civilly.languages import UNSPACED, language
+from civilly.languages import UNSPACED, in_word, language
+from civilly.rewrite.delete import BLANKS
 from civilly.rewrite.fillers.checkpoint import MOST_LOGITS, Checkpoint, open_checkpoint
-from civilly.rewrite.fim_formats import BLANKS
 from civilly.rewrite.holes import Filling, Gap, fits
 from civilly.rewrite.middles import fit_middle
 from civilly.types import Tools
@@ -148,7 +148,7 @@ class MaskedFiller:
         blank = gap.before[-1:] or " "
         if blank in BLANKS + "\r\n" or gap.cut[:1] in tuple(BLANKS):
             return self._begins
-        inside_word = blank.isalnum() and language(gap.lang).spaces
+        inside_word = in_word(blank) and language(gap.lang).spaces
         return self._inside if inside_word or self._marks_beginnings else self._begins
 
     def _best(

@@ -11,7 +11,8 @@ from civilly.data.corpus.recipe import Share
 from civilly.data.pairs import Pair
 from civilly.data.recipe_table import Count, RecipeTable
 from civilly.languages import language
-from civilly.rewrite.fim_formats import BLANKS, FimFormat, Slot, fim_prompt
+from civilly.rewrite.delete import BLANKS
+from civilly.rewrite.fim_formats import FimFormat, Slot, fim_prompt
 from civilly.train.examples import Example
 from civilly.train.fim.differences import Change
 from civilly.train.fim.holes import Hole, Sides, cut_characters, cut_words

@@ -9,7 +9,8 @@ from civilly import registry
 from civilly.data.pairs import Pair
 from civilly.errors import DataError
 from civilly.pipeline import Toolbox
-from civilly.rewrite.fim_formats import BLANKS, FimFormat
+from civilly.rewrite.delete import BLANKS
+from civilly.rewrite.fim_formats import FimFormat
 from civilly.score.chrf import Chrf
 from civilly.score.joint import JOINT, joint
 from civilly.train.base_model import Trainee
