@@ -68,8 +68,7 @@ class Prompt:
     Attributes:
         segments: Pieces in order; adjacent plain pieces are encoded apart.
         max_new_tokens: The most tokens to generate for this prompt; None: the options' limit.
-        max_growth: The most tokens to generate per token of the prompt, for engines that count
-            tokens; None: no such limit.
+        max_growth: The most new tokens per token of the prompt, where an engine counts; or None.
         control: Tokens of the model that plain text may not spell either, sent as a string.
     """
 
@@ -238,12 +237,7 @@ class TextScorer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What an engine has used so far.
-
-    Attributes:
-        prompt_tokens: Tokens read.
-        answer_tokens: Tokens generated.
-    """
+    """Tokens that an engine has read and generated so far."""
 
     prompt_tokens: int = 0
     answer_tokens: int = 0
