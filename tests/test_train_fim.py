@@ -233,7 +233,8 @@ def test_pairs_without_holes_cannot_validate():
 def test_the_recipe_of_the_shipped_adapter_is_sound():
     made = FimRecipe.parse(read_recipe(ROOT / "recipes" / "fim.toml"), "it")
     assert made.family is FORMATS["civilly"]
-    assert (ROOT / str(made.adapter.start) / "adapter_config.json").exists()
+    run = Path(str(made.adapter.start)).parent  # as its own recipe's comment calls it
+    assert f"-o {run}" in (ROOT / "recipes" / f"{run.name}.toml").read_text("utf-8")
 
 
 def test_the_shipped_adapter_or_how_to_make_it():
