@@ -60,7 +60,7 @@ bench: $(VENV)/.dev
 	@$(PYTHON) benchmarks/assemble.py
 
 train: $(VENV)/.dev
-	@for name in tuned_first tuned_second tuned; do \
+	@for name in tuned_first tuned; do \
 	  $(CIVILLY) train sft recipes/$$name.toml -o runs/$$name --resume; done
 	@$(CIVILLY) train fim recipes/fim.toml -o runs/fim --resume
 

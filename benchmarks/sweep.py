@@ -35,7 +35,7 @@ PLOTS = HERE / "results" / "sweep"
 
 LIMITS = """What this shows, and what not: trials are cut so short that a search fits into an hour
 on one CPU core. That is enough to show the tool at work, not to choose a recipe for thousands of
-pairs (`recipes/tuned_second.toml`). Each setting was trained once, from one seed, and judged on few
+pairs (`recipes/tuned.toml`). Each setting was trained once, from one seed, and judged on few
 sentences: where the interval of a difference from the best holds 0, the two cannot be told apart,
 and a setting whose bar is not longer than its stroke cannot be told from one that does nothing."""
 
