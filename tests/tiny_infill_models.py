@@ -14,6 +14,7 @@ from tokenizers.processors import TemplateProcessing
 from tokenizers.trainers import UnigramTrainer, WordPieceTrainer
 
 from tiny_fim_models import SENTENCES
+from tiny_models import in_order
 
 SENTINELS = [f"<extra_id_{number}>" for number in range(5)]
 
@@ -37,6 +38,7 @@ def _unigram(special: list[str], unknown: str, frame: str, last: list[str] = ())
         vocab_size=420, special_tokens=special, unk_token=unknown, show_progress=False
     )
     tokenizer.train_from_iterator(SENTENCES * 3, trainer)
+    tokenizer = in_order(tokenizer, len(special))
     if last:  # pieces of the vocabulary, as mT5 has its sentinels
         data = json.loads(tokenizer.to_str())
         data["model"]["vocab"] += [[piece, 0.0] for piece in last]
