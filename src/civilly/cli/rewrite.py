@@ -153,8 +153,10 @@ def rewrite(
     )
     if output is not None:
         identity = _identity(detoxifier, source, options)
-        how = {"json_lines": json_lines, "resume": resume, "overwrite": overwrite}
-        _to_file(detoxifier, source, output, identity, page, **how)
+        _to_file(
+            detoxifier, source, output, identity, page,
+            json_lines=json_lines, resume=resume, overwrite=overwrite,
+        )  # fmt: skip
     elif page is not None:
         _to_page(detoxifier, source, page)
     elif source.single and not json_lines:

@@ -24,6 +24,16 @@ _LEADING_END = re.compile(rf"[{re.escape(_ENDS)}]+(?=\s|$|[^\W_])[{BLANKS}]*")
 _DANGLING = re.compile(rf"[{BLANKS}]*(?:[{_COMMAS};:]|(?<=\s)[-–—])+$")
 
 
+def first_blanks(text: str) -> str:
+    """The blanks that a text begins with."""
+    return text[: len(text) - len(text.lstrip(BLANKS))]
+
+
+def last_blanks(text: str) -> str:
+    """The blanks that a text ends with."""
+    return text[len(text.rstrip(BLANKS)) :]
+
+
 class DeleteRewriter:
     """Cuts toxic spans; what is not next to a cut stays as it is."""
 
@@ -96,9 +106,9 @@ def _join(left: str, cut: str, right: str) -> str:
     if not after or after[0] in _ENDS + _COMMAS + _CLOSING + "\r\n":
         before = _DANGLING.sub("", before)
         # The author may put spaces before punctuation; then that is how it stays.
-        gap = right[: len(right) - len(right.lstrip(BLANKS))] if after.strip() else ""
+        gap = first_blanks(right) if after.strip() else ""
         return before + gap + after
-    gap = left[len(left.rstrip(BLANKS)) :] or right[: len(right) - len(after)]
+    gap = last_blanks(left) or first_blanks(right)
     if not gap and cut.strip() != cut and in_word(before[-1]) and in_word(after[0]):
         gap = " "
     return before + gap + after

@@ -17,16 +17,6 @@ from civilly.rewrite.holes import Gap
 from civilly.types import Prompt, Segment
 
 
-def first_blanks(text: str) -> str:
-    """The blanks that a text begins with."""
-    return text[: len(text) - len(text.lstrip(BLANKS))]
-
-
-def last_blanks(text: str) -> str:
-    """The blanks that a text ends with."""
-    return text[len(text.rstrip(BLANKS)) :]
-
-
 class Slot(Enum):
     """A place in a layout where text goes; every other piece is a token of the model."""
 

@@ -9,12 +9,10 @@ from civilly.engines.infilling import Hole, Infiller
 from civilly.engines.requests import as_written, cut_at_stop
 from civilly.errors import CivillyError
 from civilly.languages import UNSPACED_LETTER, in_word, language
-from civilly.rewrite.delete import BLANKS
+from civilly.rewrite.delete import BLANKS, first_blanks, last_blanks
 from civilly.rewrite.fim_formats import (
     FimFormat,
     fim_prompt,
-    first_blanks,
-    last_blanks,
     longest_middle,
     sides_of,
 )

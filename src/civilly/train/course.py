@@ -92,8 +92,8 @@ def hold(
 
     out.mkdir(parents=True, exist_ok=True)
     checkpoint = _begun(out, recipe, resume=options.get("resume", False))
-    done = _result(out)
-    if done and _recorded(out) == _plain(recipe):
+    done = _weights(out)
+    if done and (out / RESULT_FILE).exists() and _recorded(out) == _plain(recipe):
         return done
     take_out = options.get("take_out_leaks", False)
     corpus = build_corpus(recipe.model_dump(), data, take_out_leaks=take_out)
@@ -136,11 +136,10 @@ def _begun(out: Path, recipe: SftRecipe, *, resume: bool) -> Path | None:
         CivillyError: If there is one, or a result, and the run is not to be resumed.
         DataError: If it was begun with another recipe; it may stop earlier or later.
     """
-    from civilly.train.base_model import ADAPTER_FOLDER, FULL_FOLDER
     from civilly.train.trainer import STATE_FILE
 
     whole = [path.parent for path in out.glob(f"checkpoint-*/{STATE_FILE}")]
-    if not whole and not any((out / name).exists() for name in (ADAPTER_FOLDER, FULL_FOLDER)):
+    if not whole and not _weights(out):
         return None
     if not resume:
         raise CivillyError(
@@ -172,12 +171,11 @@ def _plain(recipe: SftRecipe) -> dict[str, Any]:
     return found
 
 
-def _result(out: Path) -> Path | None:
-    """The weights of a run that is done."""
+def _weights(out: Path) -> Path | None:
+    """What a run folder holds of trained weights."""
     from civilly.train.base_model import ADAPTER_FOLDER, FULL_FOLDER
 
-    made = [out / name for name in (ADAPTER_FOLDER, FULL_FOLDER) if (out / name).exists()]
-    return made[0] if made and (out / RESULT_FILE).exists() else None
+    return next((out / n for n in (ADAPTER_FOLDER, FULL_FOLDER) if (out / n).exists()), None)
 
 
 def _note(path: Path, recipe: SftRecipe, corpus: Corpus, notes: Mapping[str, Any]) -> None:

@@ -13,8 +13,7 @@ from typing import Any
 
 from civilly.detect.words import words
 from civilly.rewrite.decoding import Decoding
-from civilly.rewrite.delete import BLANKS
-from civilly.rewrite.fim_formats import first_blanks, last_blanks
+from civilly.rewrite.delete import BLANKS, first_blanks, last_blanks
 from civilly.rewrite.holes import Filling, Gap, fits
 from civilly.types import Engine, Prompt, Segment, TextScorer, Tools
 
