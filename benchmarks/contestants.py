@@ -12,7 +12,7 @@ from typing import Any
 from civilly.model.adapter import Change, load_change, shipped_adapter
 from civilly.model.build import load_text_tokenizer, write_hugging_face
 from civilly.model.ctranslate2_format import write_ctranslate2
-from civilly.model.smoothing import shipped_peaks, smooth
+from civilly.model.smoothquant import shipped_peaks, smooth
 from civilly.model.source import (
     Architecture,
     SourceModel,

@@ -25,7 +25,7 @@ from civilly.detect.normalise import Normalised
 from civilly.detect.toxicity import create
 from civilly.languages import CODES, LANGUAGES
 from civilly.train.detector_data import held_out
-from civilly.train.disguise import DISGUISES
+from civilly.train.obfuscation import DISGUISES
 from civilly.types import Detection, Text
 
 ROOT = Path(__file__).parent.parent

@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from civilly import registry
+from civilly.methods.tuned_prompt import tuned_prompt
 from civilly.pipeline import Toolbox
-from civilly.rewrite.tuned_prompt import tuned_prompt
 from civilly.score.intervals import Interval, bootstrap_mean
 from civilly.types import Prompt
 from contestants import CONTESTANTS, DEFAULT, FLOAT, FULL_EXACT, Answer, prepare

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 from civilly.engines.embedded import LoadedModel
-from civilly.rewrite.tuned_prompt import tuned_prompt
+from civilly.methods.tuned_prompt import tuned_prompt
 from civilly.score.chrf import Chrf
 from civilly.score.intervals import bootstrap_mean
 from civilly.types import GenerationOptions

@@ -137,7 +137,7 @@ def test_ls_lists_every_language_and_every_method() -> None:
     lines = run("ls", "languages").stdout.splitlines()
     assert [line.split()[0] for line in lines] == list(CODES)
     listed = json.loads(run("ls", "--json").stdout)
-    for shelf, room in (("methods", "rewrite"), ("engines", "engines"), ("detectors", "detect")):
+    for shelf, room in (("methods", "methods"), ("engines", "engines"), ("detectors", "detect")):
         names = [item["name"] for item in listed[shelf]]
         assert names == [entry.name for entry in registry.entries(room)]
     with pytest.raises(CivillyError, match="did you mean 'methods'"):

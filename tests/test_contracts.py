@@ -12,7 +12,7 @@ from civilly.engines import open_engine
 from civilly.languages import CODES
 from civilly.types import Candidate, Text
 
-METHODS = [entry.name for entry in registry.entries("rewrite")]
+METHODS = [entry.name for entry in registry.entries("methods")]
 
 NASTY = [
     "",
@@ -64,7 +64,7 @@ def tools() -> EchoTools:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_candidates_per_text_in_order(method: str, tools: EchoTools) -> None:
-    rewriter = registry.create("rewrite", method, tools)
+    rewriter = registry.create("methods", method, tools)
     detections = tools.detector.detect(TEXTS)
     proposed = rewriter.rewrite(TEXTS, detections, 2)
     assert len(proposed) == len(TEXTS)

@@ -11,10 +11,10 @@ import pytest
 
 from civilly.engines.hf_target import Target
 from civilly.engines.openai import Target as Server
-from civilly.rewrite.fillers import FILLERS
-from civilly.rewrite.fillers.fim import FimFiller
-from civilly.rewrite.fim_formats import FORMATS, family_of, format_of
-from civilly.rewrite.infill import InfillRewriter
+from civilly.methods.fillers import FILLERS
+from civilly.methods.fillers.fim import FimFiller
+from civilly.methods.fim_formats import FORMATS, family_of, format_of
+from civilly.methods.infill import InfillRewriter
 from civilly.types import Detection, Span, Text
 
 PAGE = (Path(__file__).parents[1] / "docs" / "infill.md").read_text(encoding="utf-8")

@@ -63,7 +63,7 @@ def test_the_same_call_gives_the_same_bytes(results):
 
 
 def test_several_candidates():
-    rewriter = registry.create("rewrite", "tuned", Detoxifier(n_candidates=3)._tools)
+    rewriter = registry.create("methods", "tuned", Detoxifier(n_candidates=3)._tools)
     text = Text(TOXIC["en"], "en")
     (candidates,) = rewriter.rewrite([text], [None], 3)
     assert 2 <= len(candidates) <= 3
@@ -87,7 +87,7 @@ def test_branches_begin_with_different_words_and_the_likeliest_is_the_greedy_one
 
 def test_a_second_look_never_makes_a_text_more_toxic():
     tools = Toolbox(None, {})
-    rewriter = registry.create("rewrite", "tuned", tools)
+    rewriter = registry.create("methods", "tuned", tools)
     texts = [Text(text, lang) for lang, text in TOXIC.items()]
     detections = tools.detector.detect(texts)
     found = rewriter.look_again(texts, detections)

@@ -10,10 +10,10 @@ from civilly.engines import open_engine
 from civilly.engines.infilling import Hole, Infiller
 from civilly.engines.openai import unspelled
 from civilly.errors import CivillyError, EngineError
-from civilly.rewrite.fillers import open_filler
-from civilly.rewrite.fim_formats import FORMATS
-from civilly.rewrite.holes import Gap
-from civilly.rewrite.middles import ask_middles, read_middle
+from civilly.methods.fillers import open_filler
+from civilly.methods.fim_formats import FORMATS
+from civilly.methods.fim_middles import ask_middles, read_middle
+from civilly.methods.holes import Gap
 from civilly.types import GenerationOptions
 from openai_client import FAST, SECRET
 

@@ -24,10 +24,10 @@ import tiny_fim_models  # noqa: E402
 from civilly.cli import app  # noqa: E402
 from civilly.engines import open_engine  # noqa: E402
 from civilly.engines.encoding import PromptEncoder  # noqa: E402
-from civilly.rewrite.fillers import open_filler  # noqa: E402
-from civilly.rewrite.fim_formats import FORMATS, fim_prompt  # noqa: E402
-from civilly.rewrite.holes import Gap  # noqa: E402
-from civilly.rewrite.middles import ask_middles, read_middle  # noqa: E402
+from civilly.methods.fillers import open_filler  # noqa: E402
+from civilly.methods.fim_formats import FORMATS, fim_prompt  # noqa: E402
+from civilly.methods.fim_middles import ask_middles, read_middle  # noqa: E402
+from civilly.methods.holes import Gap  # noqa: E402
 from civilly.types import GenerationOptions, Prompt, Segment  # noqa: E402
 
 FAMILIES = tuple(tiny_fim_models.FAMILIES)

@@ -17,7 +17,7 @@ LINE = [
     {"errors", "registry", "languages"},
     {"data"},
     {"model", "detect", "engines"},
-    {"rewrite"},
+    {"methods"},
     {"score"},
     {"select"},
     {"pipeline"},

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from civilly import pipeline
 from civilly.errors import CivillyError, UnknownNameError
+from civilly.methods.long_text import LONGEST_PART, split_parts
 from civilly.pipeline import Detoxifier
-from civilly.rewrite.long_text import LONGEST_PART, split_parts
 from civilly.types import Candidate
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from civilly.cli._review import review_page, with_edits
 from civilly.data.io import read_table
-from civilly.rewrite.edits import edits
+from civilly.methods.edits import edits
 from opened_page import Opened, sync_api
 
 EVIL = "</script><script>window.stolen = 1</script><img src='http://127.0.0.1:9/x' onerror='x'>"

@@ -10,7 +10,7 @@ from civilly.detect.toxicity import ToxicityModel
 from civilly.errors import DataError
 from civilly.languages import CODES
 from civilly.train.detector import train_detector
-from civilly.train.disguise import DISGUISES
+from civilly.train.obfuscation import DISGUISES
 from civilly.types import Text
 
 pytest.importorskip("sklearn")

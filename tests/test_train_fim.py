@@ -21,10 +21,10 @@ from civilly.data.recipe_table import read_recipe
 from civilly.engines.hf import HfEngine
 from civilly.engines.hf_target import Target
 from civilly.errors import CivillyError, DataError, ModelError
+from civilly.methods.fillers.fim import FimFiller
+from civilly.methods.fim_formats import FORMATS
+from civilly.methods.holes import Gap
 from civilly.model.adapter import load_change, shipped_adapter
-from civilly.rewrite.fillers.fim import FimFiller
-from civilly.rewrite.fim_formats import FORMATS
-from civilly.rewrite.holes import Gap
 from civilly.train.fim import validation
 from civilly.train.fim.run import FimRecipe, train_fim
 from civilly.types import Segment

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from civilly.data.pairs import Pair
 from civilly.languages import CODES, LANGUAGES
-from civilly.rewrite.delete import BLANKS
-from civilly.rewrite.fim_formats import FORMATS, FimFormat, Slot
-from civilly.rewrite.holes import Gap
+from civilly.methods.delete import BLANKS
+from civilly.methods.fim_formats import FORMATS, FimFormat, Slot
+from civilly.methods.holes import Gap
 from civilly.train.examples import Example
 from civilly.train.fim.differences import tokens
 from civilly.train.fim.holes import Hole, Sides, cut_characters, cut_words, hole_at

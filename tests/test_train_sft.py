@@ -17,18 +17,18 @@ from safetensors.numpy import load_file
 import tiny_gemma
 import tiny_models
 from civilly.data.corpus.build import build_corpus
-from civilly.data.corpus.folder import write_corpus
+from civilly.data.corpus.folder_writer import write_corpus
 from civilly.data.pairs import Pair
 from civilly.data.recipe_table import read_recipe
 from civilly.data.split import dev_part
 from civilly.engines.hf import HfEngine
 from civilly.engines.hf_target import Target
 from civilly.errors import CivillyError, DataError, LeakError, ModelError
+from civilly.methods.tuned_prompt import tuned_prompt
 from civilly.model.adapter import load_change
-from civilly.rewrite.tuned_prompt import tuned_prompt
-from civilly.train.base_model import encode, load_trainee
-from civilly.train.course import tuning_pairs
+from civilly.train.base_model import encode, load_trainable
 from civilly.train.examples import rewriting_examples
+from civilly.train.finetuning import tuning_pairs
 from civilly.train.recipe import (
     AdapterSettings,
     BaseSettings,
@@ -342,18 +342,18 @@ def test_leaks_are_refused_unless_told_otherwise(setting):
 
 
 def test_only_the_answer_carries_loss(setting):
-    trainee = load_trainee(BaseSettings(), AdapterSettings(), "fp32", setting[3])
+    trainable = load_trainable(BaseSettings(), AdapterSettings(), "fp32", setting[3])
     pairs = [Pair("1", "en", "bad idiot", ("bad",)), Pair("2", "en", "a", ("aaaa",))]
-    batch = collator(trainee)(encode(rewriting_examples(pairs), trainee))
+    batch = collator(trainable)(encode(rewriting_examples(pairs), trainable))
     for ids, labels, answer in zip(
         batch["input_ids"], batch["labels"], ("bad", "aaaa"), strict=True
     ):
         learned = [label for label in labels.tolist() if label != IGNORED]
-        assert trainee.encoding.decode(learned, []) == answer
-        assert learned[-1] == trainee.end
+        assert trainable.encoding.decode(learned, []) == answer
+        assert learned[-1] == trainable.end
         assert ids.tolist()[-len(learned) :] == learned
-    outputs = trainee.model(**{k: v for k, v in batch.items() if k != "labels"})
-    whole = trainee.model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"])
+    outputs = trainable.model(**{k: v for k, v in batch.items() if k != "labels"})
+    whole = trainable.model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"])
     by_hand = torch.nn.functional.cross_entropy(
         torch.cat([whole.logits[0, -5:-1], whole.logits[1, -6:-1]]).float(),
         torch.cat([batch["labels"][0, -4:], batch["labels"][1, -5:]]),

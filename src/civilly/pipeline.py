@@ -11,9 +11,9 @@ from typing import Any
 from civilly import __version__, registry
 from civilly.errors import CivillyError
 from civilly.languages import language
-from civilly.rewrite.decoding import CANDIDATES, usual_candidates
-from civilly.rewrite.long_text import split_parts
-from civilly.rewrite.together import Part, Together, names_of, options_of
+from civilly.methods.decoding import CANDIDATES, usual_candidates
+from civilly.methods.ensemble import Ensemble, Member, names_of, options_of
+from civilly.methods.long_text import split_parts
 from civilly.select.strength import FREE, USUAL, checked_strength
 from civilly.types import (
     Candidate,
@@ -120,7 +120,7 @@ class Detoxifier:
             )
         chosen = {**(options or {}), "adapter": adapter, "strength": checked_strength(strength)}
         names = names_of(method)
-        self._modules = {name: registry.load("rewrite", name) for name in names}
+        self._modules = {name: registry.load("methods", name) for name in names}
         self._tools = Toolbox(engine, chosen)
         self._own = {
             name: Toolbox(engine, options_of(chosen, name, names), self._tools) for name in names
@@ -139,14 +139,14 @@ class Detoxifier:
         made = {name: each.create(self._own[name]) for name, each in self._modules.items()}
         if len(made) == 1:
             return made.popitem()[1]  # type: ignore[no-any-return]
-        return Together([Part(rewriter, self._asked[name]) for name, rewriter in made.items()])
+        return Ensemble([Member(rewriter, self._asked[name]) for name, rewriter in made.items()])
 
     @cached_property
     def _fallback(self) -> Rewriter | None:
         """Deletion, for methods that generate; the baselines stand alone."""
         if not getattr(self._rewriter, "generates", True):
             return None
-        return registry.create("rewrite", FALLBACK, self._tools)  # type: ignore[no-any-return]
+        return registry.create("methods", FALLBACK, self._tools)  # type: ignore[no-any-return]
 
     @cached_property
     def _selector(self) -> Selector:

@@ -1,6 +1,6 @@
 """Finds the methods of a room: a file's name is the method's name.
 
-A room is a sub-package (``civilly.rewrite``, ``civilly.engines``, …). Every public module in it
+A room is a sub-package (``civilly.methods``, ``civilly.engines``, …). Every public module in it
 that defines ``create(tools)`` is a method; other packages add theirs by entry points in the group
 named like the room. Nothing is imported before it is used.
 """
@@ -10,8 +10,9 @@ from __future__ import annotations
 import ast
 import importlib
 import pkgutil
+import warnings
 from dataclasses import dataclass
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
@@ -20,13 +21,16 @@ from typing import Any
 from civilly.errors import CivillyError, UnknownNameError
 
 ROOMS = {
-    "rewrite": "rewriting method",
+    "methods": "rewriting method",
     "engines": "engine",
     "detect": "detector",
     "select": "selector",
     "score": "metric",
 }
 """Rooms that hold methods, with what one is called in messages."""
+
+OLD_GROUPS = {"methods": "civilly.rewrite"}
+"""What a room's group of entry points was called before; packages that say so are still found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +82,7 @@ def entries(room: str) -> list[Entry]:
         defines, summary = _read_without_import(module)
         if defines:
             found[info.name] = Entry(info.name, module, summary, "civilly")
-    for point in entry_points(group=f"civilly.{room}"):
+    for point in _declared(room):
         provider = point.dist.name if point.dist else "unknown"
         if point.name in found:
             raise CivillyError(
@@ -90,6 +94,22 @@ def entries(room: str) -> list[Entry]:
             point.name, point.module, _read_without_import(point.module)[1], provider
         )
     return sorted(found.values(), key=lambda entry: entry.name)
+
+
+def _declared(room: str) -> list[EntryPoint]:
+    """What other packages declare for a room, under its name or the one it had before."""
+    declared = list(entry_points(group=f"civilly.{room}"))
+    names = {point.name for point in declared}
+    for point in entry_points(group=OLD_GROUPS.get(room, "")) if room in OLD_GROUPS else ():
+        if point.name not in names:  # a package may serve old and new versions by declaring both
+            declared.append(point)
+            warnings.warn(
+                f"The entry-point group {point.group!r} is now called 'civilly.{room}' "
+                f"({point.name!r} = {point.value!r}).",
+                DeprecationWarning,
+                stacklevel=2,
+            )
+    return declared
 
 
 def load(room: str, name: str) -> ModuleType:

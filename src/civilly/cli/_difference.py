@@ -29,7 +29,7 @@ def difference(before: str, after: str, lang: str) -> Text:
     """Both texts in one: what went is red and struck through, what came is green."""
     from rich.text import Text
 
-    from civilly.rewrite.edits import edits
+    from civilly.methods.edits import edits
 
     shown, place = Text(), 0
     for edit in edits(before, after, lang):

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from civilly.data.journal import Record
-    from civilly.rewrite.edits import Edit
+    from civilly.methods.edits import Edit
 
 ROWS_PER_PAGE = 50
 
 
 def with_edits(records: Sequence[Record]) -> list[Record]:
-    """The records of ``--json``, each with its edits (`civilly.rewrite.edits.Edit`)."""
+    """The records of ``--json``, each with its edits (`civilly.methods.edits.Edit`)."""
     return [
         {**record, "edits": [asdict(edit) for edit in row]}
         for record, row in zip(records, _edits(records), strict=True)
@@ -59,7 +59,7 @@ def review_page(records: Sequence[Record], name: str) -> str:
 
 def _edits(records: Sequence[Record]) -> list[list[Edit]]:
     from civilly import registry
-    from civilly.rewrite.edits import explained
+    from civilly.methods.edits import explained
     from civilly.types import Detection, Span, Text
 
     return explained(

@@ -54,13 +54,13 @@ def build(
     and what was left out.
     """
     from civilly.data.corpus.build import build_corpus
-    from civilly.data.corpus.built import REPORT_FILE
-    from civilly.data.corpus.folder import write_corpus
+    from civilly.data.corpus.folder_reader import REPORT_FILE
+    from civilly.data.corpus.folder_writer import write_corpus
     from civilly.data.pairs import data_folder
     from civilly.data.recipe_table import read_recipe
     from civilly.data.values import as_json as to_json
     from civilly.errors import DataError
-    from civilly.rewrite.tuned_prompt import tuned_prompt
+    from civilly.methods.tuned_prompt import tuned_prompt
 
     if (output / REPORT_FILE).exists() and not overwrite:
         raise DataError(f"{str(output)!r} holds a corpus.", mend="--overwrite to replace it")

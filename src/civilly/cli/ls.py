@@ -10,7 +10,7 @@ from civilly.cli import _console
 
 SHELVES = {
     "languages": "",
-    "methods": "rewrite",
+    "methods": "methods",
     "engines": "engines",
     "detectors": "detect",
     "selectors": "select",

@@ -43,7 +43,7 @@ cat comments.txt | civilly rewrite - --lang en --json"""
 
 def complete_method(incomplete: str) -> list[tuple[str, str]]:
     """Rewriting methods for shell completion, with their summaries."""
-    return complete_entry("rewrite", incomplete)
+    return complete_entry("methods", incomplete)
 
 
 def complete_selector(incomplete: str) -> list[tuple[str, str]]:
@@ -214,7 +214,7 @@ def _rewrite_rows(detoxifier: Detoxifier, source: Source, rows: range) -> list[R
 
 def _filler(detoxifier: Detoxifier) -> str:
     """Who fills the holes, if the method ``infill`` is asked."""
-    from civilly.rewrite.fillers import DEFAULT
+    from civilly.methods.fillers import DEFAULT
 
     options = detoxifier.describe()["options"]
     return str(options.get("infill.filler") or options.get("filler") or DEFAULT)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from civilly.cli import _console
 from civilly.cli._options import DataOption
 from civilly.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from civilly.train.finetuning import Options
 
 RecipeArgument = Annotated[Path, typer.Argument(help="Recipe file.")]
 OutOption = Annotated[Path, typer.Option("--output", "--out", "-o", help="Folder for the result.")]
@@ -46,109 +49,130 @@ def _needing_extra(feature: str) -> Iterator[None]:
         raise MissingExtraError(feature, "train", error.name or "torch") from error
 
 
-def _train_adapter(
-    train: Callable[[dict[str, Any], Path, Path], object],
-    recipe: Path,
-    output: Path,
-    data: Path | None,
-) -> None:
-    from civilly.data.pairs import data_folder
-    from civilly.data.recipe_table import read_recipe
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What the user asked a training by a recipe for.
 
-    folder = data_folder(data)
-    train(read_recipe(recipe), folder, output)
-    _console.note(f"done: {output}")
+    Attributes:
+        recipe: The recipe file.
+        output: Folder for the result.
+        data: The data folder.
+        resume: Go on after a stop.
+        take_out_leaks: Leave pairs that repeat held-out or official texts out.
+    """
 
+    recipe: Path
+    output: Path
+    data: Path
+    resume: bool = False
+    take_out_leaks: bool = False
 
-@trainings.command(epilog="Example: civilly train sft recipes/tuned.toml -o runs/tuned --resume")
-def sft(
-    recipe: RecipeArgument,
-    output: OutOption,
-    data: DataOption = None,
-    resume: ResumeOption = False,
-    take_out_leaks: TakeOutLeaksOption = False,
-    debug: _console.DebugOption = False,
-) -> None:
-    """Fine-tune a rewriting adapter on pairs (LoRA), checked for leaks first."""
-    with _needing_extra("Fine-tuning"):
-        from civilly.train.sft import train_sft
+    @property
+    def options(self) -> Options:
+        """How a fine-tuning is begun."""
+        return {"resume": self.resume, "take_out_leaks": self.take_out_leaks}
 
-        train = partial(train_sft, resume=resume, take_out_leaks=take_out_leaks)
-        _train_adapter(train, recipe, output, data)
+    @property
+    def content(self) -> dict[str, Any]:
+        """The recipe's tables."""
+        from civilly.data.recipe_table import read_recipe
 
-
-@trainings.command(epilog="Example: civilly train fim recipes/fim.toml -o runs/fim --resume")
-def fim(
-    recipe: RecipeArgument,
-    output: OutOption,
-    data: DataOption = None,
-    resume: ResumeOption = False,
-    take_out_leaks: TakeOutLeaksOption = False,
-    debug: _console.DebugOption = False,
-) -> None:
-    """Fine-tune an adapter that fills holes (FIM) on pairs, checked for leaks first."""
-    with _needing_extra("Fine-tuning"):
-        from civilly.train.fim.run import train_fim
-
-        train = partial(train_fim, resume=resume, take_out_leaks=take_out_leaks)
-        _train_adapter(train, recipe, output, data)
+        return read_recipe(self.recipe)
 
 
-@trainings.command(epilog="Example: civilly train sweep recipes/sweep.toml -o runs/sweep --resume")
-def sweep(
-    recipe: RecipeArgument,
-    output: OutOption,
-    data: DataOption = None,
-    resume: ResumeOption = False,
-    take_out_leaks: TakeOutLeaksOption = False,
-    debug: _console.DebugOption = False,
-) -> None:
+Training = Callable[[Job], None]
+
+
+def _run(train: Training, feature: str, job: Job) -> None:
+    with _needing_extra(feature):
+        train(job)
+    _console.note(f"done: {job.output}")
+
+
+def _fine_tuning(feature: str) -> Callable[[Training], None]:
+    """Makes a verb of a training on pairs, which can go on after a stop and looks for leaks."""
+
+    def add(train: Training) -> None:
+        @trainings.command(train.__name__, help=train.__doc__, epilog=_example(train, " --resume"))
+        def verb(
+            recipe: RecipeArgument,
+            output: OutOption,
+            data: DataOption = None,
+            resume: ResumeOption = False,
+            take_out_leaks: TakeOutLeaksOption = False,
+            debug: _console.DebugOption = False,
+        ) -> None:
+            from civilly.data.pairs import data_folder
+
+            job = Job(recipe, output, data_folder(data), resume, take_out_leaks)
+            _run(train, feature, job)
+
+    return add
+
+
+def _fitting(feature: str) -> Callable[[Training], None]:
+    """Makes a verb of a training that is done in one go."""
+
+    def add(train: Training) -> None:
+        @trainings.command(train.__name__, help=train.__doc__, epilog=_example(train))
+        def verb(
+            recipe: RecipeArgument,
+            output: OutOption,
+            data: DataOption = None,
+            debug: _console.DebugOption = False,
+        ) -> None:
+            from civilly.data.pairs import data_folder
+
+            _run(train, feature, Job(recipe, output, data_folder(data)))
+
+    return add
+
+
+def _example(train: Training, more: str = "") -> str:
+    name = train.__name__
+    recipe = "tuned" if name == "sft" else name
+    return f"Example: civilly train {name} recipes/{recipe}.toml -o runs/{recipe}{more}"
+
+
+@_fine_tuning("Fine-tuning")
+def sft(job: Job) -> None:
+    """Fine-tune a model to rewrite: LoRA, DoRA or as a whole, on pairs checked for leaks first."""
+    from civilly.train.sft import train_sft
+
+    train_sft(job.content, job.data, job.output, **job.options)
+
+
+@_fine_tuning("Fine-tuning")
+def fim(job: Job) -> None:
+    """Fine-tune a model to fill holes (FIM), on pairs checked for leaks first."""
+    from civilly.train.fim.run import train_fim
+
+    train_fim(job.content, job.data, job.output, **job.options)
+
+
+@_fine_tuning("A sweep")
+def sweep(job: Job) -> None:
     """Search over models and settings of a fine-tuning; writes the best recipe and a report."""
-    from civilly.data.pairs import data_folder
+    from civilly.train.sweep.run import Workplace, run_sweep
 
-    with _needing_extra("A sweep"):
-        from civilly.data.recipe_table import read_recipe
-        from civilly.train.sweep.run import Workplace, run_sweep
-
-        place = Workplace(data_folder(data), output, take_out_leaks)
-        run_sweep(read_recipe(recipe), place, resume=resume, progress=_console.note)
-    _console.note(f"done: {output}")
+    place = Workplace(job.data, job.output, job.take_out_leaks)
+    run_sweep(job.content, place, resume=job.resume, progress=_console.note)
 
 
-@trainings.command(epilog="Example: civilly train detector recipes/detector.toml -o runs/detector")
-def detector(
-    recipe: RecipeArgument,
-    output: OutOption,
-    data: DataOption = None,
-    debug: _console.DebugOption = False,
-) -> None:
+@_fitting("Training a detector")
+def detector(job: Job) -> None:
     """Train the toxicity detector on labelled texts."""
-    from civilly.data.pairs import data_folder
+    from civilly.train.detector import train_detector
 
-    with _needing_extra("Training a detector"):
-        from civilly.data.recipe_table import read_recipe
-        from civilly.train.detector import train_detector
-
-        train_detector(read_recipe(recipe), data_folder(data), output, recipe.parent)
-    _console.note(f"done: {output}")
+    train_detector(job.content, job.data, job.output, job.recipe.parent)
 
 
-@trainings.command(epilog="Example: civilly train language recipes/language.toml -o runs/language")
-def language(
-    recipe: RecipeArgument,
-    output: OutOption,
-    data: DataOption = None,
-    debug: _console.DebugOption = False,
-) -> None:
+@_fitting("Training the language model")
+def language(job: Job) -> None:
     """Train what tells apart the languages that share a script."""
-    from civilly.data.pairs import data_folder
+    from civilly.train.language import train_language
 
-    with _needing_extra("Training the language model"):
-        from civilly.data.recipe_table import read_recipe
-        from civilly.train.language import train_language
-
-        train_language(read_recipe(recipe), data_folder(data), output, recipe.parent)
-    _console.note(f"done: {output}")
+    train_language(job.content, job.data, job.output, job.recipe.parent)
 
 
 @trainings.command(epilog="Example: civilly train vocabulary -o runs/kept_tokens.safetensors")
@@ -192,7 +216,7 @@ def smoothing(
 ) -> None:
     """Measure the activations by which the embedded model's rounding is smoothed."""
     with _needing_extra("Measuring activations"):
-        from civilly.train.smoothing import train_smoothing
+        from civilly.train.smoothquant import train_smoothing
 
         train_smoothing(pairs, output)
     _console.note(f"done: {output}")

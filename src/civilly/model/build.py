@@ -15,7 +15,7 @@ from civilly.errors import ModelError
 from civilly.model.adapter import change_file, load_change
 from civilly.model.cache import built, built_once, fingerprint
 from civilly.model.ctranslate2_format import Precision, write_ctranslate2
-from civilly.model.smoothing import peaks_bytes, shipped_peaks, smooth
+from civilly.model.smoothquant import peaks_bytes, shipped_peaks, smooth
 from civilly.model.source import (
     Architecture,
     SourceModel,

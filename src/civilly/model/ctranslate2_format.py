@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from civilly.model.smoothing import PROJECTION
+from civilly.model.smoothquant import PROJECTION
 from civilly.model.source import EMBEDDING, Architecture, FloatArray, Weights
 
 Precision = Literal["int8", "float32"]

@@ -80,7 +80,7 @@ class HubEncoding:
 
 
 @dataclass
-class Trainee:
+class TrainableModel:
     """A model about to be trained, with all that depends on its kind.
 
     Attributes:
@@ -124,9 +124,9 @@ class Trainee:
         return target
 
 
-def load_trainee(
+def load_trainable(
     base: BaseSettings, adapter: AdapterSettings, precision: str, embedded: Path | None = None
-) -> Trainee:
+) -> TrainableModel:
     """Loads the base model and puts a fresh adapter, or the one to go on from, into it.
 
     Args:
@@ -141,20 +141,20 @@ def load_trainee(
     import torch
 
     dtype = torch.bfloat16 if precision == "bf16" and adapter.kind != "full" else torch.float32
-    trainee = _embedded(dtype, embedded) if base.name == EMBEDDED else _from_hub(base, dtype)
+    trainable = _embedded(dtype, embedded) if base.name == EMBEDDED else _from_hub(base, dtype)
     if adapter.kind != "full":
-        trainee.model = _adapted(trainee, adapter)
-    return trainee
+        trainable.model = _adapted(trainable, adapter)
+    return trainable
 
 
-def _embedded(dtype: Any, folder: Path | None) -> Trainee:
+def _embedded(dtype: Any, folder: Path | None) -> TrainableModel:
     from transformers import AutoModelForCausalLM
 
     from civilly.model.build import embedded_training_folder, load_text_tokenizer
 
     folder = folder or embedded_training_folder()
     tokenizer = load_text_tokenizer(folder)
-    return Trainee(
+    return TrainableModel(
         model=AutoModelForCausalLM.from_pretrained(folder, dtype=dtype),
         encoding=EmbeddedEncoding(tokenizer),
         encoder_decoder=False,
@@ -164,7 +164,7 @@ def _embedded(dtype: Any, folder: Path | None) -> Trainee:
     )
 
 
-def _from_hub(base: BaseSettings, dtype: Any) -> Trainee:
+def _from_hub(base: BaseSettings, dtype: Any) -> TrainableModel:
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
     where: dict[str, Any] = {"local_files_only": Path(base.name).is_dir()}
@@ -184,7 +184,7 @@ def _from_hub(base: BaseSettings, dtype: Any) -> Trainee:
     if tokenizer.eos_token_id is None:
         raise ModelError(f"The tokenizer of {base.name!r} has no token for the end of a text.")
     pad = tokenizer.pad_token_id
-    return Trainee(
+    return TrainableModel(
         model=model,
         encoding=HubEncoding(tokenizer, encoder_decoder=config.is_encoder_decoder),
         encoder_decoder=bool(config.is_encoder_decoder),
@@ -195,7 +195,7 @@ def _from_hub(base: BaseSettings, dtype: Any) -> Trainee:
     )
 
 
-def _adapted(trainee: Trainee, settings: AdapterSettings) -> Any:
+def _adapted(trainable: TrainableModel, settings: AdapterSettings) -> Any:
     from peft import LoraConfig, PeftModel, get_peft_model
 
     if settings.start is not None:
@@ -204,32 +204,32 @@ def _adapted(trainee: Trainee, settings: AdapterSettings) -> Any:
                 f"There is no adapter in {settings.start!r}.",
                 allowed=f"a folder with {CONFIG_FILE}",
             )
-        return PeftModel.from_pretrained(trainee.model, settings.start, is_trainable=True)
+        return PeftModel.from_pretrained(trainable.model, settings.start, is_trainable=True)
     return get_peft_model(
-        trainee.model,
+        trainable.model,
         LoraConfig(
             r=settings.rank,
             lora_alpha=settings.alpha,
             lora_dropout=settings.dropout,
             target_modules=settings.targets,
             use_dora=settings.kind == "dora",
-            task_type="SEQ_2_SEQ_LM" if trainee.encoder_decoder else "CAUSAL_LM",
+            task_type="SEQ_2_SEQ_LM" if trainable.encoder_decoder else "CAUSAL_LM",
         ),
     )
 
 
-def encode(examples: Sequence[Example], trainee: Trainee) -> list[dict[str, list[int]]]:
+def encode(examples: Sequence[Example], trainable: TrainableModel) -> list[dict[str, list[int]]]:
     """``prompt`` and ``answer`` ids of each example, and ``input_ids``, whose length groups them.
 
     An encoder reads the prompt alone; a causal model reads the answer after it.
     """
-    prompts = trainee.encoding.prompts([example.prompt for example in examples])
-    answers = trainee.encoding.answers([example.answer for example in examples])
+    prompts = trainable.encoding.prompts([example.prompt for example in examples])
+    answers = trainable.encoding.answers([example.answer for example in examples])
     return [
         {
             "prompt": prompt,
             "answer": answer,
-            "input_ids": prompt if trainee.encoder_decoder else prompt + answer,
+            "input_ids": prompt if trainable.encoder_decoder else prompt + answer,
         }
         for prompt, answer in zip(prompts, answers, strict=True)
     ]

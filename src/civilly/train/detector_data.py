@@ -19,7 +19,7 @@ from civilly.data.pairs import read_authored, read_labelled, read_pairs
 from civilly.data.split import dev_part
 from civilly.detect.normalise import normalise
 from civilly.languages import CODES, language
-from civilly.train.disguise import DISGUISES
+from civilly.train.obfuscation import DISGUISES
 
 T = TypeVar("T")
 _PUNCTUATION = ".,!?;:\"'()«»“”…،؟।።፣"

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from civilly.data.pairs import Pair
-from civilly.rewrite.tuned_prompt import tuned_prompt
+from civilly.methods.tuned_prompt import tuned_prompt
 from civilly.types import Prompt
 
 

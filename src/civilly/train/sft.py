@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from civilly.data.pairs import Pair
-from civilly.train.course import Lesson, Options, hold
 from civilly.train.examples import Example, rewriting_examples
+from civilly.train.finetuning import Options, TrainingTask, fine_tune
 from civilly.train.recipe import SftRecipe
 
 if TYPE_CHECKING:
-    from civilly.train.base_model import Trainee
+    from civilly.train.base_model import TrainableModel
     from civilly.train.trainer import Validate
 
 
@@ -24,7 +24,7 @@ def train_sft(
     Args:
         content: The recipe's tables (`civilly.train.recipe.SftRecipe`).
         data: The data folder that the recipe's sources lie in.
-        out: Run folder (`civilly.train.course.hold`).
+        out: Run folder (`civilly.train.finetuning.fine_tune`).
         options: How it is begun.
 
     Returns:
@@ -32,16 +32,16 @@ def train_sft(
 
     Raises:
         DataError: If the recipe is wrong.
-        CivillyError: As `civilly.train.course.hold`.
+        CivillyError: As `civilly.train.finetuning.fine_tune`.
     """
     recipe = SftRecipe.parse(content, "the recipe")
 
     def examples(pairs: Sequence[Pair]) -> tuple[list[Example], dict[str, Any]]:
         return rewriting_examples(pairs), {}
 
-    def validator(trainee: Trainee, pairs: Sequence[Pair]) -> Validate:
+    def validator(trainable: TrainableModel, pairs: Sequence[Pair]) -> Validate:
         from civilly.train.validation import validator as by_suite
 
-        return by_suite(trainee, pairs, recipe.validation.suite)
+        return by_suite(trainable, pairs, recipe.validation.suite)
 
-    return hold(recipe, Lesson(examples, validator), data, out, **options)
+    return fine_tune(recipe, TrainingTask(examples, validator), data, out, **options)

@@ -8,7 +8,7 @@ from typing import Any
 
 from civilly.data.values import as_json
 from civilly.score.joint import JOINT
-from civilly.train.base_model import Trainee
+from civilly.train.base_model import TrainableModel
 from civilly.train.recipe import SftRecipe
 
 IGNORED = -100
@@ -22,19 +22,21 @@ STATE_FILE = "trainer_state.json"
 """Of a checkpoint, written last: without it the checkpoint is torn."""
 
 
-def collator(trainee: Trainee) -> Callable[[Sequence[Row]], dict[str, Any]]:
+def collator(trainable: TrainableModel) -> Callable[[Sequence[Row]], dict[str, Any]]:
     """Makes batches: padded at the left for causal models, so that all answers end together."""
-    return _collate_pairs(trainee) if trainee.encoder_decoder else _collate_answers_last(trainee)
+    return (
+        _collate_pairs(trainable) if trainable.encoder_decoder else _collate_answers_last(trainable)
+    )
 
 
-def _collate_answers_last(trainee: Trainee) -> Callable[[Sequence[Row]], dict[str, Any]]:
+def _collate_answers_last(trainable: TrainableModel) -> Callable[[Sequence[Row]], dict[str, Any]]:
     import torch
 
     def collate(rows: Sequence[Row]) -> dict[str, Any]:
         ids = [row["prompt"] + row["answer"] for row in rows]
         width, answered = max(map(len, ids)), max(len(row["answer"]) for row in rows)
         return {
-            "input_ids": torch.tensor([[trainee.pad] * (width - len(i)) + i for i in ids]),
+            "input_ids": torch.tensor([[trainable.pad] * (width - len(i)) + i for i in ids]),
             "attention_mask": torch.tensor([[0] * (width - len(i)) + [1] * len(i) for i in ids]),
             # The vocabulary is a quarter of the work: logits and labels only where an answer may
             # be, and at the token before it, which says the first of the answer.
@@ -47,10 +49,10 @@ def _collate_answers_last(trainee: Trainee) -> Callable[[Sequence[Row]], dict[st
     return collate
 
 
-def _collate_pairs(trainee: Trainee) -> Callable[[Sequence[Row]], dict[str, Any]]:
+def _collate_pairs(trainable: TrainableModel) -> Callable[[Sequence[Row]], dict[str, Any]]:
     import torch
 
-    start = trainee.model.config.decoder_start_token_id
+    start = trainable.model.config.decoder_start_token_id
 
     def filled(rows: list[list[int]], filler: int) -> Any:
         width = max(map(len, rows))
@@ -59,9 +61,9 @@ def _collate_pairs(trainee: Trainee) -> Callable[[Sequence[Row]], dict[str, Any]
     def collate(rows: Sequence[Row]) -> dict[str, Any]:
         prompts, answers = [r["prompt"] for r in rows], [r["answer"] for r in rows]
         return {
-            "input_ids": filled(prompts, trainee.pad),
+            "input_ids": filled(prompts, trainable.pad),
             "attention_mask": filled([[1] * len(prompt) for prompt in prompts], 0),
-            "decoder_input_ids": filled([[start, *a[:-1]] for a in answers], trainee.pad),
+            "decoder_input_ids": filled([[start, *a[:-1]] for a in answers], trainable.pad),
             "labels": filled(answers, IGNORED),
         }
 
@@ -87,7 +89,7 @@ def answer_loss(encoder_decoder: bool) -> Callable[..., Any]:
 
 def build_trainer(
     recipe: SftRecipe,
-    trainee: Trainee,
+    trainable: TrainableModel,
     rows: Sequence[Row],
     out: Path,
     validate: Validate | None = None,
@@ -99,7 +101,7 @@ def build_trainer(
 
     Args:
         recipe: How.
-        trainee: What.
+        trainable: What.
         rows: The corpus, as `civilly.train.base_model.encode` gives it.
         out: Run folder; checkpoints go there.
         validate: Scores sentences with the model as it is, each in [0, 1], higher is better; asked
@@ -130,12 +132,12 @@ def build_trainer(
             return metrics
 
     trainer = ValidatedTrainer(
-        model=trainee.model,
+        model=trainable.model,
         args=_arguments(recipe, out, decides if validate else None),
         train_dataset=list(rows),
         eval_dataset=[] if validate else None,
-        data_collator=collator(trainee),
-        compute_loss_func=answer_loss(trainee.encoder_decoder),
+        data_collator=collator(trainable),
+        compute_loss_func=answer_loss(trainable.encoder_decoder),
         callbacks=list(callbacks),
     )
     # Our loss counts the tokens of the whole step; the models do not have to.

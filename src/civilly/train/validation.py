@@ -7,27 +7,27 @@ from typing import Any
 
 from civilly import registry
 from civilly.data.pairs import Pair
+from civilly.methods.tuned_prompt import tuned_prompt
 from civilly.pipeline import Toolbox
-from civilly.rewrite.tuned_prompt import tuned_prompt
 from civilly.score.joint import JOINT, joint
-from civilly.train.base_model import Trainee
+from civilly.train.base_model import TrainableModel
 from civilly.types import Prompt, Text
 
 BATCH = 16
 
 
-def greedy_answers(trainee: Trainee, model: Any, prompts: Sequence[Prompt]) -> list[str]:
+def greedy_answers(trainable: TrainableModel, model: Any, prompts: Sequence[Prompt]) -> list[str]:
     """What the model, as it is now, says to each prompt; in order.
 
     Args:
-        trainee: Its tokens.
-        model: ``trainee.model``, perhaps wrapped for training.
+        trainable: Its tokens.
+        model: ``trainable.model``, perhaps wrapped for training.
         prompts: What is asked.
     """
     import torch
     from peft.helpers import DoraCaching
 
-    encoded = trainee.encoding.prompts(prompts)
+    encoded = trainable.encoding.prompts(prompts)
     order = sorted(range(len(prompts)), key=lambda i: -len(encoded[i]))
     answers = [""] * len(prompts)
     was_training = model.training
@@ -36,21 +36,21 @@ def greedy_answers(trainee: Trainee, model: Any, prompts: Sequence[Prompt]) -> l
     with torch.inference_mode(), DoraCaching():
         for first in range(0, len(order), BATCH):
             batch = order[first : first + BATCH]
-            ids, mask = _padded([encoded[i] for i in batch], trainee)
+            ids, mask = _padded([encoded[i] for i in batch], trainable)
             output = model.generate(
                 input_ids=ids.to(model.device),
                 attention_mask=mask.to(model.device),
                 max_new_tokens=_limit([prompts[i] for i in batch], ids.shape[1]),
                 do_sample=False,
                 num_beams=1,
-                eos_token_id=trainee.end,
-                pad_token_id=trainee.pad,
+                eos_token_id=trainable.end,
+                pad_token_id=trainable.pad,
             ).tolist()
-            skipped = 1 if trainee.encoder_decoder else ids.shape[1]
+            skipped = 1 if trainable.encoder_decoder else ids.shape[1]
             for i, row in zip(batch, output, strict=True):
                 said = row[skipped:]
-                said = said[: said.index(trainee.end)] if trainee.end in said else said
-                answers[i] = trainee.encoding.decode(said, encoded[i])
+                said = said[: said.index(trainable.end)] if trainable.end in said else said
+                answers[i] = trainable.encoding.decode(said, encoded[i])
     model.train(was_training)
     return answers
 
@@ -61,7 +61,7 @@ def _limit(prompts: Sequence[Prompt], width: int) -> int:
     return max(growth or [prompt.max_new_tokens or width for prompt in prompts])
 
 
-def _padded(rows: Sequence[list[int]], trainee: Trainee) -> tuple[Any, Any]:
+def _padded(rows: Sequence[list[int]], trainable: TrainableModel) -> tuple[Any, Any]:
     """Ids and mask; a causal model goes on from its last position, so that one must be real."""
     import torch
 
@@ -70,19 +70,19 @@ def _padded(rows: Sequence[list[int]], trainee: Trainee) -> tuple[Any, Any]:
     for row in rows:
         gap = width - len(row)
         real, empty = [1] * len(row), [0] * gap
-        filler = [trainee.pad] * gap
-        ids.append(row + filler if trainee.encoder_decoder else filler + row)
-        mask.append(real + empty if trainee.encoder_decoder else empty + real)
+        filler = [trainable.pad] * gap
+        ids.append(row + filler if trainable.encoder_decoder else filler + row)
+        mask.append(real + empty if trainable.encoder_decoder else empty + real)
     return torch.tensor(ids), torch.tensor(mask)
 
 
 def validator(
-    trainee: Trainee, pairs: Sequence[Pair], suite_name: str
+    trainable: TrainableModel, pairs: Sequence[Pair], suite_name: str
 ) -> Callable[[Any], dict[str, list[float]]]:
     """A function from the model to STA, SIM, FL and J of each of ``pairs``, in order.
 
     Args:
-        trainee: The model's tokens.
+        trainable: The model's tokens.
         pairs: Held-out pairs.
         suite_name: A suite of `civilly.score`.
 
@@ -95,7 +95,7 @@ def validator(
     prompts = [tuned_prompt(pair.toxic, pair.lang) for pair in pairs]
 
     def validate(model: Any) -> dict[str, list[float]]:
-        answers = [answer.strip() for answer in greedy_answers(trainee, model, prompts)]
+        answers = [answer.strip() for answer in greedy_answers(trainable, model, prompts)]
         components = suite.components(inputs, answers, references)
         return {
             **{name: list(map(float, scores)) for name, scores in components.items()},

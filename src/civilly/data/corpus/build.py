@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from civilly.data.corpus.balance import sample_languages
-from civilly.data.corpus.built import built_licences
+from civilly.data.corpus.folder_reader import built_licences
 from civilly.data.corpus.licences import refused_licences
 from civilly.data.corpus.recipe import (
     AuthoredSource,

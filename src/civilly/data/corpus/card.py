@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from civilly.data.corpus.built import DEV_FILE, TRAIN_FILE
+from civilly.data.corpus.folder_reader import DEV_FILE, TRAIN_FILE
 from civilly.data.corpus.licences import licence_parts
 from civilly.languages import LANGUAGES
 
@@ -30,7 +30,7 @@ def card(report: Mapping[str, Any]) -> str:
     """The card as Markdown.
 
     Args:
-        report: As `civilly.data.corpus.folder.report` gives it, with ``files``.
+        report: As `civilly.data.corpus.folder_writer.report` gives it, with ``files``.
     """
     return "\n".join(
         [

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from civilly.data.columns import language_code
-from civilly.data.corpus.built import read_built
+from civilly.data.corpus.folder_reader import read_built
 from civilly.data.corpus.harmonise import detokenise, harmonise, match_writing
 from civilly.data.corpus.hub import read_hub
 from civilly.data.corpus.made_pairs import copies, insertions

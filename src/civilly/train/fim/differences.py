@@ -7,7 +7,7 @@ from difflib import SequenceMatcher
 
 from civilly.detect.words import Bounds, words
 from civilly.languages import UNSPACED_LETTER, language
-from civilly.rewrite.delete import BLANKS
+from civilly.methods.delete import BLANKS
 
 _COMMAS = frozenset(",،、，؛；：፣፤፥;:")
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 
 from civilly.data.pairs import Pair
 from civilly.languages import language
-from civilly.rewrite.delete import BLANKS, delete_spans, first_blanks
-from civilly.rewrite.holes import Gap
+from civilly.methods.delete import BLANKS, delete_spans, first_blanks
+from civilly.methods.holes import Gap
 from civilly.train.fim.differences import Change, Token, changes, tokens
 from civilly.types import Span
 

@@ -11,8 +11,8 @@ from civilly.data.corpus.recipe import Share
 from civilly.data.pairs import Pair
 from civilly.data.recipe_table import Count, RecipeTable
 from civilly.languages import language
-from civilly.rewrite.delete import BLANKS
-from civilly.rewrite.fim_formats import FimFormat, Slot, fim_prompt
+from civilly.methods.delete import BLANKS
+from civilly.methods.fim_formats import FimFormat, Slot, fim_prompt
 from civilly.train.examples import Example
 from civilly.train.fim.differences import Change
 from civilly.train.fim.holes import Hole, Sides, cut_characters, cut_words
@@ -23,7 +23,7 @@ class FimSettings(RecipeTable):
     """What is cut, and how a hole is shown; all shares in [0, 1].
 
     Attributes:
-        family: A format of `civilly.rewrite.fim_formats`; default: the embedded model's own, or
+        family: A format of `civilly.methods.fim_formats`; default: the embedded model's own, or
             the one that the name of the base model speaks of.
         spm: Share of prompts in the order suffix, prefix, middle.
         cut_shown: Share of holes from pairs whose prompt shows what was cut.

@@ -8,25 +8,25 @@ from typing import TYPE_CHECKING, Any
 from civilly import registry
 from civilly.data.pairs import Pair
 from civilly.errors import DataError
+from civilly.methods.delete import BLANKS
+from civilly.methods.fim_formats import FimFormat
 from civilly.pipeline import Toolbox
-from civilly.rewrite.delete import BLANKS
-from civilly.rewrite.fim_formats import FimFormat
 from civilly.score.chrf import Chrf
 from civilly.score.joint import JOINT, joint
-from civilly.train.base_model import Trainee
+from civilly.train.base_model import TrainableModel
 from civilly.train.fim.rows import can_show, example_of, gold_holes, with_blanks
 from civilly.train.validation import greedy_answers
 from civilly.types import Text
 
 if TYPE_CHECKING:
-    from civilly.train.fim.run import FimRecipe
+    from civilly.train.fim.recipe import FimRecipe
     from civilly.train.trainer import Validate
 
 EXACT, CHRF = "exact", "chrF"
 
 
 def hole_validator(
-    trainee: Trainee, pairs: Sequence[Pair], recipe: FimRecipe, family: FimFormat
+    trainable: TrainableModel, pairs: Sequence[Pair], recipe: FimRecipe, family: FimFormat
 ) -> Validate:
     """A function from the model to scores of the fillings of all gold holes, in order.
 
@@ -35,7 +35,7 @@ def hole_validator(
     SIM, FL and J of the pairs that have holes, all filled left to right after each other.
 
     Args:
-        trainee: The model's tokens.
+        trainable: The model's tokens.
         pairs: Held-out pairs; the first reference makes the holes.
         recipe: Which of them have holes, and the suite.
         family: The format; what was cut is shown if it can be.
@@ -66,13 +66,13 @@ def hole_validator(
             left = [at for at, (_, holes) in enumerate(rows) if turn < len(holes)]
             now = [rows[at][1][turn].preceded_by(texts[at]) for at in left]
             prompts = [example_of(hole, family, order, shown=shown).prompt for hole in now]
-            answers = greedy_answers(trainee, model, prompts)
+            answers = greedy_answers(trainable, model, prompts)
             for at, hole, answer in zip(left, now, answers, strict=True):
                 texts[at] += with_blanks(hole, family, answer) + rows[at][1][turn].until_next
         return texts
 
     def validate(model: Any) -> dict[str, list[float]]:
-        answers = greedy_answers(trainee, model, [example.prompt for example in asked])
+        answers = greedy_answers(trainable, model, [example.prompt for example in asked])
         exact = [float(answer == row[0]) for answer, row in zip(answers, wanted, strict=True)]
         alike = metric.score([], answers, wanted)
         scores = {EXACT: exact, CHRF: list(map(max, exact, alike))}

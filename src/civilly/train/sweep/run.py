@@ -23,7 +23,7 @@ from civilly.data.files import write_bytes
 from civilly.errors import CivillyError, DataError, MissingExtraError
 from civilly.score.joint import JOINT
 from civilly.train.base_model import ADAPTER_FOLDER, FULL_FOLDER
-from civilly.train.course import RESULT_FILE
+from civilly.train.finetuning import RESULT_FILE
 from civilly.train.sft import train_sft
 from civilly.train.sweep.importance import importances
 from civilly.train.sweep.report import SweepReport, make_report, write_report
@@ -53,7 +53,7 @@ class Workplace:
     Attributes:
         data: The data folder that the recipe's sources lie in.
         out: Folder of the sweep.
-        take_out_leaks: See `civilly.train.course.Options`.
+        take_out_leaks: See `civilly.train.finetuning.Options`.
         embedded: Folder of the embedded model in Hugging Face form; None: the shipped one.
         callbacks: Further callbacks of transformers.
     """

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from civilly.errors import CivillyError, UnknownNameError
+from civilly.methods.decoding import Decoding
+from civilly.methods.fim_formats import FimFormat, Slot, family_of, format_of
+from civilly.methods.fim_middles import ask_middles, read_middle
+from civilly.methods.holes import Filling, Gap, fits
 from civilly.model.adapter import adapter_digest, shipped_adapter
-from civilly.rewrite.decoding import Decoding
-from civilly.rewrite.fim_formats import FimFormat, Slot, family_of, format_of
-from civilly.rewrite.holes import Filling, Gap, fits
-from civilly.rewrite.middles import ask_middles, read_middle
 from civilly.types import Engine, Generation, Preparable, Tools
 
 ADAPTER = "fim"
@@ -55,7 +55,7 @@ class FimFiller:
         self._decoding = decoding or Decoding()
 
     def fill(self, gaps: Sequence[Gap], n: int) -> list[list[Filling]]:
-        """See `civilly.rewrite.holes.Filler`; no middle that the token limit broke off."""
+        """See `civilly.methods.holes.Filler`; no middle that the token limit broke off."""
         if not gaps:
             return []
         wanted = 1 if self._decoding.kind == "greedy" else n

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from civilly.methods.delete import delete_spans
 from civilly.registry import create
-from civilly.rewrite.delete import delete_spans
 from civilly.types import Detection, Span, Text
 
-DELETE = create("rewrite", "delete", None)
+DELETE = create("methods", "delete", None)
 SEAM = re.compile(r"[\W_]+")  # a seam may change no letter, digit or mark of a script
 
 
@@ -121,5 +121,5 @@ def test_only_the_seams_change(text, places):
 
 def test_duplicate_copies_exactly():
     texts = [Text(each, "ja") for each in ("", " x \n", "\x00", "😡", "\ud800")]
-    made = create("rewrite", "duplicate", None).rewrite(texts, [Detection(0.5)] * 5, 4)
+    made = create("methods", "duplicate", None).rewrite(texts, [Detection(0.5)] * 5, 4)
     assert [[candidate.text for candidate in row] for row in made] == [[t.text] for t in texts]

@@ -16,7 +16,7 @@ import numpy as np
 from civilly.model.source import EMBEDDING, Architecture, FloatArray
 
 PEAKS_FILE = "weights/smoothing/peaks.safetensors"
-"""Largest activations by channel; made by `civilly.train.smoothing`."""
+"""Largest activations by channel; made by `civilly.train.smoothquant`."""
 PROJECTION = "lm_head.weight"
 """The output matrix, where it is not the input embedding itself."""
 LAYERS_SHARE, PROJECTION_SHARE = 0.5, 0.3

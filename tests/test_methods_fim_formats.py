@@ -7,9 +7,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from civilly.errors import CivillyError, UnknownNameError
-from civilly.rewrite.fim_formats import FORMATS, family_of, fim_prompt, format_of, sides_of
-from civilly.rewrite.holes import Gap
-from civilly.rewrite.middles import read_middle
+from civilly.methods.fim_formats import FORMATS, family_of, fim_prompt, format_of, sides_of
+from civilly.methods.fim_middles import read_middle
+from civilly.methods.holes import Gap
 
 GAP = Gap("You are a ", "stupid", " person.", "en")
 

@@ -12,16 +12,16 @@ from civilly.detect.toxicity import create as toxicity
 from civilly.detect.words import whole_words, words
 from civilly.errors import CivillyError
 from civilly.languages import CODES
+from civilly.methods.banned_words import BannedWords
+from civilly.methods.delete import delete_spans
+from civilly.methods.fillers import open_filler
+from civilly.methods.fillers.fim import FimFiller
+from civilly.methods.fillers.plain import PlainFiller
+from civilly.methods.fim_formats import FORMATS
+from civilly.methods.fim_middles import ask_middles
+from civilly.methods.holes import Filling, Gap, filled, gap_at, holes_of
+from civilly.methods.infill import InfillRewriter, create
 from civilly.pipeline import Detoxifier
-from civilly.rewrite.delete import delete_spans
-from civilly.rewrite.fillers import open_filler
-from civilly.rewrite.fillers.fim import FimFiller
-from civilly.rewrite.fillers.plain import PlainFiller
-from civilly.rewrite.fim_formats import FORMATS
-from civilly.rewrite.holes import Filling, Gap, filled, gap_at, holes_of
-from civilly.rewrite.infill import InfillRewriter, create
-from civilly.rewrite.middles import ask_middles
-from civilly.rewrite.returning import Returning
 from civilly.types import Detection, Generation, GenerationOptions, Prompt, Span, Text
 from test_contracts import NASTY, EchoTools
 
@@ -172,8 +172,8 @@ def test_holes() -> None:
     ],
 )
 def test_what_comes_back(lang: str, cut: str, filling: str, back: bool) -> None:
-    returning = Returning(Text(f"x {cut} y", lang), [Span(2, 2 + len(cut))])
-    assert returning.comes_back(filling) == back
+    banned = BannedWords(Text(f"x {cut} y", lang), [Span(2, 2 + len(cut))])
+    assert banned.found_in(filling) == back
 
 
 def test_a_toxic_filling_is_dropped() -> None:

@@ -12,8 +12,8 @@ from typing import Any
 
 from civilly.errors import CivillyError
 from civilly.languages import language
-from civilly.rewrite.answers import read_answer
-from civilly.rewrite.decoding import Decoding
+from civilly.methods.answers import read_answer
+from civilly.methods.decoding import Decoding
 from civilly.types import (
     Candidate,
     Detection,
@@ -83,7 +83,7 @@ class Settings:
 @cache
 def examples(code: str) -> tuple[Example, ...]:
     """The examples of a language, from the package's data."""
-    source = files("civilly.rewrite").joinpath("examples.jsonl").read_text(encoding="utf-8")
+    source = files("civilly.methods").joinpath("examples.jsonl").read_text(encoding="utf-8")
     rows = map(json.loads, source.splitlines())
     return tuple(Example(row["toxic"], row["neutral"]) for row in rows if row["lang"] == code)
 
@@ -200,7 +200,7 @@ def _is_plausible(rewrite: str, text: str) -> bool:
 
 
 def create(tools: Tools) -> PromptRewriter:
-    """The rewriter; its options are those of `Settings` and `civilly.rewrite.decoding.Decoding`.
+    """The rewriter; its options are those of `Settings` and `civilly.methods.decoding.Decoding`.
 
     One candidate is greedy, several are sampled, unless the option ``decoding`` says otherwise.
 

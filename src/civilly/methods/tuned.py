@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from civilly.errors import CivillyError
+from civilly.methods.branching import forks
+from civilly.methods.decoding import Decoding
+from civilly.methods.tuned_prompt import tuned_prompt
 from civilly.model.adapter import adapter_digest, shipped_adapter
-from civilly.rewrite.branching import forks
-from civilly.rewrite.decoding import Decoding
-from civilly.rewrite.tuned_prompt import tuned_prompt
 from civilly.types import (
     Brancher,
     Candidate,
@@ -41,7 +41,7 @@ MOST_BRANCHED = 2
 
 
 def create(tools: Tools) -> TunedRewriter:
-    """The method; its options are those of `civilly.rewrite.decoding.Decoding` and two more.
+    """The method; its options are those of `civilly.methods.decoding.Decoding` and two more.
 
     ``adapter`` names another adapter's folder; ``second_look=off`` leaves the second look out.
 
@@ -127,7 +127,7 @@ class TunedRewriter:
     def look_again(
         self, texts: Sequence[Text], detections: Sequence[Detection]
     ) -> list[list[Candidate]]:
-        """Other ways on at the toxic spans (`civilly.rewrite.branching`), at most `MOST_BRANCHED`.
+        """Other ways on at the toxic spans (`civilly.methods.branching`), at most `MOST_BRANCHED`.
 
         See `civilly.types.SecondLook`; an engine that cannot branch gives none, and so does
         ``second_look=off``.

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from civilly.languages import UNSPACED_LETTER
-from civilly.rewrite.delete import delete_spans, merge_spans
+from civilly.methods.delete import delete_spans, merge_spans
 from civilly.types import Span
 
 MOST_FORKS = 2

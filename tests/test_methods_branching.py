@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from civilly.rewrite.branching import MOST_FORKS, forks, rejoin
+from civilly.methods.branching import MOST_FORKS, forks, rejoin
 from civilly.types import Span
 
 

@@ -6,9 +6,9 @@ import pytest
 
 from civilly.engines import open_engine
 from civilly.errors import CivillyError, EngineError, UnknownNameError
+from civilly.methods.decoding import DIVERSITY, TEMPERATURE, Decoding
 from civilly.pipeline import Detoxifier
 from civilly.registry import create
-from civilly.rewrite.decoding import DIVERSITY, TEMPERATURE, Decoding
 from civilly.types import Detection, Generation, GenerationOptions, Prompt, Text
 
 
@@ -49,7 +49,7 @@ class Tools:
 )  # fmt: skip
 def test_what_the_engine_is_asked_for(method, options, n, wanted):
     engine = Asked()
-    rewriter = create("rewrite", method, Tools(engine, **options))
+    rewriter = create("methods", method, Tools(engine, **options))
     rewriter.rewrite([Text("you fool", "en")], [Detection(0.9)], n)
     assert {name: getattr(engine.options, name) for name in wanted} == wanted
 
@@ -72,7 +72,7 @@ def test_what_the_engine_is_asked_for(method, options, n, wanted):
 )
 def test_wrong_options_are_named(method, options, message):
     with pytest.raises(CivillyError, match=message):
-        create("rewrite", method, Tools(Asked(), **options))
+        create("methods", method, Tools(Asked(), **options))
 
 
 def test_an_unknown_decoding_gets_a_suggestion():
@@ -86,10 +86,10 @@ def test_greedy_gives_no_second_candidate():
 
 
 def test_the_second_look_can_be_left_out():
-    rewriter = create("rewrite", "tuned", Tools(Asked(), second_look="off"))
+    rewriter = create("methods", "tuned", Tools(Asked(), second_look="off"))
     assert rewriter.look_again([Text("you fool", "en")], [Detection(0.9)]) == [[]]
     with pytest.raises(CivillyError, match="second_look"):
-        create("rewrite", "tuned", Tools(Asked(), second_look="perhaps"))
+        create("methods", "tuned", Tools(Asked(), second_look="perhaps"))
 
 
 def test_an_engine_that_cannot_says_so():

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from civilly.languages import CODES
-from civilly.rewrite.edits import Edit, apply, edits, explained
+from civilly.methods.edits import Edit, apply, edits, explained
 from civilly.types import Detection, Span, Text
 
 TEXT = st.text(
@@ -58,7 +58,7 @@ def compared(monkeypatch: pytest.MonkeyPatch) -> list[int]:
             sizes.append(len(old) * len(new))
             super().__init__(junk, old, new, autojunk)
 
-    monkeypatch.setattr("civilly.rewrite.edits.SequenceMatcher", Counted)
+    monkeypatch.setattr("civilly.methods.edits.SequenceMatcher", Counted)
     return sizes
 
 
@@ -87,7 +87,7 @@ def test_what_would_take_long_to_compare_is_one_edit(compared) -> None:
 def test_so_are_the_ends_of_long_texts(a: str, b: str, c: str, d: str, lang: str) -> None:
     before, after = f"{a}{b}{c}", f"{a}{d}{c}"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("civilly.rewrite.edits.MOST_COMPARED", 0)
+        patch.setattr("civilly.methods.edits.MOST_COMPARED", 0)
         found = edits(before, after, lang)
     assert apply(before, found) == after
     assert len(found) == (before != after)

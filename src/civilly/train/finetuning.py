@@ -1,4 +1,4 @@
-"""A course of training by a recipe, from the corpus to the run folder, whatever is learnt."""
+"""Fine-tunes a model by a recipe, from the corpus to the run folder, for any training task."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from civilly.train.examples import Example
 from civilly.train.recipe import SftRecipe, ValidationSettings
 
 if TYPE_CHECKING:
-    from civilly.train.base_model import Trainee
+    from civilly.train.base_model import TrainableModel
     from civilly.train.trainer import Validate
 
 RESULT_FILE, LOG_FILE, CONFIG_FILE = "result.json", "log.json", "config.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Lesson:
+class TrainingTask:
     """What is learnt from pairs.
 
     Attributes:
@@ -37,12 +37,12 @@ class Lesson:
     """
 
     examples: Callable[[Sequence[Pair]], tuple[list[Example], Mapping[str, Any]]]
-    validator: Callable[[Trainee, Sequence[Pair]], Validate]
+    validator: Callable[[TrainableModel, Sequence[Pair]], Validate]
     decides: str = JOINT
 
 
 class Options(TypedDict, total=False):
-    """How a course is begun.
+    """How a fine-tuning is begun.
 
     Attributes:
         resume: Go on from the newest checkpoint in the run folder.
@@ -58,14 +58,14 @@ class Options(TypedDict, total=False):
     callbacks: Sequence[Any]
 
 
-def hold(
-    recipe: SftRecipe, lesson: Lesson, data: Path, out: Path, **options: Unpack[Options]
+def fine_tune(
+    recipe: SftRecipe, task: TrainingTask, data: Path, out: Path, **options: Unpack[Options]
 ) -> Path:
     """Trains a model by a recipe, on pairs that repeat no held-out or official text.
 
     Args:
         recipe: How.
-        lesson: What.
+        task: What.
         data: The data folder that the recipe's sources lie in.
         out: Run folder: ``config.json`` (all settings, examples by source), checkpoints,
             ``adapter/`` or, of a model that was trained as a whole, ``model/``; ``log.json``;
@@ -87,7 +87,7 @@ def hold(
         from transformers.trainer_utils import set_seed
     except ImportError as error:
         raise MissingExtraError("Training", "train", str(error.name)) from error
-    from civilly.train.base_model import encode, load_trainee
+    from civilly.train.base_model import encode, load_trainable
     from civilly.train.trainer import build_trainer, train
 
     out.mkdir(parents=True, exist_ok=True)
@@ -97,30 +97,30 @@ def hold(
         return done
     take_out = options.get("take_out_leaks", False)
     corpus = build_corpus(recipe.model_dump(), data, take_out_leaks=take_out)
-    examples, notes = lesson.examples(corpus.train)
+    examples, notes = task.examples(corpus.train)
     set_seed(recipe.seed)
-    trainee = load_trainee(
+    trainable = load_trainable(
         recipe.base, recipe.adapter, recipe.training.precision, options.get("embedded")
     )
     validate = None
     if recipe.validation.every_steps is not None:
-        validate = lesson.validator(trainee, tuning_pairs(corpus, data, recipe.validation))
+        validate = task.validator(trainable, tuning_pairs(corpus, data, recipe.validation))
     trainer = build_trainer(
         recipe,
-        trainee,
-        encode(examples, trainee),
+        trainable,
+        encode(examples, trainable),
         out,
         validate,
         options.get("callbacks", ()),
-        decides=lesson.decides,
+        decides=task.decides,
     )
     first = trainer.is_world_process_zero()  # of several devices' processes
     if first:
         _note(out / CONFIG_FILE, recipe, corpus, notes)
     with contextlib.redirect_stdout(sys.stderr):  # where transformers prints its progress
         train(trainer, checkpoint, recipe.training.stop_after_steps)
-    made = trainee.save(out, trainer.model, first=first)
-    deciding = f"eval_{lesson.decides}"
+    made = trainable.save(out, trainer.model, first=first)
+    deciding = f"eval_{task.decides}"
     scores = [row for row in trainer.state.log_history if deciding in row]
     best: dict[str, float] = max(scores, key=lambda row: float(row[deciding]), default={})
     if first:

@@ -9,8 +9,9 @@ from typing import Any
 
 from civilly.detect.words import Bounds
 from civilly.errors import CivillyError, ModelError
-from civilly.rewrite.fillers import open_filler
-from civilly.rewrite.holes import (
+from civilly.methods.banned_words import BannedWords
+from civilly.methods.fillers import open_filler
+from civilly.methods.holes import (
     Filler,
     Filling,
     JointFiller,
@@ -19,7 +20,6 @@ from civilly.rewrite.holes import (
     gap_at,
     holes_of,
 )
-from civilly.rewrite.returning import Returning
 from civilly.types import Candidate, Detection, Detector, Text, Tools
 
 METHOD = "infill"
@@ -84,7 +84,7 @@ class _Work:
         text: It.
         holes: Where it is cut.
         asked: Numbers of the holes that are filled; the others stay empty.
-        returning: What may not come back.
+        banned: What may not come back.
         ways: How its first holes may be filled, best first; at last, nothing in any of them.
     """
 
@@ -92,7 +92,7 @@ class _Work:
     text: Text
     holes: list[Bounds]
     asked: set[int]
-    returning: Returning
+    banned: BannedWords
     ways: list[_Way]
 
     @property
@@ -104,7 +104,7 @@ class _Work:
 class InfillRewriter:
     """See the module; everything outside the holes stays as it is, byte for byte.
 
-    A hole that stays empty is a deletion, whose seam is mended (`civilly.rewrite.delete`).
+    A hole that stays empty is a deletion, whose seam is mended (`civilly.methods.delete`).
 
     Args:
         filler: Writes what may stand in a hole.
@@ -154,8 +154,8 @@ class InfillRewriter:
 
         ranked = sorted(range(len(holes)), key=lambda number: (-worst(number), number))
         asked = set(ranked[: self._most_holes])
-        returning = Returning(text, detection.spans)
-        return _Work(row, text, holes, asked, returning, [_Way()])
+        banned = BannedWords(text, detection.spans)
+        return _Work(row, text, holes, asked, banned, [_Way()])
 
     def _fill_together(self, works: Sequence[_Work], n: int) -> list[_Work]:
         """Fills all holes of a text at once, where the filler can; the other texts are returned."""
@@ -200,7 +200,7 @@ class InfillRewriter:
     def _civil(self, rows: Sequence[tuple[_Work, list[Filling]]]) -> list[list[Filling]]:
         """The fillings that bring nothing toxic back; nothing at all, if the filler scored it."""
         new = [
-            [f for f in fillings if not f.text or not work.returning.comes_back(f.text)]
+            [f for f in fillings if not f.text or not work.banned.found_in(f.text)]
             for work, fillings in rows
         ]
         alone = [
@@ -234,7 +234,7 @@ class InfillRewriter:
 
 
 def create(tools: Tools) -> InfillRewriter:
-    """The method; ``filler`` says who fills (`civilly.rewrite.fillers`), the others are its own.
+    """The method; ``filler`` says who fills (`civilly.methods.fillers`), the others are its own.
 
     ``holes`` is the most holes of a text that are filled; ``adapter`` names another adapter.
 
@@ -260,7 +260,7 @@ def _most_holes(given: Any) -> int:
 
 def fingerprint(options: Mapping[str, Any]) -> str:
     """A hash of the adapter, so that a journal notices when it was trained anew."""
-    from civilly.rewrite.fillers.fim import fingerprint as of_adapter
+    from civilly.methods.fillers.fim import fingerprint as of_adapter
 
     try:
         return of_adapter(options)

@@ -9,7 +9,7 @@ from typing import Protocol, runtime_checkable
 
 from civilly.detect.words import Bounds, whole_words, words
 from civilly.languages import UNSPACED_LETTER, in_word
-from civilly.rewrite.delete import BLANKS, delete_spans, merge_spans
+from civilly.methods.delete import BLANKS, delete_spans, merge_spans
 from civilly.types import Span
 
 NEAR = 2
@@ -31,7 +31,7 @@ class Gap:
             never stripped.
         cut: What was cut out.
         after: The text right of the hole, without its later holes
-            (`civilly.rewrite.delete.delete_spans`).
+            (`civilly.methods.delete.delete_spans`).
         lang: Language code.
     """
 
@@ -155,7 +155,7 @@ def filled(text: str, holes: Sequence[Bounds], made: Sequence[str]) -> str:
     """The text with its holes filled; every character outside of them stays as it is.
 
     A hole that is filled with nothing is deleted, and the seam mended
-    (`civilly.rewrite.delete.delete_spans`).
+    (`civilly.methods.delete.delete_spans`).
 
     Args:
         text: The text.

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from civilly.data.corpus.build import Corpus
-from civilly.data.corpus.built import CARD_FILE, DEV_FILE, REPORT_FILE, TRAIN_FILE
 from civilly.data.corpus.card import card
+from civilly.data.corpus.folder_reader import CARD_FILE, DEV_FILE, REPORT_FILE, TRAIN_FILE
 from civilly.data.files import encode, write_bytes
 from civilly.data.jsonl import format_jsonl
 from civilly.data.pairs import Pair, count_by_source

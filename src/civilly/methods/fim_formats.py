@@ -12,8 +12,8 @@ from enum import Enum
 
 from civilly.errors import CivillyError, UnknownNameError
 from civilly.languages import language
-from civilly.rewrite.delete import BLANKS
-from civilly.rewrite.holes import Gap
+from civilly.methods.delete import BLANKS
+from civilly.methods.holes import Gap
 from civilly.types import Prompt, Segment
 
 

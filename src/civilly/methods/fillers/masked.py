@@ -16,10 +16,10 @@ from typing import Any
 from civilly.engines.encoding import PromptEncoder
 from civilly.errors import CivillyError, ModelError
 from civilly.languages import UNSPACED, in_word, language
-from civilly.rewrite.delete import BLANKS
-from civilly.rewrite.fillers.checkpoint import MOST_LOGITS, Checkpoint, open_checkpoint
-from civilly.rewrite.holes import Filling, Gap, fits
-from civilly.rewrite.middles import fit_middle
+from civilly.methods.delete import BLANKS
+from civilly.methods.fillers.checkpoint import MOST_LOGITS, Checkpoint, open_checkpoint
+from civilly.methods.fim_middles import fit_middle
+from civilly.methods.holes import Filling, Gap, fits
 from civilly.types import Tools
 
 EXAMPLE = "FacebookAI/xlm-roberta-base"
@@ -84,7 +84,7 @@ class MaskedFiller:
         self._begins, self._inside, self._marks_beginnings = self._kinds()
 
     def fill(self, gaps: Sequence[Gap], n: int) -> list[list[Filling]]:
-        """See `civilly.rewrite.holes.Filler`; a filling has a letter and is not what was cut."""
+        """See `civilly.methods.holes.Filler`; a filling has a letter and is not what was cut."""
         sides = [self._sides(gap) for gap in gaps]
         drafts = [
             _Draft(gap, masks) for gap in range(len(gaps)) for masks in range(1, self._masks + 1)

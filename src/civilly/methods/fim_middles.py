@@ -9,14 +9,14 @@ from civilly.engines.infilling import Hole, Infiller
 from civilly.engines.requests import as_written, cut_at_stop
 from civilly.errors import CivillyError
 from civilly.languages import UNSPACED_LETTER, in_word, language
-from civilly.rewrite.delete import BLANKS, first_blanks, last_blanks
-from civilly.rewrite.fim_formats import (
+from civilly.methods.delete import BLANKS, first_blanks, last_blanks
+from civilly.methods.fim_formats import (
     FimFormat,
     fim_prompt,
     longest_middle,
     sides_of,
 )
-from civilly.rewrite.holes import MARKS, Gap
+from civilly.methods.holes import MARKS, Gap
 from civilly.types import Engine, Generation, GenerationOptions
 
 

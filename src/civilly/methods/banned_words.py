@@ -1,4 +1,4 @@
-"""Sees whether a toxic word that was cut out comes back, disguised or not."""
+"""Words that were cut out of a text and may not come back into it, disguised or not."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LEAST_INSIDE = 4
 """A cut word of at least so many characters may not stand inside a longer word either."""
 
 
-class Returning:
+class BannedWords:
     """What may not come back into one text.
 
     Args:
@@ -27,7 +27,7 @@ class Returning:
         self._text = text
         self._spans = spans
 
-    def comes_back(self, filling: str) -> bool:
+    def found_in(self, filling: str) -> bool:
         """Whether a filling has a word of a toxic stretch, as `normalise` reads both of them.
 
         ``1d10t`` and ``i d i o t`` are ``idiot``; ``idiotic`` holds it.

@@ -13,7 +13,7 @@ import numpy as np
 from civilly.data.pairs import Pair, read_authored
 from civilly.model.adapter import shipped_adapter
 from civilly.model.source import FloatArray
-from civilly.train.base_model import Trainee, encode, load_trainee
+from civilly.train.base_model import TrainableModel, encode, load_trainable
 from civilly.train.examples import rewriting_examples
 from civilly.train.recipe import AdapterSettings, BaseSettings
 
@@ -27,14 +27,14 @@ _READERS = {
 
 
 def train_smoothing(folder: Path, target: Path) -> dict[str, FloatArray]:
-    """Writes what the package ships as `civilly.model.smoothing.PEAKS_FILE`.
+    """Writes what the package ships as `civilly.model.smoothquant.PEAKS_FILE`.
 
     Args:
         folder: Pairs, a file per language; the shipped adapter reads `PAIRS` of each.
         target: The file.
 
     Returns:
-        The peaks, as `civilly.model.smoothing.smooth` takes them.
+        The peaks, as `civilly.model.smoothquant.smooth` takes them.
 
     Raises:
         DataError: If there are no pairs.
@@ -42,28 +42,28 @@ def train_smoothing(folder: Path, target: Path) -> dict[str, FloatArray]:
     """
     from safetensors.numpy import save_file
 
-    trainee = load_trainee(
+    trainable = load_trainable(
         BaseSettings(), AdapterSettings(start=str(shipped_adapter("tuned"))), "fp32"
     )
-    peaks = measured(trainee, _drawn(read_authored(folder, "smoothing")))
+    peaks = measured(trainable, _drawn(read_authored(folder, "smoothing")))
     target.parent.mkdir(parents=True, exist_ok=True)
     save_file({name: each.astype(np.float16) for name, each in peaks.items()}, target)
     return peaks
 
 
-def measured(trainee: Trainee, pairs: Sequence[Pair]) -> dict[str, FloatArray]:
+def measured(trainable: TrainableModel, pairs: Sequence[Pair]) -> dict[str, FloatArray]:
     """The largest absolute input of each channel while pairs are read, prompt and answer.
 
     Args:
-        trainee: A causal model of Gemma's architecture.
+        trainable: A causal model of Gemma's architecture.
         pairs: Texts.
     """
     import torch
 
     found: dict[str, FloatArray] = {}
-    with torch.inference_mode(), _watched(trainee.model, found):
-        for row in encode(rewriting_examples(pairs), trainee):
-            trainee.model(input_ids=torch.tensor([[*row["prompt"], *row["answer"]]]))
+    with torch.inference_mode(), _watched(trainable.model, found):
+        for row in encode(rewriting_examples(pairs), trainable):
+            trainable.model(input_ids=torch.tensor([[*row["prompt"], *row["answer"]]]))
     layers = 1 + max(int(name.split(".")[2]) for name in found if name.startswith("model.layers"))
     stacked = {
         kind: np.stack([found[f"model.layers.{layer}.{reader}"] for layer in range(layers)])

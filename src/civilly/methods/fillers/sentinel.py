@@ -12,10 +12,10 @@ from typing import Any
 
 from civilly.engines.encoding import PromptEncoder
 from civilly.errors import ModelError
-from civilly.rewrite.fillers.checkpoint import MOST_LOGITS, Checkpoint, open_checkpoint
-from civilly.rewrite.fim_formats import longest_middle
-from civilly.rewrite.holes import Broken, Filling, Gap, fits
-from civilly.rewrite.middles import fit_middle
+from civilly.methods.fillers.checkpoint import MOST_LOGITS, Checkpoint, open_checkpoint
+from civilly.methods.fim_formats import longest_middle
+from civilly.methods.fim_middles import fit_middle
+from civilly.methods.holes import Broken, Filling, Gap, fits
 from civilly.types import Prompt, Segment, Tools
 
 EXAMPLE = "google/mt5-base"
@@ -44,12 +44,12 @@ class SentinelFiller:
         self._sentinels = [vocabulary[each] for each in self._spellings]
 
     def fill(self, gaps: Sequence[Gap], n: int) -> list[list[Filling]]:
-        """See `civilly.rewrite.holes.Filler`."""
+        """See `civilly.methods.holes.Filler`."""
         texts = [Broken((gap.before, gap.after), (gap.cut,), gap.lang) for gap in gaps]
         return [[way[0] for way in ways] for ways in self.fill_texts(texts, n)]
 
     def fill_texts(self, texts: Sequence[Broken], n: int) -> list[list[tuple[Filling, ...]]]:
-        """See `civilly.rewrite.holes.JointFiller`; the log probability is the whole answer's."""
+        """See `civilly.methods.holes.JointFiller`; the log probability is the whole answer's."""
         answers: list[list[tuple[Filling, ...]]] = [[] for _ in texts]
         fitting = [
             place for place, text in enumerate(texts) if len(text.cuts) < len(self._sentinels)

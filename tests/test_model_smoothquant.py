@@ -7,7 +7,7 @@ import tiny_gemma
 from civilly.data.pairs import Pair
 from civilly.engines.embedded import LoadedModel
 from civilly.model.ctranslate2_format import write_ctranslate2
-from civilly.model.smoothing import PROJECTION, shipped_peaks, smooth
+from civilly.model.smoothquant import PROJECTION, shipped_peaks, smooth
 from civilly.model.source import EMBEDDING
 from civilly.types import Prompt
 
@@ -94,18 +94,18 @@ def test_the_shipped_peaks_fit_the_embedded_model():
 def test_peaks_are_those_of_the_hidden_states(hf):
     torch = pytest.importorskip("torch")
     pytest.importorskip("peft")
-    from civilly.train.base_model import encode, load_trainee
+    from civilly.train.base_model import encode, load_trainable
     from civilly.train.examples import rewriting_examples
     from civilly.train.recipe import AdapterSettings, BaseSettings
-    from civilly.train.smoothing import measured
+    from civilly.train.smoothquant import measured
 
-    trainee = load_trainee(BaseSettings(), AdapterSettings(rank=2), "fp32", hf)
+    trainable = load_trainable(BaseSettings(), AdapterSettings(rank=2), "fp32", hf)
     pairs = [Pair("1", "en", "you fool", ("you",), "x"), Pair("2", "de", "Hallo du", ("Hi",), "x")]
-    found = measured(trainee, pairs)
+    found = measured(trainable, pairs)
     largest = np.zeros(tiny_gemma.SHAPE.width)
-    for row in encode(rewriting_examples(pairs), trainee):
+    for row in encode(rewriting_examples(pairs), trainable):
         with torch.inference_mode():
-            states = trainee.model(
+            states = trainable.model(
                 input_ids=torch.tensor([[*row["prompt"], *row["answer"]]]),
                 output_hidden_states=True,
             ).hidden_states[-1]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from civilly.errors import UnknownNameError
-from civilly.rewrite.holes import Filler
+from civilly.methods.holes import Filler
 from civilly.types import Tools
 
 FILLERS = ("fim", "plain", "sentinel", "masked", "delete")
@@ -25,5 +25,5 @@ def open_filler(tools: Tools, options: Mapping[str, Any]) -> Filler:
     name = str(options.get("filler") or DEFAULT)
     if name not in FILLERS:
         raise UnknownNameError("filler", name, FILLERS)
-    module = importlib.import_module(f"civilly.rewrite.fillers.{name}")
+    module = importlib.import_module(f"civilly.methods.fillers.{name}")
     return module.create(tools, options)  # type: ignore[no-any-return]

@@ -7,8 +7,8 @@ from itertools import permutations
 
 import pytest
 
-from civilly.rewrite.infill import InfillRewriter
-from civilly.rewrite.together import UNKNOWN_LOGPROB, Part, Together
+from civilly.methods.ensemble import UNKNOWN_LOGPROB, Ensemble, Member
+from civilly.methods.infill import InfillRewriter
 from civilly.types import Candidate, Detection, Text
 
 TEXTS = [Text("a stupid text", "en")]
@@ -43,11 +43,11 @@ class Nominal(Proposes):
         return [-0.75] * len(proposals)
 
 
-def together(*rewriters: Proposes) -> Together:
-    return Together([Part(each, 1) for each in rewriters])
+def ensemble(*rewriters: Proposes) -> Ensemble:
+    return Ensemble([Member(each, 1) for each in rewriters])
 
 
-def scores(method: Together) -> dict[str, float | None]:
+def scores(method: Ensemble) -> dict[str, float | None]:
     (row,) = method.rewrite(TEXTS, FOUND)
     return {candidate.text: candidate.logprob for candidate in row}
 
@@ -55,7 +55,7 @@ def scores(method: Together) -> dict[str, float | None]:
 @pytest.mark.parametrize("order", [*permutations(range(3))])
 def test_who_scores_without_looking_judges_nobody(order: Sequence[int]) -> None:
     methods = [Nominal("four"), Judges("seven..", -7.0), Proposes("eleven.....")]
-    method = together(*(methods[number] for number in order))
+    method = ensemble(*(methods[number] for number in order))
     assert scores(method) == {"four": -4.0, "seven..": -7.0, "eleven.....": -11.0}
     assert method.score(TEXTS, ["ten......."]) == [-10.0]
 
@@ -63,10 +63,10 @@ def test_who_scores_without_looking_judges_nobody(order: Sequence[int]) -> None:
 @pytest.mark.parametrize("turned", [False, True])
 def test_without_a_judge_candidates_keep_their_scores(turned: bool) -> None:
     methods = [Nominal("four", -0.5), Proposes("other", None)]
-    method = together(*(methods[::-1] if turned else methods))
+    method = ensemble(*(methods[::-1] if turned else methods))
     assert scores(method) == {"four": -0.5, "other": None}
     assert method.score(TEXTS, ["deleted"]) == [-0.75]
-    assert together(Proposes("other")).score(TEXTS, ["deleted"]) == [UNKNOWN_LOGPROB]
+    assert ensemble(Proposes("other")).score(TEXTS, ["deleted"]) == [UNKNOWN_LOGPROB]
 
 
 def test_infill_judges_nobody() -> None:

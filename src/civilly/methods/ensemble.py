@@ -1,4 +1,4 @@
-"""Several methods side by side: one selection among the candidates of all of them."""
+"""An ensemble of methods, side by side: one selection among the candidates of all of them."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def options_of(options: Mapping[str, Any], name: str, names: Sequence[str]) -> d
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class Member:
     """One of the methods.
 
     Attributes:
@@ -71,7 +71,7 @@ class Part:
     candidates: int
 
 
-class Together:
+class Ensemble:
     """The candidates of several methods, all scored by the first of them that judges texts.
 
     So their fluency is on one scale. That method also takes the second look, if it has one. A
@@ -79,12 +79,12 @@ class Together:
     most, if nobody else does, the proposals that come from outside.
 
     Args:
-        parts: The methods, at least one.
+        members: The methods, at least one.
     """
 
-    def __init__(self, parts: Sequence[Part]) -> None:
-        self._parts = parts
-        rewriters = [part.rewriter for part in parts]
+    def __init__(self, members: Sequence[Member]) -> None:
+        self._members = members
+        rewriters = [member.rewriter for member in members]
         self.generates = any(getattr(each, "generates", True) for each in rewriters)
         scorers = [each for each in rewriters if isinstance(each, CandidateScorer)]
         self._judge = next((each for each in scorers if getattr(each, "judges", True)), None)
@@ -98,9 +98,9 @@ class Together:
         Each method makes as many as it was given; ``n`` changes nothing.
         """
         rows: list[dict[str, Candidate]] = [{} for _ in texts]
-        for part in self._parts:
-            made = part.rewriter.rewrite(texts, detections, part.candidates)
-            if part.rewriter is not self._judge:
+        for member in self._members:
+            made = member.rewriter.rewrite(texts, detections, member.candidates)
+            if member.rewriter is not self._judge:
                 made = self._scored(texts, rows, made)
             for row, candidates in zip(rows, made, strict=True):
                 for candidate in candidates:

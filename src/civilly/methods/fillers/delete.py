@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from civilly.rewrite.holes import Filling, Gap
+from civilly.methods.holes import Filling, Gap
 from civilly.types import Tools
 
 

@@ -12,9 +12,9 @@ from dataclasses import replace
 from typing import Any
 
 from civilly.detect.words import words
-from civilly.rewrite.decoding import Decoding
-from civilly.rewrite.delete import BLANKS, first_blanks, last_blanks
-from civilly.rewrite.holes import Filling, Gap, fits
+from civilly.methods.decoding import Decoding
+from civilly.methods.delete import BLANKS, first_blanks, last_blanks
+from civilly.methods.holes import Filling, Gap, fits
 from civilly.types import Engine, Prompt, Segment, TextScorer, Tools
 
 MOST_BEGINNINGS = 3
@@ -42,7 +42,7 @@ class PlainFiller:
         self._decoding = decoding or Decoding()
 
     def fill(self, gaps: Sequence[Gap], n: int) -> list[list[Filling]]:
-        """See `civilly.rewrite.holes.Filler`; the log probability is of filling and what follows.
+        """See `civilly.methods.holes.Filler`; the log probability is of filling and what follows.
 
         There are none where the engine was given nothing to go on from.
         """

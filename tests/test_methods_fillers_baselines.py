@@ -11,10 +11,10 @@ transformers = pytest.importorskip("transformers")
 
 import tiny_infill_models  # noqa: E402
 from civilly.errors import CivillyError, MissingExtraError, ModelError  # noqa: E402
-from civilly.rewrite.fillers import masked, sentinel  # noqa: E402
-from civilly.rewrite.fillers.sentinel import between  # noqa: E402
-from civilly.rewrite.holes import Broken, Filling, Gap, JointFiller  # noqa: E402
-from civilly.rewrite.infill import InfillRewriter  # noqa: E402
+from civilly.methods.fillers import masked, sentinel  # noqa: E402
+from civilly.methods.fillers.sentinel import between  # noqa: E402
+from civilly.methods.holes import Broken, Filling, Gap, JointFiller  # noqa: E402
+from civilly.methods.infill import InfillRewriter  # noqa: E402
 from civilly.types import Detection, Span, Text  # noqa: E402
 
 # Texts with the words that a hole's surroundings ask for.
@@ -66,14 +66,14 @@ def teach_sentinels(source, target) -> None:
     model = transformers.AutoModelForSeq2SeqLM.from_pretrained(source)
     marks = sentinel_ids(tokenizer)
     rows = []
-    for lesson in LESSONS:
-        kept, words, _ = lesson
+    for task in LESSONS:
+        kept, words, _ = task
         asked, answer = plain_ids(tokenizer, kept[0]), []
         for number, (word, after) in enumerate(zip(words, kept[1:], strict=True)):
             asked += [marks[number], *going_on(tokenizer, after)]
             answer += [marks[number], *word_ids(tokenizer, kept[number], word)]
         rows.append(([*asked, 1], [*answer, marks[len(words)], 1]))
-        for gap, word in gaps_of(lesson):
+        for gap, word in gaps_of(task):
             left, right = plain_ids(tokenizer, gap.before), going_on(tokenizer, gap.after)
             answer = [marks[0], *word_ids(tokenizer, gap.before, word), marks[1], 1]
             rows.append(([*left, marks[0], *right, 1], answer))
@@ -105,8 +105,8 @@ def teach_masks(folder) -> None:
     model = transformers.AutoModelForMaskedLM.from_pretrained(folder)
     frame = tokenizer("")["input_ids"]
     rows = []
-    for lesson in LESSONS:
-        for gap, word in gaps_of(lesson):
+    for task in LESSONS:
+        for gap, word in gaps_of(task):
             left, right = plain_ids(tokenizer, gap.before), going_on(tokenizer, gap.after)
             middle = word_ids(tokenizer, gap.before, word)
             ids = [frame[0], *left, *middle, *right, *frame[1:]]
@@ -122,9 +122,9 @@ def teach_masks(folder) -> None:
     model.save_pretrained(folder)
 
 
-def gaps_of(lesson) -> list[tuple[Gap, str]]:
-    """Each hole of a lesson by itself, the others filled."""
-    kept, words, lang = lesson
+def gaps_of(task) -> list[tuple[Gap, str]]:
+    """Each hole of a task by itself, the others filled."""
+    kept, words, lang = task
     pairs = []
     for hole, word in enumerate(words):
         before = kept[0] + "".join(a + b for a, b in zip(words[:hole], kept[1:], strict=False))
@@ -138,7 +138,7 @@ def gaps_of(lesson) -> list[tuple[Gap, str]]:
 @pytest.mark.parametrize("name", ["t5", "mt5"])
 def test_sentinels_fill_what_was_learnt(name, folders):
     filler = sentinel.create(None, {"model": f"{folders[name]}?dtype=fp32"})
-    pairs = [pair for lesson in LESSONS for pair in gaps_of(lesson)]
+    pairs = [pair for task in LESSONS for pair in gaps_of(task)]
     rows = filler.fill([gap for gap, _ in pairs], 3)
     for (_, word), row in zip(pairs, rows, strict=True):
         assert row[0].text == word
@@ -257,7 +257,7 @@ def test_answers_are_read_between_the_sentinels(ids, wanted):
 def test_masks_fill_what_was_learnt(name, folders):
     filler = masked.create(None, {"model": f"{folders[name]}?dtype=fp32", "masks": "6"})
     tokenizer = transformers.AutoTokenizer.from_pretrained(folders[name])
-    pairs = [pair for lesson in LESSONS for pair in gaps_of(lesson)]
+    pairs = [pair for task in LESSONS for pair in gaps_of(task)]
     rows = filler.fill([gap for gap, _ in pairs], 4)
     found = 0
     for (gap, word), row in zip(pairs, rows, strict=True):
@@ -279,8 +279,8 @@ def test_masks_fill_what_was_learnt(name, folders):
 @pytest.mark.parametrize("name", ["bert", "xlm_roberta"])
 def test_what_was_cut_out_is_no_filling(name, folders):
     filler = masked.create(None, {"model": f"{folders[name]}?dtype=fp32", "masks": "5"})
-    for lesson in LESSONS:
-        for gap, word in gaps_of(lesson):
+    for task in LESSONS:
+        for gap, word in gaps_of(task):
             same = Gap(gap.before, word.upper(), gap.after, gap.lang)
             (row,) = filler.fill([same], 8)
             assert word.casefold() not in {filling.text.casefold() for filling in row}
