@@ -172,7 +172,8 @@ $body
 ---
 Put together by `python benchmarks/assemble.py`; do not edit by hand. Quality figures are means with
 95 % bootstrap intervals (1,000 resamples) unless said otherwise; speed holds for one run on one
-machine: read the ratios. Texts quoted are toxic by nature. All pages: [BENCHMARKS.md](../../BENCHMARKS.md).
+machine: read the ratios. Texts quoted are toxic by nature. All pages:
+[BENCHMARKS.md](../../BENCHMARKS.md).
 """
 
 
