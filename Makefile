@@ -13,12 +13,22 @@ TORCH ?= torch==2.13.0
 PIP := $(PYTHON) -m pip install --quiet --disable-pip-version-check -c constraints.txt
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+# Ways to make one machine round as others do (CONTRIBUTING.md, "Rounding").
+LEVELS ?= avx2 sse one-core
+LEVEL_native :=
+LEVEL_avx512 := ONEDNN_MAX_CPU_ISA=AVX512_CORE
+LEVEL_avx2 := ONEDNN_MAX_CPU_ISA=AVX2 CT2_FORCE_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 OPENBLAS_CORETYPE=Haswell
+LEVEL_sse := ONEDNN_MAX_CPU_ISA=SSE41 CT2_FORCE_CPU_ISA=GENERIC ATEN_CPU_CAPABILITY=default OPENBLAS_CORETYPE=Prescott
+LEVEL_mkl := CT2_USE_MKL=1
+LEVEL_one-core := CIVILLY_THREADS=1 OMP_NUM_THREADS=1 taskset -c 0
+LEVEL_two-threads := CIVILLY_THREADS=2 OMP_NUM_THREADS=2
 
-.PHONY: help demo test lint bench train clean
+.PHONY: help demo test test-isa lint bench train clean
 
 help:
 	@echo "make demo    rewrite one sentence in each of the 15 languages"
 	@echo "make test    install what development needs, then lint and test"
+	@echo "make test-isa  the tests of models anew, on processors of other kinds: LEVELS=\"avx2 sse\""
 	@echo "make lint    ruff and mypy"
 	@echo "make bench   run everything in benchmarks/"
 	@echo "make train   train the shipped adapters anew into runs/; hours on two cores"
@@ -53,6 +63,11 @@ lint: $(VENV)/.dev
 
 test: lint
 	@$(VENV)/bin/pytest $(PYTEST_ARGS)
+
+test-isa: $(VENV)/.dev
+	@failed=; $(foreach level,$(LEVELS),echo "== $(level): $(LEVEL_$(level))"; \
+	  env $(LEVEL_$(level)) $(VENV)/bin/pytest -m rounding $(PYTEST_ARGS) || failed="$$failed $(level)"; ) \
+	  test -z "$$failed" || { echo "failed on:$$failed"; exit 1; }
 
 bench: $(VENV)/.dev
 	@for name in trimming startup detection scoring rewriting decoding infill quantisation engines official leaderboard; do \

@@ -21,6 +21,25 @@ settings.load_profile("civilly")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
+ROUNDED = frozenset({
+    "test_cli_rewrite", "test_contributing", "test_detect_toxicity", "test_embedded",
+    "test_engine_batches", "test_engine_diverse", "test_engine_hf", "test_engine_infilling",
+    "test_fim_families", "test_methods_fillers_baselines", "test_methods_infill",
+    "test_model_formats", "test_model_smoothquant", "test_readme", "test_score_agreement",
+    "test_score_embedded", "test_score_judge", "test_score_room", "test_textdetox_suites",
+    "test_textdetox_xcomet", "test_train_detector", "test_train_fim", "test_train_sft",
+    "test_train_sweep",
+})  # fmt: skip
+"""Modules whose tests run models or train them: what these compute depends on how the processor
+rounds. They have the marker ``rounding``; see CONTRIBUTING.md."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks the tests of `ROUNDED`."""
+    for item in items:
+        if item.path.stem in ROUNDED:
+            item.add_marker(pytest.mark.rounding)
+
 
 def benchmark(name: str) -> ModuleType:
     """A module of the folder ``benchmarks``, which is no package."""
