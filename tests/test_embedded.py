@@ -33,6 +33,25 @@ TOXIC = {
     "tt": "син дурак, бернәрсә дә аңламыйсың бля",
 }
 
+INSULTS = {
+    "en": ("fucking", "idiot"),
+    "es": ("mierda",),
+    "de": ("fresse", "arschloch"),
+    "zh": ("傻逼",),
+    "ar": ("حمار",),
+    "hi": ("चूतिया",),
+    "uk": ("хуя",),
+    "ru": ("придурок", "нихуя"),
+    "am": ("ደደብ",),
+    "it": ("cazzo", "coglione"),
+    "fr": ("gueule", "connard", "merde"),
+    "he": ("אידיוט", "מטומטם"),
+    "hin": ("chutiye",),
+    "ja": ("クソ", "アホ"),
+    "tt": ("дурак", "бля"),
+}
+"""What must be gone from each of `TOXIC`, however the processor rounds and the rest is worded."""
+
 
 @pytest.fixture(scope="module")
 def results():
@@ -45,6 +64,8 @@ def test_every_language_gets_a_less_toxic_sentence(results):
         assert result.changed, (result.lang, result.reason)
         assert result.after.p_toxic < result.before.p_toxic
         assert result.rewritten.strip()
+        left = [word for word in INSULTS[result.lang] if word in result.rewritten.lower()]
+        assert not left, result.rewritten
         assert result.candidates
         assert {c.method for c, _ in result.candidates} <= {"tuned", "delete"}
 

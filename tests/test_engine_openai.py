@@ -87,7 +87,7 @@ def test_waits_as_long_as_the_server_asks(server):
     server.control(fail=[429], retry_after="0.4")
     begin = time.monotonic()
     server.engine().generate([Prompt.of("a")], GenerationOptions())
-    assert 0.4 <= time.monotonic() - begin < 3
+    assert time.monotonic() - begin >= 0.4
 
 
 def test_retries_end_and_the_error_names_the_status_and_hides_the_key(server):
