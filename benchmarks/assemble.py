@@ -287,7 +287,8 @@ def readme(text: str) -> str:
     head, rest = text.split(BEGIN)
     reading = latest_reading()
     table = readings(reading, list(reading["labels"]))
-    return f"{head}{BEGIN}\n{table}\n{END}{rest.split(END)[1]}"
+    when = f"Read on {reading['date']}, outputs of commit {reading['commit']}."
+    return f"{head}{BEGIN}\n{table}\n\n{when}\n{END}{rest.split(END)[1]}"
 
 
 def assembled() -> dict[Path, str]:
