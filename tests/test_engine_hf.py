@@ -331,7 +331,7 @@ def test_adapters_come_and_go(engines, folders):
     after = engines["llama"].generate(prompts, GenerationOptions())
     assert [row[0].text for row in after] == [row[0].text for row in before]
     assert [row[0].logprob for row in after] == pytest.approx(
-        [row[0].logprob for row in before], abs=1e-5
+        [row[0].logprob for row in before], abs=1e-4
     )
 
 

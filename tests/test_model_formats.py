@@ -74,7 +74,7 @@ def test_a_text_scores_the_same_alone_and_in_a_batch(loaded):
     prompt = Prompt((BEGIN,))
     together = loaded.logprobs([prompt] * len(TEXTS), TEXTS)
     alone = [loaded.logprobs([prompt], [text])[0] for text in TEXTS]
-    assert together == pytest.approx(alone, abs=1e-5)
+    assert together == pytest.approx(alone, abs=1e-4)
 
 
 def test_text_beyond_the_window_is_scored_as_far_as_it_goes(loaded):

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -235,3 +236,53 @@ def test_the_table_of_the_readme_is_what_comes_out() -> None:
         assert result.after.p_toxic < 0.5 < result.before.p_toxic
     same = sum(r.rewritten == after for r, (_, _, after) in zip(results, shown, strict=True))
     assert same > len(shown) / 2
+
+
+def read_by_the_command_line(line: str) -> None:
+    """Reads a command as the program would, without running it."""
+    import typer.main
+
+    from civilly.cli import app
+
+    words = shlex.split(line.split("|")[-1], comments=True)
+    command: Any = typer.main.get_command(app)
+    words = words[words.index("civilly") + 1 :]
+    while hasattr(command, "commands"):
+        command = command.commands[words.pop(0)]
+    command.make_context("civilly", words)
+
+
+def shown_in_help() -> list[str]:
+    """The examples that `--help` ends with."""
+    import typer.main
+
+    from civilly.cli import app
+
+    waiting: list[Any] = [typer.main.get_command(app)]
+    lines = []
+    for command in waiting:
+        waiting.extend(getattr(command, "commands", {}).values())
+        for paragraph in (command.epilog or "").split("\n\n"):
+            line = " ".join(paragraph.split()).removeprefix("Example: ")
+            lines += [line] if "civilly " in line else []
+    return lines
+
+
+def shown_in_recipes() -> list[str]:
+    """The command on top of a recipe."""
+    return [
+        line.removeprefix("# ").split(", then:")[0]
+        for path in sorted((REPOSITORY / "recipes").glob("*.toml"))
+        for line in rows(path)
+        if line.startswith("# civilly ")
+    ]
+
+
+@pytest.mark.parametrize("line", [*shown_in_help(), *shown_in_recipes()])
+def test_commands_that_are_only_shown_can_be_read(line: str) -> None:
+    read_by_the_command_line(line)
+
+
+def test_a_wrong_command_cannot_be_read() -> None:
+    with pytest.raises(Exception, match="No such option: --resme"):  # typer hides click's classes
+        read_by_the_command_line("civilly rewrite a.tsv --resme")

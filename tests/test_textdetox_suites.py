@@ -142,7 +142,7 @@ def test_the_fluency_of_2025_takes_input_as_source(models, suites):
     judged = metric.judge([FOOLS], [YOU], [FOX])[0].score
     swapped = metric.judge([FOX], [YOU], [FOOLS])[0].score
     found = suites[2025].components([Text(FOOLS, "en")], [YOU], [[FOX]])["FL"][0]
-    assert found == pytest.approx(judged, abs=1e-6)
+    assert found == pytest.approx(judged, abs=1e-5)
     assert abs(judged - swapped) > 1e-4
 
 
@@ -150,7 +150,7 @@ def test_an_unchanged_reference_has_full_sta_and_sim(suites):
     texts = [row[0] for row in ROWS]
     found = suites[2025].components(INPUTS, texts, [[text] for text in texts])
     assert found["STA"] == [1.0] * len(texts)
-    assert found["SIM"] == pytest.approx([1.0] * len(texts), abs=1e-6)
+    assert found["SIM"] == pytest.approx([1.0] * len(texts), abs=1e-5)
 
 
 @pytest.mark.parametrize("year", [2024, 2025])

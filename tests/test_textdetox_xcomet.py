@@ -52,7 +52,7 @@ def test_equals_unbabel_comet(metric, form):
     judged = metric.judge(sources, outputs, references if form == "with_reference" else None)
     for ours, case in zip(judged, GOLDEN, strict=True):
         official = case[form]
-        assert ours.score == pytest.approx(official["score"], abs=5e-6)
+        assert ours.score == pytest.approx(official["score"], abs=2e-5)
         theirs = official["sentence_scores"]  # without a reference they report it clipped
         given = (
             [min(1.0, s) for s in ours.sentence_scores]
