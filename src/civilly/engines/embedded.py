@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from civilly.engines.background import Background
 from civilly.engines.batches import Batch, shared_batches
 from civilly.engines.memory import share_freed_buffers
 from civilly.engines.requests import check, check_search, width_of
@@ -116,9 +117,7 @@ class LoadedModel:
         share_freed_buffers()
         # CTranslate2 reads the weights without holding the interpreter, so that the tokenizer can
         # be read at the same time.
-        loader = ThreadPoolExecutor(1, "load")
-        self._loading: Future[Any] = loader.submit(self._load)
-        loader.shutdown(wait=False)
+        self._loading = Background(self._load)
 
     def _load(self) -> Any:
         import ctranslate2

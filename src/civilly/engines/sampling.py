@@ -7,6 +7,7 @@ must draw before the shared number changes.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -16,6 +17,10 @@ LANES = 2
 _UNSEEDED = 2**32 - 1
 """CTranslate2's value for "no seed"."""
 _SEEDING = Lock()
+if hasattr(os, "register_at_fork"):  # else a child may inherit the lock from a thread it lacks
+    os.register_at_fork(
+        before=_SEEDING.acquire, after_in_parent=_SEEDING.release, after_in_child=_SEEDING.release
+    )
 
 
 def seeded_lanes(folder: Path, seed: int, threads: int, begin: str) -> list[Any]:

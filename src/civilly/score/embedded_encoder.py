@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from civilly.data.files import mend_surrogates
+from civilly.engines.background import Background
 from civilly.engines.embedded import default_threads
 from civilly.model.e5 import FORMAT, NORMALISATION_FILE, TOKENIZER_FILE, encoder_folder
 from civilly.score.embedded_cache import VectorCache
@@ -64,13 +65,20 @@ class SentenceEncoder:
         self._threads = threads or default_threads()
 
     @cached_property
-    def _model(self) -> Any:
+    def _loading(self) -> Background:
+        return Background(self._load)
+
+    def _load(self) -> Any:
         import ctranslate2
 
         # A worker per core, each on a batch of its own: see the embedded engine.
         return ctranslate2.Encoder(
             str(encoder_folder()), device="cpu", inter_threads=self._threads, intra_threads=1
         )
+
+    @property
+    def _model(self) -> Any:
+        return self._loading.result()
 
     @cached_property
     def _tokenizer(self) -> tuple[Any, dict[int, str]]:

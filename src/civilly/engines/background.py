@@ -1,0 +1,69 @@
+"""Native models that load in the background, and load anew in a forked child."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Lock
+from typing import Any
+from weakref import WeakSet
+
+
+class Background:
+    """What a function makes on a thread of its own, for whoever asks first to wait for.
+
+    A forked child (``os.fork``, ``multiprocessing`` by fork, a web server that loads before it
+    forks) has the memory of its parent but none of its threads, so a model with threads of its own
+    would be waited for without end. In such a child the function is called again, when it is first
+    asked for.
+
+    Args:
+        load: Makes it; for a native library, which does not hold the interpreter meanwhile.
+    """
+
+    def __init__(self, load: Callable[[], Any]) -> None:
+        self._load = load
+        self._starting = Lock()
+        self._pending: Future[Any] | None = None
+        self._start()
+        _LIVING.add(self)
+
+    def _start(self) -> Future[Any]:
+        with self._starting:
+            if self._pending is None:
+                loader = ThreadPoolExecutor(1, "load")
+                self._pending = loader.submit(self._load)
+                loader.shutdown(wait=False)
+            return self._pending
+
+    def result(self) -> Any:
+        """What was made.
+
+        Raises:
+            Exception: What the function raised.
+        """
+        return self._start().result()
+
+    def forget(self) -> None:
+        """Lets go of what another process made, but never destroys it.
+
+        Destroying it would wait for its threads, which are not here: a reference too many keeps it
+        also from the interpreter's cleaning up at the end.
+        """
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._pending))
+        self._pending = None
+        self._starting = Lock()  # another thread of the parent may have held the old one
+
+
+_LIVING: WeakSet[Background] = WeakSet()
+
+
+def _forget_all() -> None:
+    for each in list(_LIVING):
+        each.forget()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which cannot fork
+    os.register_at_fork(after_in_child=_forget_all)
