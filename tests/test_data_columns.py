@@ -4,16 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from civilly.data.columns import (
-    AUTO,
-    language_code,
-    languages_of,
-    recognize,
-    texts_of,
-    with_rewrites,
-)
+from civilly.data.columns import languages_of, recognize, texts_of, with_rewrites
 from civilly.data.table import Table
 from civilly.errors import DataError
+from civilly.languages import AUTO
 
 
 def table(*rows: dict[str, object], format_name: str = "jsonl") -> Table:
@@ -55,17 +49,6 @@ def test_wrong_columns_are_refused_by_name() -> None:
 def test_a_file_without_header_loses_no_row() -> None:
     with pytest.raises(DataError, match="header line"):
         recognize(Table(["You fool"], [{"You fool": "You idiot"}], "csv"), "x.csv")
-
-
-@pytest.mark.parametrize(
-    ("given", "code"),
-    [
-        ("en", "en"), ("EN", "en"), (" en-GB ", "en"), ("zh_CN", "zh"), ("Hinglish", "hin"),
-        ("hebrew", "he"), ("hin", "hin"), ("hi-Latn", None), ("xx", None), ("", None),
-    ],
-)  # fmt: skip
-def test_language_codes(given: str, code: str | None) -> None:
-    assert language_code(given) == code
 
 
 def test_unknown_languages_are_reported_by_row_and_detected() -> None:

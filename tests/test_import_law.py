@@ -20,7 +20,7 @@ LINE = [
     {"methods"},
     {"score"},
     {"select"},
-    {"pipeline"},
+    {"arguments", "toolbox", "pipeline"},
     {"leaderboard", "serve", "batch"},
     {"cli"},
     {"__main__"},

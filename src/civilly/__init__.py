@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -10,6 +11,10 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = ["Detoxifier", "__version__", "rewrite"]
+
+# A sub-package was called so. Where it was, a folder may still lie about (``__pycache__`` outlives
+# the sources), and importing that would put an empty package in the place of the function.
+sys.modules[f"{__name__}.rewrite"] = None  # type: ignore[assignment]
 
 
 def _version() -> str:
@@ -30,3 +35,7 @@ def __getattr__(name: str) -> Any:
 
         return getattr(pipeline, name)
     raise AttributeError(f"module 'civilly' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class CivillyError(Exception):
@@ -26,6 +27,18 @@ class CivillyError(Exception):
             parts.append(f"Try: {mend}")
         super().__init__(" ".join(parts))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickles what it says, not how it was made: a pool of processes hands errors over so."""
+        return _restored, (type(self), self.args, vars(self))
+
+
+def _restored(
+    kind: type[CivillyError], arguments: tuple[Any, ...], content: dict[str, Any]
+) -> CivillyError:
+    error = kind.__new__(kind, *arguments)
+    vars(error).update(content)
+    return error
+
 
 class UnknownNameError(CivillyError):
     """A method, engine, language or metric that nobody registered.
@@ -34,13 +47,24 @@ class UnknownNameError(CivillyError):
         kind: What was looked up, for example ``"rewriting method"``.
         name: The name that was given.
         known: The names that exist.
+        where: Which of several it is, as in ``" at position 3"``.
+        mend: What to try; None: the known name that is spelt most alike.
     """
 
-    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+    def __init__(
+        self,
+        kind: str,
+        name: str,
+        known: Iterable[str],
+        *,
+        where: str = "",
+        mend: str | None = None,
+    ) -> None:
         names = sorted(known)
-        close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-        hint = f"did you mean {close[0]!r}?" if close else ""
-        super().__init__(f"Unknown {kind} {name!r}.", allowed=", ".join(names), mend=hint)
+        if mend is None:
+            close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+            mend = f"did you mean {close[0]!r}?" if close else ""
+        super().__init__(f"Unknown {kind} {name!r}{where}.", allowed=", ".join(names), mend=mend)
 
 
 class MissingExtraError(CivillyError):

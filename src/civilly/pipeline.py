@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any
 
-from civilly import __version__, registry
-from civilly.errors import CivillyError
-from civilly.languages import language
+from civilly import __version__, arguments, registry
+from civilly.engines import engine_name
+from civilly.languages import AUTO
 from civilly.methods.decoding import CANDIDATES, usual_candidates
 from civilly.methods.ensemble import Ensemble, Member, names_of, options_of
 from civilly.methods.long_text import split_parts
 from civilly.select.strength import FREE, USUAL, checked_strength
+from civilly.toolbox import Toolbox
 from civilly.types import (
     Candidate,
     CandidateScorer,
     Choice,
     Detection,
-    Detector,
-    Engine,
     Rewrite,
     Rewriter,
     SecondLook,
@@ -31,46 +31,11 @@ from civilly.types import (
 
 DEFAULT_METHOD = "tuned"
 DEFAULT_SELECTOR = "rerank"
-AUTO = "auto"
 FALLBACK = "delete"
 """Its candidates stand beside those of a model: free, and civil by construction."""
 NOTHING_TO_DO = "the text is civil already, or has no words"
 TOXIC_PART = 0.3
 """Parts of a long text are rewritten from this p(toxic) on; one short text is always tried."""
-
-
-@dataclass
-class Toolbox:
-    """What methods share; each tool is made when it is first asked for.
-
-    Attributes:
-        engine_spec: An engine as `civilly.engines.open_engine` takes it.
-        options: Options of the method.
-        lender: Whose tools these are, where several methods share them.
-    """
-
-    engine_spec: str | None
-    options: Mapping[str, Any]
-    lender: Toolbox | None = None
-
-    @cached_property
-    def detector(self) -> Detector:
-        """The toxicity detector."""
-        if self.lender:
-            return self.lender.detector
-        return registry.create("detect", "toxicity", self)  # type: ignore[no-any-return]
-
-    @cached_property
-    def _engine(self) -> Engine:
-        if self.lender:
-            return self.lender.engine()
-        from civilly.engines import open_engine
-
-        return open_engine(self.engine_spec)
-
-    def engine(self) -> Engine:
-        """The engine that the user chose, or the embedded one."""
-        return self._engine
 
 
 @dataclass(frozen=True)
@@ -96,43 +61,59 @@ class Detoxifier:
         select: A selector of the registry; None: the method's own, or ``rerank``.
         strength: From touching as little as possible (0) to paraphrasing freely (1).
 
+    It may be used by several threads at once. Pickled or copied it is only what it was made of, and
+    loads its models anew.
+
     Raises:
         UnknownNameError: If the method, the engine or the selector does not exist.
-        CivillyError: If ``n_candidates`` is less than 1, or the strength not in [0, 1].
+        CivillyError: If an argument is of another kind, ``n_candidates`` is less than 1, or the
+            strength not in [0, 1].
     """
 
     def __init__(
         self,
         method: str = DEFAULT_METHOD,
         engine: str | None = None,
-        adapter: str | None = None,
+        adapter: str | os.PathLike[str] | None = None,
         n_candidates: int | None = None,
         options: Mapping[str, Any] | None = None,
         select: str | None = None,
         strength: float = USUAL,
     ) -> None:
-        if n_candidates is not None and n_candidates < 1:
-            raise CivillyError(f"n_candidates is {n_candidates}.", allowed="1 or more")
-        self.method = method
-        if "strength" in (options or {}):
-            raise CivillyError(
-                "The strength is no option of a method.", mend="Detoxifier(strength=…), --strength"
-            )
-        chosen = {**(options or {}), "adapter": adapter, "strength": checked_strength(strength)}
+        own_options = arguments.checked_options(options)
+        self._made_of = {
+            "method": method, "engine": engine, "adapter": adapter, "n_candidates": n_candidates,
+            "options": own_options, "select": select, "strength": strength,
+        }  # fmt: skip
+        self.method = arguments.checked_name(method, "method")
+        asked = arguments.checked_candidates(n_candidates)
+        chosen = {
+            **own_options,
+            "adapter": arguments.checked_adapter(adapter),
+            "strength": checked_strength(strength),
+        }
         names = names_of(method)
         self._modules = {name: registry.load("methods", name) for name in names}
+        if engine is not None:
+            registry.load("engines", engine_name(arguments.checked_name(engine, "engine")))
         self._tools = Toolbox(engine, chosen)
         self._own = {
             name: Toolbox(engine, options_of(chosen, name, names), self._tools) for name in names
         }
         self._asked = {
-            name: n_candidates or _usual_candidates(module, self._own[name].options)
+            name: asked or _usual_candidates(module, self._own[name].options)
             for name, module in self._modules.items()
         }
         self.n_candidates = max(self._asked.values())
         if select is not None:
-            registry.load("select", select)
+            registry.load("select", arguments.checked_name(select, "select"))
         self._select = select
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self._made_of
+
+    def __setstate__(self, made_of: dict[str, Any]) -> None:
+        Detoxifier.__init__(self, **made_of)
 
     @cached_property
     def _rewriter(self) -> Rewriter:
@@ -170,20 +151,23 @@ class Detoxifier:
             "select": self._select,
         }
 
-    def rewrite(self, texts: Sequence[str], langs: str | Sequence[str] = AUTO) -> list[Rewrite]:
+    def rewrite(self, texts: Iterable[str], langs: str | Iterable[str] = AUTO) -> list[Rewrite]:
         """Rewrites a batch: same length, same order.
 
         Args:
-            texts: Any strings.
-            langs: A language code, one code per text, or ``"auto"`` (also per text).
+            texts: Any strings, in a list, column, array or generator; one text is a list of one.
+            langs: A language, one per text, or ``"auto"`` (also per text); codes are read as
+                `civilly.languages.language_code` does: ``"en"``, ``"EN"``, ``"en-US"``.
 
         Returns:
             One `Rewrite` per text; where nothing better was found the text itself, with the reason.
 
         Raises:
-            UnknownNameError: If a code is not one of the 15.
-            CivillyError: If ``langs`` has another length than ``texts``.
+            UnknownNameError: If a language is not one of the 15.
+            CivillyError: If ``texts`` or ``langs`` is of another kind (it says which position), or
+                ``langs`` has another length than ``texts``.
         """
+        texts = arguments.checked_texts(texts)
         selector = self._selector  # first, since a model may load in the background meanwhile
         codes = self._languages(texts, langs)
         parts = [p for row, text in enumerate(texts) for p in _parts(row, text)]
@@ -204,13 +188,9 @@ class Detoxifier:
         before = self._detected(texts, codes, parts, found)
         return self._results(texts, codes, outputs, before, parts, choices)
 
-    def _languages(self, texts: Sequence[str], langs: str | Sequence[str]) -> list[str]:
-        given = [langs] * len(texts) if isinstance(langs, str) else list(langs)
-        if len(given) != len(texts):
-            raise CivillyError(f"Got {len(given)} languages for {len(texts)} texts.")
+    def _languages(self, texts: Sequence[str], langs: str | Iterable[str]) -> list[str]:
+        given = arguments.checked_languages(langs, len(texts))
         unknown = [i for i, code in enumerate(given) if code == AUTO]
-        for code in set(given) - {AUTO}:
-            language(code)
         if unknown:
             from civilly.detect.language import identify
 
@@ -374,14 +354,20 @@ def _shared(method: str) -> Detoxifier:
 
 
 def rewrite(text: str, lang: str = AUTO, method: str = DEFAULT_METHOD) -> str:
-    """Rewrites one text with the embedded default.
+    """Rewrites one text with the embedded default; `Detoxifier.rewrite` does many, and says why.
 
     Args:
         text: Any string.
-        lang: One of the 15 codes, or ``"auto"``.
+        lang: One of the 15 languages, or ``"auto"``.
         method: A rewriting method.
 
     Returns:
         The civil version, or the text itself when nothing better was found.
+
+    Raises:
+        UnknownNameError: If the language or the method does not exist.
+        CivillyError: If an argument is no string.
     """
-    return _shared(method).rewrite([text], lang)[0].rewritten
+    text, lang = arguments.checked_text(text), arguments.checked_language(lang)
+    detoxifier = _shared(arguments.checked_name(method, "method"))
+    return detoxifier.rewrite([text], lang)[0].rewritten

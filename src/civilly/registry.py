@@ -58,8 +58,14 @@ def _source(module: str) -> str:
 
 
 def _read_without_import(module: str) -> tuple[bool, str]:
-    """Whether a module defines ``create``, and its summary, without running it."""
-    tree = ast.parse(_source(module) or "")
+    """Whether a module defines ``create``, and its summary, without running it.
+
+    Nothing is known of one that is missing, compiled or broken: that shows when it is used.
+    """
+    try:
+        tree = ast.parse(_source(module))
+    except (ImportError, SyntaxError, ValueError, OSError):
+        return False, ""
     defines = any(isinstance(node, ast.FunctionDef) and node.name == "create" for node in tree.body)
     return defines, (ast.get_docstring(tree) or "").split("\n")[0]
 
@@ -120,6 +126,7 @@ def load(room: str, name: str) -> ModuleType:
 
     Raises:
         UnknownNameError: If the room has no method of that name.
+        CivillyError: If it belongs to another package and cannot be imported, or is no method.
     """
     if room in ROOMS and name.isidentifier() and not name.startswith("_"):
         own = f"civilly.{room}.{name}"
@@ -128,7 +135,20 @@ def load(room: str, name: str) -> ModuleType:
     known = {entry.name: entry for entry in entries(room)}
     if name not in known:
         raise UnknownNameError(ROOMS[room], name, known)
-    return importlib.import_module(known[name].module)
+    return _imported(known[name], ROOMS[room])
+
+
+def _imported(entry: Entry, kind: str) -> ModuleType:
+    """The module of a method of another package."""
+    whose = f"The {kind} {entry.name!r} of {entry.provider!r} ({entry.module})"
+    mend = f"correct, update or uninstall {entry.provider!r}"
+    try:
+        module = importlib.import_module(entry.module)
+    except Exception as error:  # whatever a foreign module raises
+        raise CivillyError(f"{whose} cannot be imported: {error!r}.", mend=mend) from error
+    if not callable(getattr(module, "create", None)):
+        raise CivillyError(f"{whose} has no function create(tools).", mend=mend)
+    return module
 
 
 def create(room: str, name: str, *arguments: Any) -> Any:

@@ -173,7 +173,7 @@ class Rewrite:
     """The result for one input, with the trace of why.
 
     Attributes:
-        text: The input, unchanged.
+        text: The input; only lone surrogates, which no encoder accepts, became U+FFFD.
         rewritten: The output; equal to ``text`` when nothing better was found.
         lang: Language code that was used.
         method: Method of the chosen candidate, or ``"keep"``.

@@ -106,7 +106,7 @@ class Scoring:
     def metric(self) -> Metric:
         """The metric or suite, made when it is first asked for."""
         from civilly import registry
-        from civilly.pipeline import Toolbox
+        from civilly.toolbox import Toolbox
 
         tools = Toolbox(self.engine, self.options)
         return registry.create("score", self.suite, tools)  # type: ignore[no-any-return]
@@ -251,15 +251,9 @@ def open_scoring(
     from civilly import registry
     from civilly.cli._options import parse_options
     from civilly.data.alignment import MISMATCHES
-    from civilly.data.columns import language_code
-    from civilly.languages import CODES
+    from civilly.languages import chosen_language
 
-    codes = []
-    for given in langs or []:
-        code = language_code(given)
-        if code is None:
-            raise UnknownNameError("language", given, CODES)
-        codes.append(code)
+    codes = [chosen_language(given) for given in langs or []]
     known = {str(name): name for name in MISMATCHES}
     if mismatch not in known:
         raise UnknownNameError("treatment of mismatches", mismatch, known)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from civilly.errors import DataError, UnknownNameError
-from civilly.languages import CODES
+from civilly.errors import DataError
+from civilly.languages import AUTO, chosen_language
 
 if TYPE_CHECKING:
     from civilly.data.columns import Roles
@@ -118,13 +118,13 @@ def open_source(
         UnknownNameError: If ``lang`` is no language.
         DataError: If the file cannot be read, or its columns are not understood.
     """
-    from civilly.data.columns import AUTO, languages_of, recognize, texts_of
+    from civilly.data.columns import languages_of, recognize, texts_of
     from civilly.data.files import mend_surrogates, read_bytes
     from civilly.data.io import format_of, parse_table
     from civilly.data.lines import COLUMN
     from civilly.data.table import Table, summarize
 
-    code = chosen_language(lang)
+    code = chosen_language(lang, auto=True)
     path = _path_of(argument)
     if path is None:
         text = mend_surrogates(argument or "")
@@ -156,26 +156,8 @@ def open_source(
     )
 
 
-def chosen_language(given: str) -> str:
-    """The code that ``--lang`` means, or ``auto``.
-
-    Raises:
-        UnknownNameError: If it is no language.
-    """
-    from civilly.data.columns import AUTO, language_code
-
-    if given.strip().lower() == AUTO:
-        return AUTO
-    code = language_code(given)
-    if code is None:
-        raise UnknownNameError("language", given, [*CODES, AUTO])
-    return code
-
-
 def settled_languages(texts: Sequence[str], langs: Sequence[str]) -> list[str]:
     """Language codes with every ``auto`` replaced by the detected language."""
-    from civilly.data.columns import AUTO
-
     unsettled = [text for text, lang in zip(texts, langs, strict=True) if lang == AUTO]
     if not unsettled:
         return list(langs)

@@ -105,9 +105,9 @@ def _computed(
 ) -> tuple[str, dict[str, list[float]]]:
     """The metric's signature and its scores, by what they are compared with."""
     from civilly import registry
-    from civilly.pipeline import Toolbox
     from civilly.score.human import TARGETS
     from civilly.score.scoring import score_texts
+    from civilly.toolbox import Toolbox
     from civilly.types import Suite, Text
 
     made = registry.create("score", metric, Toolbox(None, {}))

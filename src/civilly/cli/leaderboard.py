@@ -102,7 +102,7 @@ def _scored(
     from civilly.data.submission import read_references
     from civilly.leaderboard.runs import system_of
     from civilly.leaderboard.scoring import references_by_sentence, score_submission
-    from civilly.pipeline import Toolbox
+    from civilly.toolbox import Toolbox
 
     references = None
     if reference is not None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from civilly.data.table import Problem, Row, Table
 from civilly.data.values import as_text
 from civilly.errors import DataError
-from civilly.languages import LANGUAGES
+from civilly.languages import AUTO, language_code
 
 TEXT_COLUMNS = (
     "toxic_sentence", "toxic", "toxic_comment", "text", "comment", "comment_text", "sentence",
@@ -23,7 +23,6 @@ REWRITE_COLUMNS = {"toxic_sentence": "neutral_sentence", "toxic": "neutral"}
 """Where the rewrite of a text column goes; anything else goes to `REWRITE_COLUMN`."""
 
 REWRITE_COLUMN = "rewritten"
-AUTO = "auto"
 
 _UNKNOWN_LANGUAGE = "unknown language code, so the language was detected from the text"
 _NOT_A_STRING = "the text is not a string, so it was read as JSON"
@@ -131,7 +130,7 @@ def texts_of(table: Table, roles: Roles) -> tuple[list[str], list[Problem]]:
 def languages_of(table: Table, roles: Roles) -> tuple[list[str], list[Problem]]:
     """The language code of every row, `AUTO` where the row has none that is known.
 
-    Codes are read in any case and with a region (``pt-BR``), names in English (``Hebrew``).
+    They are read as `civilly.languages.language_code` does.
     """
     if roles.lang is None:
         return [AUTO] * len(table.rows), []
@@ -144,17 +143,6 @@ def languages_of(table: Table, roles: Roles) -> tuple[list[str], list[Problem]]:
         if code is None and given.lower() not in ("", AUTO):
             problems.append(Problem(number, f"{_UNKNOWN_LANGUAGE} ({given[:20]!r})"))
     return codes, problems
-
-
-def language_code(given: str) -> str | None:
-    """The code that somebody means by ``EN``, ``en-GB``, ``en_US`` or ``English``; None if none."""
-    wanted = given.strip().lower().replace("_", "-")
-    if wanted in LANGUAGES:
-        return wanted
-    base, _, region = wanted.partition("-")
-    if base in LANGUAGES and len(region) == 2:
-        return base
-    return next((code for code, lang in LANGUAGES.items() if lang.name.lower() == wanted), None)
 
 
 def with_rewrites(

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from civilly.data.columns import language_code
 from civilly.data.io import read_table
 from civilly.data.table import Row, Table, name_rows, summarize
 from civilly.data.values import as_text
 from civilly.errors import DataError
+from civilly.languages import language_code
 
 TOXIC_COLUMNS = ("toxic_sentence", "toxic", "text")
 REWRITE_COLUMNS = ("neutral_sentence", "output", "rewritten", "neutral")

@@ -9,6 +9,11 @@ DEFAULT = "embedded"
 """The engine that is used when nobody names one."""
 
 
+def engine_name(spec: str | None = None) -> str:
+    """The registered engine that a specification names; see `open_engine`."""
+    return (spec or DEFAULT).strip().partition(":")[0]
+
+
 def open_engine(spec: str | None = None) -> Engine:
     """Opens the engine that a specification names; the only place where one is parsed.
 
@@ -21,6 +26,6 @@ def open_engine(spec: str | None = None) -> Engine:
         UnknownNameError: If no engine has that name.
         EngineError: If what follows the colon is not what the engine expects.
     """
-    name, _, target = (spec or DEFAULT).strip().partition(":")
-    engine: Engine = registry.create("engines", name, target)
+    target = (spec or DEFAULT).strip().partition(":")[2]
+    engine: Engine = registry.create("engines", engine_name(spec), target)
     return engine

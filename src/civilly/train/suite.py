@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from civilly.pipeline import Toolbox
 from civilly.score.embedded import EmbeddedSuite, create
 from civilly.score.embedded_features import Features
 from civilly.score.embedded_model import PARTS, Part, SuiteModel
 from civilly.score.human import Judgement, read_judgements, resolve
 from civilly.score.joint import JOINT
+from civilly.toolbox import Toolbox
 from civilly.types import Text
 
 FITTED_ON = "textdetox2024"

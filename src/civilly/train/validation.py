@@ -8,8 +8,8 @@ from typing import Any
 from civilly import registry
 from civilly.data.pairs import Pair
 from civilly.methods.tuned_prompt import tuned_prompt
-from civilly.pipeline import Toolbox
 from civilly.score.joint import JOINT, joint
+from civilly.toolbox import Toolbox
 from civilly.train.base_model import TrainableModel
 from civilly.types import Prompt, Text
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from civilly.data.columns import language_code
 from civilly.data.corpus.folder_reader import read_built
 from civilly.data.corpus.harmonise import detokenise, harmonise, match_writing
 from civilly.data.corpus.hub import read_hub
@@ -25,6 +24,7 @@ from civilly.data.corpus.recipe import (
 )
 from civilly.data.pairs import Pair, read_authored, read_pairs
 from civilly.data.split import dev_part
+from civilly.languages import language_code
 
 
 @dataclass(slots=True)

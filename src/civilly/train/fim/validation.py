@@ -10,9 +10,9 @@ from civilly.data.pairs import Pair
 from civilly.errors import DataError
 from civilly.methods.delete import BLANKS
 from civilly.methods.fim_formats import FimFormat
-from civilly.pipeline import Toolbox
 from civilly.score.chrf import Chrf
 from civilly.score.joint import JOINT, joint
+from civilly.toolbox import Toolbox
 from civilly.train.base_model import TrainableModel
 from civilly.train.fim.rows import can_show, example_of, gold_holes, with_blanks
 from civilly.train.validation import greedy_answers

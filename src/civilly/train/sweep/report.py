@@ -19,10 +19,10 @@ from civilly.data.io import format_table
 from civilly.data.table import Row, Table
 from civilly.leaderboard.page import content_hash, page_style, plot_style
 from civilly.leaderboard.tables import markdown_row, markdown_text
-from civilly.pipeline import Toolbox
 from civilly.score.intervals import Interval, bootstrap_mean
 from civilly.score.joint import JOINT
 from civilly.score.significance import paired_bootstrap
+from civilly.toolbox import Toolbox
 from civilly.train.recipe import SftRecipe
 from civilly.train.sweep.importance import Importance
 from civilly.train.sweep.plots import Point, history_plot, importance_plot, setting_plot
