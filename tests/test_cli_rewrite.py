@@ -204,7 +204,7 @@ def test_texts_that_look_like_odd_paths(text: str) -> None:
     ("arguments", "words"),
     [
         (["none.tsv"], ["none.tsv", "no file"]),
-        (["x", "--lang", "eng"], ["did you mean 'en'"]),
+        (["x", "--lang", "jp"], ["did you mean 'ja'"]),
         (["x", "--resume"], ["-o FILE"]),
         (["x", "-o", "out.tsv", "--resume", "--overwrite"], ["exclude"]),
         (["x", "-o", "out.xlsx"], [".xlsx", ".tsv"]),

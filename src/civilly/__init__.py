@@ -26,15 +26,17 @@ def _version() -> str:
         return "0+unknown"
 
 
-def __getattr__(name: str) -> Any:
-    """Imports what is used only when it is used, so that ``import civilly`` stays instant."""
-    if name == "__version__":
-        return _version()
-    if name in ("Detoxifier", "rewrite"):
-        from civilly import pipeline
+if not TYPE_CHECKING:  # else no misspelt name would be found
 
-        return getattr(pipeline, name)
-    raise AttributeError(f"module 'civilly' has no attribute {name!r}")
+    def __getattr__(name: str) -> Any:
+        """Imports what is used only when it is used, so that ``import civilly`` stays instant."""
+        if name == "__version__":
+            return _version()
+        if name in ("Detoxifier", "rewrite"):
+            from civilly import pipeline
+
+            return getattr(pipeline, name)
+        raise AttributeError(f"module 'civilly' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

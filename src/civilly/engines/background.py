@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from threading import Lock
 from typing import Any
 from weakref import WeakSet
@@ -17,7 +17,7 @@ class Background:
     A forked child (``os.fork``, ``multiprocessing`` by fork, a web server that loads before it
     forks) has the memory of its parent but none of its threads, so a model with threads of its own
     would be waited for without end. In such a child the function is called again, when it is first
-    asked for.
+    asked for. A fork waits for what is being loaded, as it would leave half of it behind.
 
     Args:
         load: Makes it; for a native library, which does not hold the interpreter meanwhile.
@@ -46,6 +46,11 @@ class Background:
         """
         return self._start().result()
 
+    def finish(self) -> None:
+        """Waits until it is made, or has failed."""
+        if self._pending is not None:
+            wait([self._pending])
+
     def forget(self) -> None:
         """Lets go of what another process made, but never destroys it.
 
@@ -60,10 +65,15 @@ class Background:
 _LIVING: WeakSet[Background] = WeakSet()
 
 
+def _finish_all() -> None:
+    for each in list(_LIVING):
+        each.finish()
+
+
 def _forget_all() -> None:
     for each in list(_LIVING):
         each.forget()
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows, which cannot fork
-    os.register_at_fork(after_in_child=_forget_all)
+    os.register_at_fork(before=_finish_all, after_in_child=_forget_all)

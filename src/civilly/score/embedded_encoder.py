@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -66,14 +67,15 @@ class SentenceEncoder:
 
     @cached_property
     def _loading(self) -> Background:
-        return Background(self._load)
+        folder = encoder_folder()
+        return Background(lambda: self._load(folder))
 
-    def _load(self) -> Any:
+    def _load(self, folder: Path) -> Any:
         import ctranslate2
 
         # A worker per core, each on a batch of its own: see the embedded engine.
         return ctranslate2.Encoder(
-            str(encoder_folder()), device="cpu", inter_threads=self._threads, intra_threads=1
+            str(folder), device="cpu", inter_threads=self._threads, intra_threads=1
         )
 
     @property

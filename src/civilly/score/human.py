@@ -10,7 +10,7 @@ from pathlib import Path
 from civilly.data.io import read_table
 from civilly.data.table import Row
 from civilly.errors import DataError
-from civilly.languages import LANGUAGES
+from civilly.languages import LANGUAGES, language_code
 from civilly.score.joint import COMPONENTS, JOINT
 
 TARGETS = (*COMPONENTS, JOINT)
@@ -88,10 +88,10 @@ def _judgement(path: Path, number: int, row: Row) -> Judgement:
                 f"{path}, row {number}, column {name!r}: {row.get(name)!r}.",
                 allowed="a number in [0, 1]",
             )
-    lang = str(row["lang"])
-    if lang not in LANGUAGES:
+    lang = language_code(str(row["lang"]))
+    if lang is None:
         raise DataError(
-            f"{path}, row {number}, column 'lang': {lang!r}.", allowed=", ".join(LANGUAGES)
+            f"{path}, row {number}, column 'lang': {row['lang']!r}.", allowed=", ".join(LANGUAGES)
         )
     scores[JOINT] = math.prod(scores.values())
     reference = row.get("reference") or ()

@@ -1,0 +1,114 @@
+"""The door of the package works whatever was imported before, and so does all documented Python."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import civilly
+from conftest import REPOSITORY
+
+PACKAGE = Path(civilly.__file__).parent
+IMPORTS = [
+    "import civilly.methods.delete",
+    "import civilly.pipeline",
+    "from civilly import pipeline",
+    "import civilly; civilly.Detoxifier('delete').rewrite(['You idiot'])",
+    "from civilly import rewrite; assert rewrite('You idiot', 'en', 'delete') == 'You'",
+    "from civilly import *; assert rewrite('You idiot', 'en', 'delete') == 'You'",
+    "import civilly.cli.rewrite, civilly.cli",
+    "import importlib, civilly; importlib.reload(civilly)",
+    "import importlib, civilly.pipeline; importlib.reload(civilly.pipeline)",
+    "import importlib, civilly.methods; importlib.reload(civilly.methods)",
+    "from civilly import registry; registry.entries('methods')",
+    "try:\n    import civilly.rewrite\nexcept ImportError:\n    pass",
+    "try:\n    from civilly.rewrite.delete import create\nexcept ImportError:\n    pass",
+]
+TWICE = """
+import civilly
+for _ in range(2):
+    assert civilly.rewrite("You idiot", "en", "delete") == "You", civilly.rewrite
+    from civilly import rewrite
+    assert rewrite("You idiot", lang="en", method="delete") == "You", rewrite
+    assert rewrite is civilly.rewrite is civilly.pipeline.rewrite
+"""
+
+
+def run(program: str, *paths: Path) -> subprocess.CompletedProcess[str]:
+    """Runs a program in a fresh process, with folders on its path."""
+    known = [str(path) for path in (*paths, *map(Path, sys.path)) if str(path)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(known), "PYTHONUTF8": "1"}
+    return subprocess.run(
+        [sys.executable, "-c", program],
+        env=environment, capture_output=True, text=True, encoding="utf-8", timeout=300,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("before", IMPORTS)
+def test_the_function_is_callable_whatever_was_imported_before(before: str) -> None:
+    done = run(before + TWICE)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_the_function_is_callable_after_all_of_it(order: int) -> None:
+    done = run("".join(f"\n{before}{TWICE}" for before in IMPORTS[::order]))
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_folder_that_an_older_version_left_does_no_harm(tmp_path: Path) -> None:
+    stale = tmp_path / "rewrite" / "__pycache__"
+    stale.mkdir(parents=True)
+    (stale / "delete.cpython-311.pyc").write_bytes(b"old")
+    program = f"import civilly; civilly.__path__.append({str(tmp_path)!r})\n"
+    done = run(program + "\n".join(IMPORTS) + TWICE)
+    assert done.returncode == 0, done.stderr
+
+
+def test_what_the_package_offers_is_listed() -> None:
+    assert set(civilly.__all__) <= set(dir(civilly))
+    assert all(getattr(civilly, name) is not None for name in civilly.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'detoxify'"):
+        _ = civilly.detoxify
+
+
+def blocks() -> Iterator[tuple[str, str]]:
+    """Python in the documents and in docstrings, with where it stands."""
+    documents = [*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").glob("*.md")]
+    texts = [(path, path.read_text(encoding="utf-8")) for path in documents]
+    for path in PACKAGE.rglob("*.py"):
+        nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        kinds = (ast.Module, ast.ClassDef, ast.FunctionDef)
+        texts += [
+            (path, ast.get_docstring(node) or "") for node in nodes if isinstance(node, kinds)
+        ]
+    for path, text in texts:
+        for found in re.findall(r"^```(?:python|py)\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+            yield path.name, found
+        sessions = re.findall(r"(?:^ *(?:>>>|\.\.\.) .*\n?)+", text, re.MULTILINE)
+        yield from ((path.name, re.sub(r"^ *(>>>|\.\.\.) ", "", s, flags=re.M)) for s in sessions)
+
+
+BLOCKS = list(blocks())
+
+
+def test_the_documents_show_python() -> None:
+    assert {"README.md", "CONTRIBUTING.md"} <= {name for name, _ in BLOCKS}
+
+
+@pytest.mark.parametrize("order", [1, -1], ids=["down", "up"])
+@pytest.mark.parametrize(("name", "code"), BLOCKS, ids=[name for name, _ in BLOCKS])
+def test_documented_python_runs_twice_and_in_any_order(name: str, code: str, order: int) -> None:
+    statements = ast.parse(code).body
+    imports = [each for each in statements if isinstance(each, ast.Import | ast.ImportFrom)]
+    others = [each for each in statements if each not in imports]
+    lines = map(ast.unparse, [*imports, *others[::order] * 2])
+    done = run("\n".join(lines))
+    assert done.returncode == 0, done.stderr
