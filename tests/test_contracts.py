@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from civilly import registry
+from civilly.data.files import mend_surrogates
 from civilly.engines import open_engine
 from civilly.languages import CODES
 from civilly.types import Candidate, Text
@@ -82,7 +83,7 @@ def test_the_result_is_safe_whatever_the_text(method: str, tools: EchoTools) -> 
     pipeline = pytest.importorskip("civilly.pipeline")
     langs = [text.lang for text in TEXTS]
     results = pipeline.Detoxifier(method=method, engine="echo").rewrite(NASTY, langs)
-    assert [result.text for result in results] == NASTY
+    assert [result.text for result in results] == [mend_surrogates(text) for text in NASTY]
     assert [result.lang for result in results] == langs
     outputs = [Text(result.rewritten, result.lang) for result in results]
     before, after = tools.detector.detect(TEXTS), tools.detector.detect(outputs)
@@ -97,4 +98,5 @@ def test_detected_languages_and_an_empty_batch(method: str) -> None:
     pipeline = pytest.importorskip("civilly.pipeline")
     detoxifier = pipeline.Detoxifier(method=method, engine="echo")
     assert detoxifier.rewrite([]) == []
-    assert [result.text for result in detoxifier.rewrite(NASTY[:10])] == NASTY[:10]
+    shown = [mend_surrogates(text) for text in NASTY[:10]]
+    assert [result.text for result in detoxifier.rewrite(NASTY[:10])] == shown

@@ -69,6 +69,17 @@ def test_a_second_look_is_taken_only_where_the_first_was_poor():
     assert (second.method, second.rewritten) == ("test", "That is quite wrong, my friend.")
 
 
+def test_a_proposal_that_cannot_be_encoded_is_mended():
+    method = LooksAgain(lambda text: "That is wrong\ud83d, my friend.")
+    method.look_again = lambda texts, found: [[Candidate("No\udc80.", "second")] for _ in texts]
+    made = Detoxifier("duplicate")
+    made.__dict__["_rewriter"] = method
+    (result,) = made.rewrite(["That shit is wrong, you idiot."], "en")
+    proposals = [candidate.text for candidate, _ in result.candidates]
+    assert "That is wrong\ufffd, my friend." in proposals
+    assert all(text.encode() for text in [result.rewritten, *proposals])
+
+
 def test_civil_text_is_not_even_tried():
     made = detoxifier(lambda text: "changed")
     (result,) = made.rewrite(["Thank you, the weather is lovely today."], "en")

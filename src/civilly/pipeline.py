@@ -10,6 +10,7 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from civilly import __version__, arguments, registry
+from civilly.data.files import mend_surrogates
 from civilly.engines import engine_name
 from civilly.languages import AUTO
 from civilly.methods.decoding import CANDIDATES, usual_candidates
@@ -199,9 +200,7 @@ class Detoxifier:
         return given
 
     def _choose(self, texts: list[Text], detections: list[Detection]) -> list[Choice]:
-        candidates: list[list[Candidate]] = [
-            list(row) for row in self._rewriter.rewrite(texts, detections, self.n_candidates)
-        ]
+        candidates = _encodable(self._rewriter.rewrite(texts, detections, self.n_candidates))
         if self._fallback is not None:
             self._add_fallback(texts, detections, candidates)
         choices = self._selector.select(texts, detections, candidates)
@@ -220,7 +219,7 @@ class Detoxifier:
         assert isinstance(self._rewriter, SecondLook)
         poor = [i for i, choice in enumerate(choices) if not self._selector.satisfied(choice)]
         more = self._rewriter.look_again([texts[i] for i in poor], [detections[i] for i in poor])
-        for i, found in zip(poor, more, strict=True):
+        for i, found in zip(poor, _encodable(more), strict=True):
             known = {candidate.text for candidate in candidates[i]}
             candidates[i] += [c for c in found if c.text not in known]
         again = self._selector.select(
@@ -309,6 +308,11 @@ class Detoxifier:
                 )
             results.append(result)
         return results
+
+
+def _encodable(rows: Sequence[Sequence[Candidate]]) -> list[list[Candidate]]:
+    """Candidates without lone surrogates; a server's JSON may spell some."""
+    return [[replace(each, text=mend_surrogates(each.text)) for each in row] for row in rows]
 
 
 def _reason(made: Sequence[Choice]) -> str:
