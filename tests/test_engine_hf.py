@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
 import sys
 from functools import cache
 
@@ -406,3 +408,24 @@ def test_number_formats():
     assert dtype_of(torch, "fp16", cpu) is torch.float16
     assert dtype_of(torch, "auto", cpu) in (torch.float32, torch.bfloat16)
     assert dtype_of(torch, "auto", torch.device("mps")) is torch.float32
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_child_gives_the_same(folders):
+    program = f"""
+import os, signal, torch
+from civilly.engines import open_engine
+from civilly.types import GenerationOptions, Prompt
+torch.set_num_threads(2)
+engine = open_engine("hf:{folders["llama"]}?dtype=fp32")
+def answers():
+    torch.ones(600, 600) @ torch.ones(600, 600)  # large enough for both threads
+    return engine.generate([Prompt.of("You people")], GenerationOptions(max_new_tokens=5))
+before = [row[0].text for row in answers()]
+number = os.fork()
+if number == 0:
+    signal.alarm(60)
+    os._exit(0 if [row[0].text for row in answers()] == before else 1)
+assert os.waitpid(number, 0)[1] == 0
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)

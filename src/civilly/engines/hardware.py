@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,12 @@ from civilly.errors import EngineError
 def device_of(torch: Any, name: str) -> Any:
     """The device that is asked for, or with ``auto`` the best one there is.
 
+    Whoever asks is about to compute, so forked children are provided for, too.
+
     Raises:
         EngineError: If torch knows no such device.
     """
+    _provide_for_forked_children(torch)
     if name == "auto":
         has_metal = torch.backends.mps.is_available()
         name = "cuda" if torch.cuda.is_available() else "mps" if has_metal else "cpu"
@@ -24,6 +29,16 @@ def device_of(torch: Any, name: str) -> Any:
             f"The option 'device' is {name!r}.",
             allowed="auto, cpu, cuda, cuda:N, mps",
         ) from error
+
+
+@cache
+def _provide_for_forked_children(torch: Any) -> None:
+    """Lets them compute on one thread each.
+
+    OpenMP's other threads are not in a child, and GNU's would be waited for without end.
+    """
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
 
 
 def dtype_of(torch: Any, name: str, device: Any) -> Any:
