@@ -103,12 +103,36 @@ def test_the_documents_show_python() -> None:
     assert {"README.md", "CONTRIBUTING.md"} <= {name for name, _ in BLOCKS}
 
 
+def groups(statements: list[ast.stmt]) -> list[list[ast.stmt]]:
+    """Statements, those together that need what another one has named."""
+    made: list[tuple[set[str], list[ast.stmt]]] = []
+    for statement in statements:
+        nodes = list(ast.walk(statement))
+        names = [each for each in nodes if isinstance(each, ast.Name)]
+        bound = {each.id for each in names if isinstance(each.ctx, ast.Store)}
+        bound |= {each.name for each in nodes if isinstance(each, ast.ClassDef | ast.FunctionDef)}
+        for known, group in made:
+            if known & {each.id for each in names}:
+                known |= bound
+                group.append(statement)
+                break
+        else:
+            made.append((bound, [statement]))
+    return [group for _, group in made]
+
+
 @pytest.mark.parametrize("order", [1, -1], ids=["down", "up"])
 @pytest.mark.parametrize(("name", "code"), BLOCKS, ids=[name for name, _ in BLOCKS])
 def test_documented_python_runs_twice_and_in_any_order(name: str, code: str, order: int) -> None:
     statements = ast.parse(code).body
     imports = [each for each in statements if isinstance(each, ast.Import | ast.ImportFrom)]
-    others = [each for each in statements if each not in imports]
-    lines = map(ast.unparse, [*imports, *others[::order] * 2])
-    done = run("\n".join(lines))
+    others = groups([each for each in statements if each not in imports])
+    lines = [*imports, *(each for group in others[::order] * 2 for each in group)]
+    done = run("\n".join(map(ast.unparse, lines)))
     assert done.returncode == 0, done.stderr
+
+
+def test_statements_stay_together_where_one_needs_the_other() -> None:
+    found = groups(ast.parse("a = 1\nprint(2)\nb = a\nprint(b)\nprint(3)").body)
+    shown = [[ast.unparse(each) for each in group] for group in found]
+    assert shown == [["a = 1", "b = a", "print(b)"], ["print(2)"], ["print(3)"]]

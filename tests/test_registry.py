@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 import warnings
 from pathlib import Path
@@ -64,6 +65,11 @@ print(*(candidate.text for candidate, _ in result.candidates if candidate.method
     done = run(program, tmp_path)
     assert (done.returncode, done.stdout) == (0, "Hello.\n"), done.stderr
     assert "DeprecationWarning" not in done.stderr  # a user can do nothing about it
+    listed = run(
+        "import sys; sys.argv[1:] = ['ls', 'methods']; import civilly.cli; civilly.cli.main()",
+        tmp_path,
+    )
+    assert re.search("^elder +Says hello instead.", listed.stdout, re.MULTILINE), listed.stderr
     done = run("import warnings; warnings.simplefilter('error')" + program, tmp_path)
     assert "DeprecationWarning" in done.stderr
     assert "'civilly.rewrite' is now called 'civilly.methods'" in done.stderr
