@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 import os
 import pickle
 import signal
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -105,28 +107,56 @@ def test_a_fork_waits_for_a_thread_that_seeds_a_sampling() -> None:
     thread.join()
 
 
+class Loads:
+    """Something that loads what says in which process it was loaded."""
+
+    def __init__(self) -> None:
+        self.loaded_in: list[int] = []
+        self.loading = Background(self.load)
+
+    def load(self) -> int:
+        self.loaded_in.append(os.getpid())
+        return os.getpid()
+
+
+class Fails(Loads):
+    """Something that cannot load."""
+
+    def load(self) -> int:
+        raise EngineError("No luck.")
+
+
 @forks
 def test_what_loads_in_the_background_loads_once_per_process() -> None:
-    calls = []
-    loaded = Background(lambda: calls.append(os.getpid()) or os.getpid())
-    assert loaded.result() == loaded.result() == os.getpid()
-    assert calls == [os.getpid()]
+    made = Loads()
+    assert made.loading.result() == made.loading.result() == os.getpid()
+    assert made.loaded_in == [os.getpid()]
     number = os.fork()
     if number == 0:
         signal.alarm(LIMIT)
-        os._exit(0 if loaded.result() == loaded.result() == os.getpid() else 1)
+        os._exit(0 if made.loading.result() == made.loading.result() == os.getpid() else 1)
     assert os.waitpid(number, 0)[1] == 0
-    assert loaded.result() == os.getpid()
+    assert made.loading.result() == os.getpid()
 
 
 def test_what_fails_in_the_background_says_so_to_whoever_asks() -> None:
-    def fail() -> None:
-        raise EngineError("No luck.")
-
-    loaded = Background(fail)
+    made = Fails()
     for _ in range(2):
         with pytest.raises(EngineError, match="No luck"):
-            loaded.result()
+            made.loading.result()
+
+
+def test_what_was_loaded_goes_with_the_last_who_uses_it() -> None:
+    """At once: a model is too large to wait for the collection of cycles."""
+    made = Loads()
+    made.loading.result()
+    gone = weakref.ref(made)
+    gc.disable()
+    try:
+        del made
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from threading import Lock
 from typing import Any
-from weakref import WeakSet
+from weakref import WeakMethod, WeakSet
 
 
 class Background:
@@ -20,11 +20,12 @@ class Background:
     asked for. A fork waits for what is being loaded, as it would leave half of it behind.
 
     Args:
-        load: Makes it; for a native library, which does not hold the interpreter meanwhile.
+        load: A method that makes it; for a native library, which does not hold the interpreter
+            meanwhile. Whose method it is holds this object, and is not held by it.
     """
 
     def __init__(self, load: Callable[[], Any]) -> None:
-        self._load = load
+        self._load = WeakMethod(load)
         self._starting = Lock()
         self._pending: Future[Any] | None = None
         self._start()
@@ -34,9 +35,13 @@ class Background:
         with self._starting:
             if self._pending is None:
                 loader = ThreadPoolExecutor(1, "load")
-                self._pending = loader.submit(self._load)
+                self._pending = loader.submit(self._made)
                 loader.shutdown(wait=False)
             return self._pending
+
+    def _made(self) -> Any:
+        load = self._load()
+        return load() if load is not None else None  # nobody is left to ask for it
 
     def result(self) -> Any:
         """What was made.

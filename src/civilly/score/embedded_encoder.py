@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -67,15 +66,15 @@ class SentenceEncoder:
 
     @cached_property
     def _loading(self) -> Background:
-        folder = encoder_folder()
-        return Background(lambda: self._load(folder))
+        encoder_folder()  # built first and here, where it can be interrupted
+        return Background(self._load)
 
-    def _load(self, folder: Path) -> Any:
+    def _load(self) -> Any:
         import ctranslate2
 
         # A worker per core, each on a batch of its own: see the embedded engine.
         return ctranslate2.Encoder(
-            str(folder), device="cpu", inter_threads=self._threads, intra_threads=1
+            str(encoder_folder()), device="cpu", inter_threads=self._threads, intra_threads=1
         )
 
     @property
