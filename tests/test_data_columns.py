@@ -66,10 +66,10 @@ def test_texts_that_are_not_strings() -> None:
     assert [problem.row for problem in problems] == [1, 2, 3, 4]
 
 
-def test_the_shared_tasks_columns_come_first_and_all_others_stay() -> None:
+def test_the_rewrite_stands_beside_the_text_and_all_others_stay_in_their_places() -> None:
     read = table({"id": 7, "lang": "en", "toxic_sentence": "x"}, {"toxic_sentence": "y", "id": 8})
     written = with_rewrites(read, recognize(read, "x"), ["X", "Y"], ["en", "ru"])
-    assert written.columns == ["toxic_sentence", "neutral_sentence", "lang", "id"]
+    assert written.columns == ["id", "lang", "toxic_sentence", "neutral_sentence"]
     assert written.rows == [
         {"id": 7, "lang": "en", "toxic_sentence": "x", "neutral_sentence": "X"},
         {"id": 8, "lang": "ru", "toxic_sentence": "y", "neutral_sentence": "Y"},

@@ -72,6 +72,15 @@ LangColumnOption = Annotated[
     str | None, typer.Option("--lang-column", help="Column that holds the language code.")
 ]
 
+EncodingOption = Annotated[
+    str | None,
+    typer.Option(
+        "--encoding",
+        help="Encoding of the input, for example windows-1251. Default: UTF-8, else found or "
+        "guessed, which is said. What is written is UTF-8.",
+    ),
+]
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -85,6 +94,7 @@ class Source:
         langs: A language code, or ``auto``, per row.
         digest: SHA-256 of the content.
         single: Whether it is one text given as an argument.
+        lang_given: Whether the user said which language the texts are in.
         warnings: What was odd about the rows.
     """
 
@@ -95,6 +105,7 @@ class Source:
     langs: list[str]
     digest: str
     single: bool
+    lang_given: bool = False
     warnings: list[str] = field(default_factory=list)
 
 
@@ -104,6 +115,7 @@ def open_source(
     format_name: str | None = None,
     text_column: str | None = None,
     lang_column: str | None = None,
+    encoding: str | None = None,
 ) -> Source:
     """Reads the texts that the user means.
 
@@ -113,16 +125,17 @@ def open_source(
         format_name: Format of the file; None: by its suffix.
         text_column: The user's choice, or None.
         lang_column: The user's choice, or None.
+        encoding: Encoding of the file, or None to find it.
 
     Raises:
-        UnknownNameError: If ``lang`` is no language.
+        UnknownNameError: If ``lang`` is no language, or ``encoding`` no encoding.
         DataError: If the file cannot be read, or its columns are not understood.
     """
     from civilly.data.columns import languages_of, recognize, texts_of
     from civilly.data.files import mend_surrogates, read_bytes
     from civilly.data.io import format_of, parse_table
     from civilly.data.lines import COLUMN
-    from civilly.data.table import Table, summarize
+    from civilly.data.table import Problem, Table, findings, summarize
 
     code = chosen_language(lang, auto=True)
     path = _path_of(argument)
@@ -133,13 +146,19 @@ def open_source(
     else:
         data, name = read_bytes(path), "stdin" if path == STDIN else str(path)
         format_name = format_name or ("lines" if path == STDIN else format_of(path))
-        table = parse_table(data, format_name, name)
+        table = parse_table(data, format_name, name, encoding)
     roles = recognize(table, name, text_column, lang_column)
     texts, odd_texts = texts_of(table, roles)
     langs, odd_langs = languages_of(table, roles)
     if code != AUTO:
-        langs, odd_langs = [code] * len(texts), []
-    warnings = summarize([*table.problems, *odd_texts, *odd_langs])
+        other = f"column {roles.lang!r} says another language; --lang {code} is used and written"
+        odd_langs = [
+            Problem(number, other)
+            for number, stated in enumerate(langs, start=1)
+            if stated not in (code, AUTO)
+        ]
+        langs = [code] * len(texts)
+    warnings = [*findings(table), *summarize([*odd_texts, *odd_langs])]
     if roles.kept_as:
         warnings.append(f"column {roles.rewrite!r} has content; it is kept as {roles.kept_as!r}")
     if not texts:
@@ -150,10 +169,29 @@ def open_source(
         roles,
         texts,
         langs,
-        hashlib.sha256(data).hexdigest(),
+        hashlib.sha256(data + (encoding or "").encode()).hexdigest(),
         single=path is None,
+        lang_given=code != AUTO,
         warnings=[f"{name}: {warning}" for warning in warnings],
     )
+
+
+def losses_of(source: Source, output: Path | None, *, json_lines: bool) -> list[str]:
+    """What the output cannot hold as it is; see `civilly.data.io.losses`.
+
+    Args:
+        source: The input.
+        output: The file to write, or None for standard output.
+        json_lines: Whether JSON objects are written.
+    """
+    from civilly.data.io import format_of, losses
+
+    usual = "jsonl" if source.table.format == "parquet" else source.table.format
+    written = (
+        "jsonl" if json_lines else usual if output is None else format_of(output, writing=True)
+    )
+    found = losses(source.table, written, source.roles.text)
+    return [f"{source.name}: {loss}" for loss in found]
 
 
 def settled_languages(texts: Sequence[str], langs: Sequence[str]) -> list[str]:

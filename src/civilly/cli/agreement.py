@@ -122,10 +122,10 @@ def _computed(
 
 def _saved(judged: Sequence[Judgement], column: str, scores: Path | None) -> list[float]:
     """The numbers of a column, one per judged output."""
-    from civilly.data.io import read_table
+    from civilly.data.io import read_utf8
     from civilly.errors import DataError
 
-    rows = [j.row for j in judged] if scores is None else read_table(scores).rows
+    rows = [j.row for j in judged] if scores is None else read_utf8(scores).rows
     if len(rows) != len(judged):
         raise DataError(f"{scores}: {len(rows)} rows for {len(judged)} judged outputs.")
     numbers = []

@@ -10,6 +10,7 @@ import typer
 
 from civilly.cli import _console
 from civilly.cli._options import DataOption
+from civilly.cli._source import EncodingOption
 
 if TYPE_CHECKING:
     from civilly.data.pair_leaks import PairLeak
@@ -110,6 +111,7 @@ def leaks(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace -o FILE.")] = False,
     go_on: Annotated[bool, typer.Option("--go-on", help="Only warn: exit with 0.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    encoding: EncodingOption = None,
     debug: _console.DebugOption = False,
 ) -> None:
     """Find rows of EVAL in TRAIN: exact, normalised, nearly the same, or by a shared id.
@@ -122,7 +124,7 @@ def leaks(
     from civilly.data.pair_leaks import leaks_between, refuse_leaks, sides_of, strictest
 
     _check_files(training, evaluation, output, overwrite)
-    ours, theirs = _read(training), _read(evaluation)
+    ours, theirs = _read(training, encoding), _read(evaluation, encoding)
     found = leaks_between(sides_of(ours, str(training)), sides_of(theirs, str(evaluation)))
     rows = strictest(found)
     _console.write_out(
@@ -151,27 +153,26 @@ def _check_files(training: Path, evaluation: Path, output: Path | None, overwrit
         raise DataError("Both TRAIN and EVAL are stdin.", mend="name a file for one of them")
     if output is None:
         return
-    format_of(output)
+    format_of(output, writing=True)
     if output.exists() and not overwrite:
         raise DataError(f"{str(output)!r} exists.", mend="--overwrite to replace it")
 
 
-def _read(path: Path) -> Table:
+def _read(path: Path, encoding: str | None) -> Table:
     from civilly.data.io import read_table
-    from civilly.data.table import summarize
+    from civilly.data.table import findings
 
-    table = read_table(path)
+    table = read_table(path, encoding=encoding)
     empty = [] if table.rows else ["it is empty: no rows"]
-    _console.warn(f"{path}: {warning}" for warning in [*summarize(table.problems), *empty])
+    _console.warn(f"{path}: {warning}" for warning in [*findings(table), *empty])
     return table
 
 
 def _write_cleaned(output: Path, training: Table, leaking: Mapping[int, PairLeak]) -> None:
     from civilly.data.io import write_table
-    from civilly.data.table import Table
 
-    kept = [row for number, row in enumerate(training.rows) if number not in leaking]
-    write_table(output, Table(training.columns, kept, training.format))
+    kept = [number for number in range(len(training.rows)) if number not in leaking]
+    write_table(output, training.take(kept))
     _console.note(f"{len(kept)} rows kept, {len(leaking)} leaking rows left out: {output}")
 
 

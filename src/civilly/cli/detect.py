@@ -9,6 +9,7 @@ import typer
 
 from civilly.cli import _console
 from civilly.cli._source import (
+    EncodingOption,
     FormatOption,
     LangColumnOption,
     LangOption,
@@ -58,6 +59,7 @@ def detect(
     format_name: FormatOption = None,
     text_column: TextColumnOption = None,
     lang_column: LangColumnOption = None,
+    encoding: EncodingOption = None,
     debug: _console.DebugOption = False,
 ) -> None:
     """Tell how toxic a text is, and where.
@@ -70,7 +72,7 @@ def detect(
 
     if output is not None:
         _check_output(output, overwrite)
-    source = open_source(text, lang, format_name, text_column, lang_column)
+    source = open_source(text, lang, format_name, text_column, lang_column, encoding)
     _console.warn(source.warnings)
     found = _detect(registry.create("detect", detector, None), source)
     if output is not None:
@@ -89,7 +91,7 @@ def _check_output(output: Path, overwrite: bool) -> None:
     from civilly.data.io import format_of
     from civilly.errors import DataError
 
-    if format_of(output) == "lines":
+    if format_of(output, writing=True) == "lines":
         raise DataError(
             f"{str(output)!r}: plain lines cannot hold a detection.", mend="-o FILE.jsonl"
         )

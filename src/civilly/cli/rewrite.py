@@ -12,6 +12,7 @@ import typer
 from civilly.cli import _console
 from civilly.cli._options import parse_options
 from civilly.cli._source import (
+    EncodingOption,
     FormatOption,
     LangColumnOption,
     LangOption,
@@ -19,6 +20,7 @@ from civilly.cli._source import (
     TextArgument,
     TextColumnOption,
     complete_entry,
+    losses_of,
     open_source,
 )
 from civilly.errors import CivillyError, DataError
@@ -127,6 +129,7 @@ def rewrite(
     format_name: FormatOption = None,
     text_column: TextColumnOption = None,
     lang_column: LangColumnOption = None,
+    encoding: EncodingOption = None,
     debug: _console.DebugOption = False,
 ) -> None:
     """Rewrite toxic text so that it says the same thing civilly.
@@ -137,8 +140,8 @@ def rewrite(
     if page is not None:
         _check_page(page, text, output, json_lines=json_lines, overwrite=overwrite)
     _check_output(output, page, json_lines=json_lines, resume=resume, overwrite=overwrite)
-    source = open_source(text, lang, format_name, text_column, lang_column)
-    _console.warn(source.warnings)
+    source = open_source(text, lang, format_name, text_column, lang_column, encoding)
+    _console.warn([*source.warnings, *losses_of(source, output, json_lines=json_lines)])
     from civilly.pipeline import Detoxifier
 
     options = parse_options(option or [])
@@ -194,11 +197,11 @@ def _check_output(
         return
     if resume and overwrite:
         raise CivillyError("--resume and --overwrite exclude each other.", mend="give one of them")
-    if format_of(output) == "parquet":
+    if format_of(output, writing=True) == "parquet":
         import civilly.data.parquet as parquet
 
         parquet.require()
-    if json_lines and format_of(output) != "jsonl":
+    if json_lines and format_of(output, writing=True) != "jsonl":
         raise DataError(
             f"--json writes JSON lines, but {str(output)!r} is another format.",
             mend="-o FILE.jsonl",
@@ -263,15 +266,17 @@ def _render(
     from civilly.cli._review import with_edits
     from civilly.data.columns import with_rewrites
     from civilly.data.io import format_table
+    from civilly.data.jsonl import json_of
     from civilly.data.table import Table
 
-    part = source.table.rows[rows.start : rows.stop]
+    last = rows.stop == len(source.table.rows)
     if json_lines:
         used = (source.roles.text, source.roles.lang)
         objects = []
-        for row, record in zip(part, with_edits(records), strict=True):
-            others = {name: value for name, value in row.items() if name not in used}
-            objects.append({**record, "columns": others} if others else record)
+        for number, record in zip(rows, with_edits(records), strict=True):
+            others = [name for name in source.table.rows[number] if name not in used]
+            columns = {"columns": json_of(source.table, number, others)} if others else {}
+            objects.append({**record, **columns})
         names = dict.fromkeys(name for item in objects for name in item)
         return format_table(Table(list(names), objects, "jsonl"), "jsonl")
     table = with_rewrites(
@@ -280,8 +285,9 @@ def _render(
         [record["rewritten"] for record in records],
         [record["lang"] for record in records],
         start=rows.start,
+        lang_given=source.lang_given,
     )
-    return format_table(table, format_name, source.roles.rewrite, header=rows.start == 0)
+    return format_table(table, format_name, source.roles.rewrite, rows.start == 0, last)
 
 
 def _to_file(
@@ -315,7 +321,9 @@ def _to_file(
                 f"stopped after {len(journal.records)} of {total} rows; go on with --resume"
             )
             raise typer.Exit(130) from None
-        content = _render(source, journal.records, range(total), format_of(output), json_lines)
+        content = _render(
+            source, journal.records, range(total), format_of(output, writing=True), json_lines
+        )
         write_bytes(output, content)
         if page is not None:
             _write_page(journal.records, source, page)

@@ -158,7 +158,7 @@ def _check_per_sentence(file: Path | None, overwrite: bool) -> None:
 
     if file is None:
         return
-    if format_of(file) == "lines":
+    if format_of(file, writing=True) == "lines":
         raise DataError(
             f"{str(file)!r}: plain lines cannot hold scores.", mend="--per-sentence FILE.tsv"
         )

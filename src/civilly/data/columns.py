@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from civilly.data.table import Problem, Row, Table
-from civilly.data.values import as_text
+from civilly.data.table import Original, Problem, Row, Table
+from civilly.data.values import as_words
 from civilly.errors import DataError
 from civilly.languages import AUTO, language_code
 
@@ -27,6 +27,7 @@ REWRITE_COLUMN = "rewritten"
 _UNKNOWN_LANGUAGE = "unknown language code, so the language was detected from the text"
 _NOT_A_STRING = "the text is not a string, so it was read as JSON"
 _EMPTY_TEXT = "the text is missing, so it was read as empty"
+_BAD_TEXT = "the text is bytes that are not UTF-8; the bad ones were read as U+FFFD"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +39,14 @@ class Roles:
         lang: Column with the language code, or None.
         rewrite: Column for the rewrite.
         kept_as: New name of a column that has the name of ``rewrite`` and has content, or None.
+        new_lang: Column for the languages that were used, where ``lang`` is None.
     """
 
     text: str
     lang: str | None
     rewrite: str
     kept_as: str | None = None
+    new_lang: str = LANG_COLUMNS[0]
 
 
 def recognize(
@@ -64,20 +67,45 @@ def recognize(
         text = text_column or TEXT_COLUMNS[0]
         return Roles(text, lang_column or LANG_COLUMNS[0], _rewrite_column(text))
     text = _chosen(table, name, text_column, "--text-column") or _text_column(table, name)
-    lang = _chosen(table, name, lang_column, "--lang-column") or _first(table, LANG_COLUMNS)
+    lang = _chosen(table, name, lang_column, "--lang-column")
+    if lang == text:
+        raise DataError(
+            f"{name}: the column {text!r} cannot be both the text and the language.",
+            allowed=_names(table.columns),
+            mend="--text-column and --lang-column with different names",
+        )
+    others = [column for column in table.columns if column != text]
+    lang = lang or find_column(others, LANG_COLUMNS)
     rewrite = _rewrite_column(text)
-    taken = any(row.get(rewrite) for row in table.rows)
-    kept_as = _free_name(f"{rewrite}_before", table.columns) if taken else None
-    return Roles(text, lang, rewrite, kept_as)
+    there = find_column(others, [rewrite])
+    if there is not None and not any(_filled(row.get(there)) for row in table.rows):
+        rewrite, there = there, None
+    kept_as = None if there is None else _free_name(f"{there}_before", table.columns)
+    free = (column for column in LANG_COLUMNS if find_column(table.columns, [column]) is None)
+    return Roles(
+        text, lang, there or rewrite, kept_as, next(free, _free_name("lang_", table.columns))
+    )
+
+
+def _filled(value: object) -> bool:
+    return value is not None and value != ""
 
 
 def _rewrite_column(text: str) -> str:
-    return REWRITE_COLUMNS.get(text.strip().lower(), REWRITE_COLUMN)
+    name = REWRITE_COLUMNS.get(_folded(text), REWRITE_COLUMN)
+    return name if name != _folded(text) else f"{name}_again"
+
+
+def _folded(column: str) -> str:
+    return " ".join(column.split()).lower().replace(" ", "_")
 
 
 def _chosen(table: Table, name: str, column: str | None, option: str) -> str | None:
     if column is None or column in table.columns:
         return column
+    alike = [known for known in table.columns if _folded(known) == _folded(column)]
+    if len(alike) == 1:
+        return alike[0]
     raise DataError(
         f"{name} has no column {column!r}.",
         allowed=_names(table.columns),
@@ -86,23 +114,44 @@ def _chosen(table: Table, name: str, column: str | None, option: str) -> str | N
 
 
 def _text_column(table: Table, name: str) -> str:
-    found = _first(table, TEXT_COLUMNS)
+    found = find_column(table.columns, TEXT_COLUMNS)
     if found is not None:
         return found
     # The only column of a TSV or CSV file may be a file without header, whose first text would
     # be taken for a name; JSONL and Parquet always name their columns.
     if len(table.columns) == 1 and table.format not in ("tsv", "csv"):
         return table.columns[0]
+    mend = "--text-column NAME, or add a header line if the file has none"
+    if table.format in ("tsv", "csv") and _look_like_cells(table.columns):
+        mend = "--text-column NAME; if its first line is a row, as it seems, add a header line"
+        mend += ", or read it as plain texts: --format lines" if len(table.columns) == 1 else ""
     raise DataError(
         f"{name}: no column looks like the text; its columns are {_names(table.columns)}.",
         allowed=", ".join(TEXT_COLUMNS),
-        mend="--text-column NAME, or add a header line if the file has none",
+        mend=mend,
     )
 
 
-def _first(table: Table, names: Sequence[str]) -> str | None:
-    by_name = {column.strip().lower(): column for column in reversed(table.columns)}
+def _look_like_cells(columns: Sequence[str]) -> bool:
+    """Whether there is a number among the names of columns, or nothing but sentences."""
+    sentences = [column for column in columns if len(column.split()) > 3]
+    return len(sentences) == len(columns) or any(c.strip().isdigit() for c in columns)
+
+
+def find_column(columns: Sequence[str], names: Sequence[str]) -> str | None:
+    """The first of some names that a table has, whatever their case, blanks or underscores.
+
+    Args:
+        columns: The columns of the table.
+        names: The names looked for, in lower case, the preferred one first.
+    """
+    by_name = {_folded(column): column for column in reversed(columns)}
     return next((by_name[name] for name in names if name in by_name), None)
+
+
+def named_so(columns: Sequence[str], names: Sequence[str]) -> list[str]:
+    """All columns with one of some names, whatever their case, blanks or underscores."""
+    return [column for column in columns if _folded(column) in names]
 
 
 def _names(columns: Sequence[str]) -> str:
@@ -119,9 +168,11 @@ def texts_of(table: Table, roles: Roles) -> tuple[list[str], list[Problem]]:
     problems: list[Problem] = []
     for number, row in enumerate(table.rows, start=1):
         value = row.get(roles.text)
-        texts.append(as_text(value))
+        texts.append(as_words(value))
         if value is None:
             problems.append(Problem(number, _EMPTY_TEXT))
+        elif isinstance(value, bytes):
+            problems += [Problem(number, _BAD_TEXT)] if "\ufffd" in texts[-1] else []
         elif not isinstance(value, str):
             problems.append(Problem(number, _NOT_A_STRING))
     return texts, problems
@@ -137,7 +188,7 @@ def languages_of(table: Table, roles: Roles) -> tuple[list[str], list[Problem]]:
     codes: list[str] = []
     problems: list[Problem] = []
     for number, row in enumerate(table.rows, start=1):
-        given = as_text(row.get(roles.lang)).strip()
+        given = as_words(row.get(roles.lang)).strip()
         code = language_code(given)
         codes.append(code or AUTO)
         if code is None and given.lower() not in ("", AUTO):
@@ -146,12 +197,19 @@ def languages_of(table: Table, roles: Roles) -> tuple[list[str], list[Problem]]:
 
 
 def with_rewrites(
-    table: Table, roles: Roles, rewrites: Sequence[str], langs: Sequence[str], start: int = 0
+    table: Table,
+    roles: Roles,
+    rewrites: Sequence[str],
+    langs: Sequence[str],
+    start: int = 0,
+    *,
+    lang_given: bool = False,
 ) -> Table:
-    """Rows of a table with their rewrites, all other columns kept.
+    """Rows of a table with their rewrites, all other columns kept in their order.
 
-    The shared task's columns come first: text, rewrite, language. A language that the file left
-    empty is filled in; one that it states stays as it is.
+    The rewrite stands beside the text, and behind it the language if the file had none: the shared
+    task's order. A language that the file left empty is filled in, and one that is not the one that
+    the user gave is corrected; any other stays as it is.
 
     Args:
         table: The table that was read.
@@ -159,21 +217,55 @@ def with_rewrites(
         rewrites: One per row.
         langs: The language code used, one per row.
         start: Index of the row that the first rewrite belongs to.
+        lang_given: Whether the user said which language it is, whatever the file says.
     """
-    lang = roles.lang or LANG_COLUMNS[0]
-    first = [roles.text, roles.rewrite, lang]
+    part = table.take(range(start, start + len(rewrites)))
+    lang = roles.lang or roles.new_lang
     moved = {roles.rewrite: roles.kept_as} if roles.kept_as else {}
-    others = [moved.get(c, c) for c in table.columns if c in moved or c not in first]
+    names = {column: moved.get(column, column) for column in table.columns}
+    columns = [*names.values()] or [roles.text]
+    for name, beside in ((roles.rewrite, roles.text), (lang, roles.rewrite)):
+        if name not in columns:
+            columns.insert(columns.index(beside) + 1, name)
     rows: list[Row] = []
-    for number, (rewrite, code) in enumerate(zip(rewrites, langs, strict=True), start=start):
-        row = table.rows[number]
-        kept = {moved.get(column, column): value for column, value in row.items()}
+    lang_touched = False
+    for row, rewrite, code in zip(part.rows, rewrites, langs, strict=True):
         stated = row.get(lang)
-        kept[roles.text] = row.get(roles.text)
-        kept[roles.rewrite] = rewrite
-        kept[lang] = code if stated in (None, "") else stated
-        rows.append(kept)
-    return Table([*first, *others], rows, table.format)
+        wrong = lang_given and language_code(as_words(stated)) != code
+        says = code if wrong or not _filled(stated) else stated
+        lang_touched |= says is not stated
+        new = {roles.rewrite: rewrite, lang: says}
+        rows.append(_placed(row, names, new, roles.text))
+    origin = _origin(part, names, roles, lang if lang_touched else None)
+    return replace(part, columns=columns, rows=rows, original=origin)
+
+
+def _placed(row: Row, names: Mapping[str, str], new: Row, text: str) -> Row:
+    """A row in its own order, with new values in their places or beside the text."""
+    there = {names[column] for column in row}
+    beside = {column: value for column, value in new.items() if column not in there}
+    placed: Row = {}
+    for column, value in row.items():
+        words = as_words(value) if column == text and isinstance(value, bytes) else value
+        placed[names[column]] = new.get(names[column], words)
+        if column == text:
+            placed |= beside
+    return placed | beside
+
+
+def _origin(
+    table: Table, names: Mapping[str, str], roles: Roles, lang: str | None
+) -> Original | None:
+    """What the written columns were in the file, ``lang`` being one that was filled in."""
+    if table.original is None:
+        return None
+    origin = {names[column]: known for column, known in table.original.columns.items()}
+    if table.format == "parquet":  # by column; elsewhere by value, whether it is still the same
+        origin = {column: known for column, known in origin.items() if column != lang}
+        origin.pop(roles.rewrite, None)
+    elif roles.text in origin:
+        origin[roles.rewrite] = origin[roles.text]  # a text that was kept is spelt the same
+    return replace(table.original, columns=origin)
 
 
 def _free_name(name: str, taken: Sequence[str]) -> str:

@@ -12,12 +12,28 @@ import tempfile
 import zlib
 from pathlib import Path
 
+from civilly.data.encodings import BOM, decode_text
 from civilly.errors import DataError
 
-BOM = "\ufeff"
 _GZIP_MAGIC = b"\x1f\x8b"
-_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+_KINDS = (
+    (b"\x28\xb5\x2f\xfd", "packed with Zstandard", "unpack it: zstd -d FILE"),
+    (b"BZh", "packed with bzip2", "unpack it: bunzip2 FILE, or pack it with gzip"),
+    (b"\xfd7zXZ\x00", "packed with xz", "unpack it: unxz FILE, or pack it with gzip"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", "unpack it, and name a file of it"),
+    (b"%PDF-", "a PDF", "export its texts as plain text"),
+    (b"\xd0\xcf\x11\xe0", "an old Office document", "save it as CSV UTF-8 or as plain text"),
+)
+_OFFICE = (
+    (b"xl/", "an Excel workbook", "save it as CSV UTF-8 in Excel, or as CSV in another program"),
+    (b"word/", "a Word document", "save it as plain text (.txt)"),
+    (b"opendocument.spreadsheet", "an OpenDocument spreadsheet", "save it as CSV"),
+    (b"opendocument.text", "an OpenDocument text", "save it as plain text (.txt)"),
+)
+_ZIP = ("a zip archive", "unpack it: unzip FILE")
+_OK = ("", "")
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_NO_BYTE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 
 
 def read_bytes(path: Path) -> bytes:
@@ -44,30 +60,52 @@ def read_bytes(path: Path) -> bytes:
         ) from error
 
 
-def decode(data: bytes, name: str) -> str:
-    """Decodes UTF-8, with or without byte order mark.
-
-    A byte that is not UTF-8 becomes a lone surrogate (PEP 383), so that `mend_surrogates` can say
-    later in which row it was.
+def refuse_other_kinds(data: bytes, name: str) -> None:
+    """Makes sure that a file is not packed, and no document of an office program.
 
     Raises:
-        DataError: If the file is UTF-16 by its byte order mark.
+        DataError: If it is, with the way to a file that can be read.
     """
-    if data.startswith(_UTF16_MARKS):
+    kind, mend = next(((kind, mend) for magic, kind, mend in _KINDS if data.startswith(magic)), _OK)
+    if data.startswith(b"PK\x03\x04"):
+        # The names of the files in the archive stand at its beginning and in the list at its end.
+        names = data[:4096] + data[-65_536:]
+        kind, mend = next(((kind, mend) for part, kind, mend in _OFFICE if part in names), _ZIP)
+    if kind:
+        raise DataError(f"{name} is {kind}.", allowed="text files, gzip, Parquet", mend=mend)
+
+
+def decode(data: bytes, name: str) -> str:
+    """Decodes what must be UTF-8, with or without byte order mark: recipes, scores, reports.
+
+    Raises:
+        DataError: If it is in another encoding, or damaged.
+    """
+    refuse_other_kinds(data, name)
+    decoded = decode_text(data, name)
+    if decoded.encoding != "utf-8" or _SURROGATE.search(decoded.text):
+        known = decoded.encoding if decoded.encoding != "utf-8" else "NAME"
         raise DataError(
-            f"{name} is UTF-16.",
+            f"{name} is not UTF-8.",
             allowed="UTF-8",
-            mend="save it as UTF-8, or: iconv -f UTF-16 -t UTF-8 OLD > NEW",
+            mend=f"save it as UTF-8, or: iconv -f {known} -t UTF-8 OLD > NEW",
         )
-    return data.decode("utf-8", errors="surrogateescape").removeprefix(BOM)
+    return decoded.text
 
 
-def encode(text: str) -> bytes:
+def encode(text: str, *, mark: bool = False, bad_bytes: bool = False) -> bytes:
     """Encodes UTF-8; a lone surrogate becomes U+FFFD.
 
-    A text that itself begins with U+FEFF gets a byte order mark before it: reading takes one away.
+    Args:
+        text: What to encode.
+        mark: Whether to begin with a byte order mark.
+        bad_bytes: Whether lone surrogates that stand for bytes (PEP 383) become these bytes.
     """
-    return mend_surrogates(BOM + text if text.startswith(BOM) else text).encode()
+    marked = BOM + text if mark else text
+    if bad_bytes:
+        marked = _NO_BYTE.sub("\ufffd", marked)
+        return marked.encode(errors="surrogateescape")
+    return mend_surrogates(marked).encode()
 
 
 def mend_surrogates(text: str) -> str:

@@ -15,11 +15,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from civilly.data.columns import recognize, texts_of
+from civilly.data.columns import named_so, recognize, texts_of
 from civilly.data.leaks import Kind, find_leaks, normalise
 from civilly.data.pairs import Pair
 from civilly.data.table import SHOWN_ROWS, Table
-from civilly.data.values import as_text
+from civilly.data.values import as_words
 from civilly.errors import LeakError
 
 PairKind = Kind | Literal["id"]
@@ -113,13 +113,13 @@ def sides_of(table: Table, name: str) -> list[Sides]:
     """
     roles = recognize(table, name)
     texts, _ = texts_of(table, roles)
-    references = [column for column in REFERENCE_COLUMNS if column in table.columns]
-    ids = [column for column in ID_COLUMNS if column in table.columns]
+    references = named_so(table.columns, REFERENCE_COLUMNS)
+    ids = named_so(table.columns, ID_COLUMNS)
     return [
         Sides(
             toxic=text,
             references=tuple(each for column in references for each in _texts(row.get(column))),
-            ids=tuple(as_text(row.get(column)) for column in ids),
+            ids=tuple(as_words(row.get(column)) for column in ids),
         )
         for text, row in zip(texts, table.rows, strict=True)
     ]
@@ -133,7 +133,7 @@ def _texts(value: object) -> list[str]:
             held = json.loads(value)
     if isinstance(held, list) and all(isinstance(each, str) for each in held):
         return held
-    return [as_text(value)]
+    return [as_words(value)]
 
 
 def leaks_between(

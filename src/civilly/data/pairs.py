@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from civilly.data.io import read_table
+from civilly.data.io import read_utf8
 from civilly.data.table import Row, Table
 from civilly.data.values import as_json
 from civilly.errors import DataError
@@ -81,7 +81,7 @@ def read_pairs(
     Raises:
         DataError: Naming file, row and column, if something is missing or of another type.
     """
-    return pairs_of(read_table(path), str(path), path.name, columns, lang)
+    return pairs_of(read_utf8(path), str(path), path.name, columns, lang)
 
 
 def pairs_of(
@@ -177,7 +177,7 @@ def read_authored(folder: Path, name: str = "authored") -> list[Pair]:
             neutral = (_string(row["neutral"]),)
             return Pair(row_id, path.stem, _string(row["toxic"]), neutral, name)
 
-        pairs += _each(read_table(path), path, pair)
+        pairs += _each(read_utf8(path), path, pair)
     return pairs
 
 
@@ -187,7 +187,7 @@ def read_inputs(path: Path) -> list[Text]:
     Raises:
         DataError: Naming file, row and column, if something is missing.
     """
-    table = read_table(path)
+    table = read_utf8(path)
     text, lang = _column(table, path, "toxic_sentence"), _column(table, path, "lang")
     return _each(table, path, lambda row, _: Text(_string(row[text]), _string(row[lang])))
 
@@ -198,7 +198,7 @@ def read_labelled(path: Path) -> list[LabelledText]:
     Raises:
         DataError: Naming file, row and column, if something is missing or of another type.
     """
-    table = read_table(path)
+    table = read_utf8(path)
     text, label = _column(table, path, "text"), _column(table, path, "label")
     lang = _column(table, path, "lang", "language")
 

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from civilly.data.columns import find_column
 from civilly.data.io import read_table
-from civilly.data.table import Row, Table, name_rows, summarize
-from civilly.data.values import as_text
+from civilly.data.table import Row, Table, findings, name_rows
+from civilly.data.values import as_words
 from civilly.errors import DataError
 from civilly.languages import language_code
 
@@ -85,17 +86,17 @@ def submission_from(
     pandas_format = table.format in ("tsv", "csv")
     rows = [
         SubmittedRow(
-            number, code, as_text(row.get(toxic)), _rewrite(row.get(rewrite), pandas_format)
+            number, code, as_words(row.get(toxic)), _rewrite(row.get(rewrite), pandas_format)
         )
         for number, (row, code) in enumerate(
             zip(table.rows, _languages(table, path, lang), strict=True), start=1
         )
     ]
-    return rows, [f"{path}: {warning}" for warning in summarize(table.problems)]
+    return rows, [f"{path}: {warning}" for warning in findings(table)]
 
 
 def _rewrite(value: object, pandas_format: bool) -> str | None:
-    text = as_text(value)
+    text = as_words(value)
     return None if text == "" or (pandas_format and text in NAN_WORDS) else text
 
 
@@ -115,7 +116,7 @@ def read_references(path: Path, lang: str | None = None) -> tuple[list[Reference
     """
     table = read_table(path)
     toxic = _column(table, path, "the toxic sentence", TOXIC_COLUMNS)
-    column = _first(table, [name for name in REFERENCE_COLUMNS if name != toxic])
+    column = find_column(table.columns, [name for name in REFERENCE_COLUMNS if name != toxic])
     langs = _languages(table, path, lang)
     references = [_references(row, column) for row in table.rows]
     without = [number for number, given in enumerate(references, start=1) if not given]
@@ -125,27 +126,22 @@ def read_references(path: Path, lang: str | None = None) -> tuple[list[Reference
             mend="complete or remove these rows; a file of inputs has no references at all",
         )
     rows = [
-        ReferenceRow(number, code, as_text(row.get(toxic)), given)
+        ReferenceRow(number, code, as_words(row.get(toxic)), given)
         for number, (row, code, given) in enumerate(
             zip(table.rows, langs, references, strict=True), start=1
         )
     ]
-    return rows, [f"{path}: {warning}" for warning in summarize(table.problems)]
+    return rows, [f"{path}: {warning}" for warning in findings(table)]
 
 
 def _references(row: Row, column: str | None) -> tuple[str, ...]:
     given = row.get(column) if column is not None else None
     several = given if isinstance(given, list) else [given]
-    return tuple(text for text in map(as_text, several) if text.strip())
-
-
-def _first(table: Table, names: Sequence[str]) -> str | None:
-    by_name = {column.strip().lower(): column for column in reversed(table.columns)}
-    return next((by_name[name] for name in names if name in by_name), None)
+    return tuple(text for text in map(as_words, several) if text.strip())
 
 
 def _column(table: Table, path: Path, what: str, names: Sequence[str]) -> str:
-    found = _first(table, names)
+    found = find_column(table.columns, names)
     if found is None:
         columns = ", ".join(map(repr, table.columns)) or "none"
         raise DataError(
@@ -157,7 +153,7 @@ def _column(table: Table, path: Path, what: str, names: Sequence[str]) -> str:
 
 
 def _languages(table: Table, path: Path, lang: str | None) -> list[str]:
-    column = _first(table, LANG_COLUMNS)
+    column = find_column(table.columns, LANG_COLUMNS)
     if column is None:
         if lang is None:
             raise DataError(
@@ -166,7 +162,7 @@ def _languages(table: Table, path: Path, lang: str | None) -> list[str]:
                 mend="name the language of all rows with --lang",
             )
         return [lang] * len(table.rows)
-    given = [as_text(row.get(column)) for row in table.rows]
+    given = [as_words(row.get(column)) for row in table.rows]
     codes = [language_code(name) for name in given]
     unknown = [number for number, code in enumerate(codes, start=1) if code is None]
     if unknown:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from civilly.data.io import read_table
+from civilly.data.io import read_utf8
 from civilly.data.table import Row
 from civilly.errors import DataError
 from civilly.languages import LANGUAGES, language_code
@@ -67,7 +67,7 @@ def read_judgements(path: Path) -> list[Judgement]:
     Raises:
         DataError: Naming file, row and column, if something is missing or out of range.
     """
-    table = read_table(path)
+    table = read_utf8(path)
     missing = [column for column in _REQUIRED if column not in table.columns]
     if missing:
         raise DataError(

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from civilly.data.io import read_table
+from civilly.data.io import read_utf8
 from civilly.data.pairs import read_authored, read_labelled, read_pairs
 from civilly.data.split import dev_part
 from civilly.detect.normalise import normalise
@@ -162,7 +162,7 @@ class TrainingData:
         weight = self._recipe["authored"]["benign_weight"]
         return [
             Example(row["text"], False, weight, core=True)
-            for row in read_table(self._authored / "benign_sentences.jsonl").rows
+            for row in read_utf8(self._authored / "benign_sentences.jsonl").rows
             if row["lang"] == lang
         ]
 
@@ -176,14 +176,14 @@ class TrainingData:
             return []
         return [
             row["text"]
-            for row in read_table(self._data / "clean" / f"{lang}.jsonl.gz").rows
+            for row in read_utf8(self._data / "clean" / f"{lang}.jsonl.gz").rows
             if row["source"] in entry["sources"]
             and not held_out(row["text"], self._recipe["held_out_percent"])
         ]
 
     def span_rows(self, lang: str) -> list[tuple[str, list[tuple[int, int]]]]:
         """Texts of the dev part "tune" with the stretches that their civil side replaces."""
-        table = read_table(self._data / "spans" / "multiparadetox_dev_autodiff.jsonl.gz")
+        table = read_utf8(self._data / "spans" / "multiparadetox_dev_autodiff.jsonl.gz")
         return [
             (row["text"], [(start, end) for start, end in row["spans"]])
             for row in table.rows
@@ -193,7 +193,7 @@ class TrainingData:
     def _read_terms(self) -> dict[str, list[str]]:
         allowed = set(self._recipe["lexicon"]["sources"])
         terms: dict[str, list[str]] = {code: [] for code in CODES}
-        for row in read_table(self._data / "lexicons" / "terms.jsonl.gz").rows:
+        for row in read_utf8(self._data / "lexicons" / "terms.jsonl.gz").rows:
             if allowed & set(row["sources"]) and row["lang"] in terms:
                 terms[row["lang"]].append(row["term"])
         return terms

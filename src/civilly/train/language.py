@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from civilly.data.io import read_table
+from civilly.data.io import read_utf8
 from civilly.data.pairs import read_authored
 from civilly.data.split import dev_part
 from civilly.detect.language import (
@@ -83,7 +83,7 @@ def _texts(
         if code not in entry["langs"]:
             continue
         path = data_dir / entry["folder"] / f"{entry['file'].format(lang=code)}.jsonl.gz"
-        rows = [r for r in read_table(path).rows if r["lang"] == code and _trainable(r, recipe)]
+        rows = [r for r in read_utf8(path).rows if r["lang"] == code and _trainable(r, recipe)]
         texts = [text for row in rows for text in _sides(row)]
         found += rng.sample(texts, min(entry["limit"], len(texts)))
     pairs = [pair for pair in read_authored(authored_dir / "authored_pairs") if pair.lang == code]

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from civilly.data.io import read_table
+from civilly.data.io import read_utf8
 from civilly.data.pairs import read_pairs
 from civilly.model.source import SourceModel, Vocabulary, assemble_packaged
 from civilly.model.tokenizer import build_tokenizer, merges_of
@@ -30,7 +30,7 @@ def texts_by_language(data: Path) -> Iterator[tuple[str, str]]:
             yield from ((pair.lang, text) for text in [pair.toxic, *pair.neutral])
     for folder in ("toxicity", "clean"):
         for path in sorted((data / folder).glob("*.jsonl.gz")):
-            yield from ((row["lang"], row["text"]) for row in read_table(path).rows)
+            yield from ((row["lang"], row["text"]) for row in read_utf8(path).rows)
     for path in sorted((data / "lexicons" / "textdetox").glob("*.txt")):
         for line in path.read_text("utf-8").split("\n")[:LEXICON_LINES]:
             yield path.stem, line

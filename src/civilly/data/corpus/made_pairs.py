@@ -6,7 +6,7 @@ import random
 from pathlib import Path
 
 from civilly.data.corpus.recipe import CopiesSource, InsertionsSource
-from civilly.data.io import read_table
+from civilly.data.io import read_utf8
 from civilly.data.pairs import Pair, read_labelled
 from civilly.languages import CODES, language
 
@@ -18,7 +18,7 @@ def _clean_by_language(source: CopiesSource, data: Path) -> dict[str, list[str]]
     for lang in source.languages or CODES:
         path = data / "clean" / f"{lang}.jsonl.gz"
         if path.exists():
-            clean[lang] = [r["text"] for r in read_table(path).rows if r["source"] in allowed]
+            clean[lang] = [r["text"] for r in read_utf8(path).rows if r["source"] in allowed]
     for entry in source.clean_labelled:
         labelled = read_labelled(data / entry.path)
         clean.setdefault(entry.lang, []).extend(r.text for r in labelled if r.label == 0)
@@ -29,7 +29,7 @@ def _terms_by_language(source: InsertionsSource, data: Path) -> dict[str, list[s
     """Insults from the licensed word lists; words of one list alone only where told."""
     licensed, alone = set(source.term_sources), set(source.single_source_languages)
     terms: dict[str, list[str]] = {}
-    for row in read_table(data / "lexicons" / "terms.jsonl.gz").rows:
+    for row in read_utf8(data / "lexicons" / "terms.jsonl.gz").rows:
         listed = licensed.intersection(row["sources"])
         enough = len(row["sources"]) > 1 or row["lang"] in alone
         if listed and enough and len(row["term"].encode()) >= 3 and len(row["term"].split()) <= 2:
