@@ -122,10 +122,15 @@ class LoadedModel:
     def _load(self) -> Any:
         import ctranslate2
 
+        from civilly.model.cache import loaded
+
         # A worker per core, each on a batch of its own, is three times as fast as all cores on one
         # batch: much of a decoding step is not parallel inside.
-        return ctranslate2.Generator(
-            str(self._folder), device="cpu", inter_threads=self._threads, intra_threads=1
+        return loaded(
+            lambda: self._folder,
+            lambda folder: ctranslate2.Generator(
+                str(folder), device="cpu", inter_threads=self._threads, intra_threads=1
+            ),
         )
 
     @property
@@ -136,8 +141,9 @@ class LoadedModel:
     def tokenizer(self) -> TextTokenizer:
         """The tokenizer of the folder."""
         from civilly.model.build import load_text_tokenizer
+        from civilly.model.cache import loaded
 
-        return load_text_tokenizer(self._folder)
+        return loaded(lambda: self._folder, load_text_tokenizer)
 
     def generate(
         self, prompts: Sequence[Prompt], options: GenerationOptions

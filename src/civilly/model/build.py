@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ from civilly.errors import ModelError
 from civilly.model.adapter import change_file, load_change
 from civilly.model.cache import built, built_once, fingerprint
 from civilly.model.ctranslate2_format import Precision, write_ctranslate2
+from civilly.model.progress import reported
 from civilly.model.smoothquant import peaks_bytes, shipped_peaks, smooth
 from civilly.model.source import (
     Architecture,
@@ -33,21 +32,6 @@ FORMAT = "1"
 _TOKENIZER_FILE = "tokenizer.json"
 _SPACE_FOR_RUNTIME = 700 << 20
 _SPACE_FOR_TRAINING = 1_000 << 20
-
-
-@contextmanager
-def _reported(task: str) -> Iterator[Any]:
-    """A progress bar on stderr at a terminal, one line elsewhere; yields ``report(share)``."""
-    if not sys.stderr.isatty():
-        print(f"civilly: {task} …", file=sys.stderr)  # noqa: T201 - this is the progress report
-        yield lambda share: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        row = bar.add_task(task, total=1.0)
-        yield lambda share: bar.update(row, completed=share)
 
 
 def _trimmed_source(folder: Path, report: Any) -> tuple[Architecture, Vocabulary, dict[str, Any]]:
@@ -87,7 +71,7 @@ def embedded_folder(adapter: Path | None = None, precision: Precision = "int8") 
     """
 
     def build(folder: Path) -> None:
-        with _reported("preparing the embedded model (once)") as report:
+        with reported(_task(adapter)) as report:
             shape, vocabulary, weights = _trimmed_source(folder, report)
             if adapter is not None:
                 change = load_change(adapter)
@@ -114,6 +98,12 @@ def embedded_if_built(adapter: Path | None = None, precision: Precision = "int8"
     return built(_embedded_name(adapter, precision))
 
 
+def _task(adapter: Path | None) -> str:
+    """What is being built, for the user who waits: every adapter has a build of its own."""
+    whose = f"with the adapter {adapter.name!r}" if adapter else "without an adapter"
+    return f"preparing the embedded model {whose} (once for each adapter, half a minute)"
+
+
 def _embedded_name(adapter: Path | None, precision: Precision) -> str:
     """The name in the cache, which changes with everything that the model is built from."""
     change = change_file(adapter).read_bytes() if adapter else b""
@@ -131,7 +121,7 @@ def embedded_training_folder() -> Path:
     key = fingerprint(FORMAT, packaged_fingerprint(), shipped_bytes())
 
     def build(folder: Path) -> None:
-        with _reported("preparing the embedded model for training (once)") as report:
+        with reported("preparing the embedded model for training (once, half a minute)") as report:
             shape, vocabulary, weights = _trimmed_source(folder, report)
             _write_tokenizer(vocabulary, folder / _TOKENIZER_FILE)
             write_hugging_face(weights, shape, vocabulary.pieces, folder)

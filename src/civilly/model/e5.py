@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from civilly.errors import MissingExtraError, ModelError
 from civilly.model.cache import built_once, fingerprint
+from civilly.model.progress import reported
 
 FORMAT = "1"
 """Raise it when the built form changes."""
@@ -160,7 +161,12 @@ def encoder_folder() -> Path:
     """
     path = packaged_path()
     key = fingerprint(FORMAT, str(path.stat().st_size), path.open("rb").read(1 << 20))
-    return built_once(f"e5-{key}", _SPACE, lambda folder: _write(read_packed(path), folder))
+
+    def build(folder: Path) -> None:
+        with reported("preparing the sentence encoder of the scores (once, 15 seconds)"):
+            _write(read_packed(path), folder)
+
+    return built_once(f"e5-{key}", _SPACE, build)
 
 
 def _write(encoder: Encoder, folder: Path) -> None:

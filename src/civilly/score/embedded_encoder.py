@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from civilly.data.files import mend_surrogates
 from civilly.engines.background import Background
 from civilly.engines.embedded import default_threads
+from civilly.model.cache import loaded
 from civilly.model.e5 import FORMAT, NORMALISATION_FILE, TOKENIZER_FILE, encoder_folder
 from civilly.score.embedded_cache import VectorCache
 
@@ -73,8 +75,11 @@ class SentenceEncoder:
         import ctranslate2
 
         # A worker per core, each on a batch of its own: see the embedded engine.
-        return ctranslate2.Encoder(
-            str(encoder_folder()), device="cpu", inter_threads=self._threads, intra_threads=1
+        return loaded(
+            encoder_folder,
+            lambda folder: ctranslate2.Encoder(
+                str(folder), device="cpu", inter_threads=self._threads, intra_threads=1
+            ),
         )
 
     @property
@@ -85,10 +90,12 @@ class SentenceEncoder:
     def _tokenizer(self) -> tuple[Any, dict[int, str]]:
         from tokenizers import Tokenizer
 
-        folder = encoder_folder()
-        replaced = json.loads((folder / NORMALISATION_FILE).read_text("utf-8"))
-        tokenizer = Tokenizer.from_file(str(folder / TOKENIZER_FILE))
-        return tokenizer, {int(point): text for point, text in replaced.items()}
+        def load(folder: Path) -> tuple[Any, dict[int, str]]:
+            replaced = json.loads((folder / NORMALISATION_FILE).read_text("utf-8"))
+            tokenizer = Tokenizer.from_file(str(folder / TOKENIZER_FILE))
+            return tokenizer, {int(point): text for point, text in replaced.items()}
+
+        return loaded(encoder_folder, load)
 
     def tokens(self, texts: Sequence[str]) -> list[Tokens]:
         """Cuts texts into tokens, in order."""

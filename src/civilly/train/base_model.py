@@ -151,11 +151,14 @@ def _embedded(dtype: Any, folder: Path | None) -> TrainableModel:
     from transformers import AutoModelForCausalLM
 
     from civilly.model.build import embedded_training_folder, load_text_tokenizer
+    from civilly.model.cache import loaded
 
-    folder = folder or embedded_training_folder()
-    tokenizer = load_text_tokenizer(folder)
+    def obtain() -> Path:
+        return folder or embedded_training_folder()
+
+    tokenizer = loaded(obtain, load_text_tokenizer)
     return TrainableModel(
-        model=AutoModelForCausalLM.from_pretrained(folder, dtype=dtype),
+        model=loaded(obtain, lambda at: AutoModelForCausalLM.from_pretrained(at, dtype=dtype)),
         encoding=EmbeddedEncoding(tokenizer),
         encoder_decoder=False,
         pad=tokenizer.special["<pad>"],
