@@ -1,4 +1,4 @@
-"""A damaged cache mends itself, or is named with its mend; doctor finds what nobody else can see."""
+"""A damaged cache mends itself, or is named with its mend; doctor finds what nobody can see."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ def test_damage_that_leaves_no_trace_but_cannot_be_loaded_is_built_anew(tiny: li
     stat = flip_start.stat()
     random_bytes(flip_start)
     os.utime(flip_start, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-    with pytest.raises(ModelError, match="tokenizer.json|seal.json") as error:
+    with pytest.raises(ModelError, match=r"tokenizer\.json|seal\.json") as error:
         said()
     assert "builds it anew" in error.value.mend
     assert said() == before

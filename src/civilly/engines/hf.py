@@ -14,6 +14,7 @@ from typing import Any
 
 from safetensors import SafetensorError
 
+from civilly.data.hub_access import hub_access
 from civilly.engines.decoding import Ending, TokenScores, Until, mean_of
 from civilly.engines.diverse import DiverseSearch
 from civilly.engines.encoding import PromptEncoder
@@ -23,6 +24,7 @@ from civilly.engines.requests import check, limit_of, width_of
 from civilly.errors import EngineError, MissingExtraError, ModelError
 from civilly.types import Generation, GenerationOptions, Prompt
 
+_LOADING_ERRORS = (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError)
 _TOKENS_PER_BATCH = 16_384
 _SCORES_PER_BATCH = 2**27  # floats: half a gigabyte
 
@@ -60,22 +62,25 @@ class HfEngine:
         where: dict[str, Any] = {"local_files_only": Path(target.model).is_dir()}
         if target.revision:
             where["revision"] = target.revision
-        try:
-            config = transformers.AutoConfig.from_pretrained(target.model, **where)
-            self._closing = bool(config.is_encoder_decoder)
-            family = (
-                transformers.AutoModelForSeq2SeqLM
-                if self._closing
-                else transformers.AutoModelForCausalLM
-            )
-            tokenizer = transformers.AutoTokenizer.from_pretrained(target.model, **where)
-            model = family.from_pretrained(target.model, dtype=dtype, **where)
-        except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
-            raise ModelError(
-                f"The model {target.model!r} cannot be loaded: {_first_line(error)}",
-                allowed="a hub id (org/name@revision), or a folder with config, weights, tokenizer",
-                mend="check the name, the revision and the network",
-            ) from error
+        with hub_access(target.model) as hub:
+            try:
+                config = transformers.AutoConfig.from_pretrained(target.model, **where)
+                self._closing = bool(config.is_encoder_decoder)
+                family = (
+                    transformers.AutoModelForSeq2SeqLM
+                    if self._closing
+                    else transformers.AutoModelForCausalLM
+                )
+                tokenizer = transformers.AutoTokenizer.from_pretrained(target.model, **where)
+                model = family.from_pretrained(target.model, dtype=dtype, **where)
+            except _LOADING_ERRORS as error:
+                raise ModelError(
+                    f"The model {target.model!r} cannot be loaded: "
+                    f"{hub.problem(_first_line(error))}",
+                    allowed="a hub id (org/name@revision), or a folder with config, weights, "
+                    "tokenizer",
+                    mend=hub.mend("check the name, the revision and the network"),
+                ) from error
         self._encoder = PromptEncoder(
             tokenizer, chat=target.chat, closing=self._closing, bos=target.bos
         )

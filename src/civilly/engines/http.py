@@ -6,18 +6,27 @@ import email.utils
 import http.client
 import json
 import random
+import socket
+import sys
+import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 from civilly.errors import EngineError
 
 RETRIED = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
 """Statuses that may be gone at the next attempt."""
 
+CONNECTING = 4.0
+"""Seconds in which a server must take the first connection."""
+_QUIET = 5.0
+"""Seconds without the first answer after which the user is told that it is being waited for."""
 _LONGEST_MESSAGE = 300
 
 
@@ -40,6 +49,10 @@ class StatusError(EngineError):
             mend=_MENDS.get(status, ""),
             retryable=status in RETRIED,
         )
+
+
+class SilenceError(EngineError):
+    """Nobody takes connections at an address, or there was no answer in time."""
 
 
 _MENDS = {
@@ -68,6 +81,8 @@ class JsonClient:
         backoff: Seconds before the first retry; they double each time, with some jitter.
         longest_wait: The most seconds before a retry, also where the server asks for more.
         sleep: Waits; given so that tests need not.
+        heard: Set once the server has answered anything. Before, a server that takes no connection
+            or stays silent is not tried again: its address is probably wrong.
     """
 
     key: str = ""
@@ -76,6 +91,37 @@ class JsonClient:
     backoff: float = 0.5
     longest_wait: float = 60.0
     sleep: Callable[[float], None] = time.sleep
+    heard: threading.Event = field(default_factory=threading.Event, compare=False)
+
+    @contextmanager
+    def first_contact(self, url: str) -> Iterator[None]:
+        """Around the first requests to a server: nobody waits long, or without a word.
+
+        Raises:
+            EngineError: If nobody takes connections there within `CONNECTING` seconds.
+        """
+        if self.heard.is_set():
+            yield
+            return
+        why = _why_no_connection(url)
+        if why is not None:
+            raise self._unreachable(url, why)
+        waiting = threading.Timer(_QUIET, self._tell_of_silence, [url])
+        waiting.daemon = True
+        waiting.start()
+        try:
+            yield
+        finally:
+            waiting.cancel()
+
+    def _tell_of_silence(self, url: str) -> None:
+        if not self.heard.is_set():
+            message = (
+                f"civilly: the server at {url} takes connections but has not answered for "
+                f"{_QUIET:g} seconds; waiting up to {self.timeout:g} (?timeout=); if it should be "
+                "faster, check the address"
+            )
+            print(message, file=sys.stderr)  # noqa: T201 - the user waits for it
 
     def post(self, url: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """The server's answer, a JSON object.
@@ -89,7 +135,8 @@ class JsonClient:
             try:
                 return self._post_once(url, body)
             except EngineError as error:
-                if not error.retryable or attempt >= self.retries:
+                strange = isinstance(error, SilenceError) and not self.heard.is_set()
+                if not error.retryable or strange or attempt >= self.retries:
                     raise
                 self.sleep(self._pause(attempt, getattr(error, "wait", None)))
                 attempt += 1
@@ -108,8 +155,10 @@ class JsonClient:
         opener = urllib.request.build_opener(_NoRedirect)
         try:
             with opener.open(request, timeout=self.timeout) as response:
+                self.heard.set()
                 raw = response.read()
         except urllib.error.HTTPError as error:
+            self.heard.set()
             with error:
                 message = self._message(error)
                 wait = _seconds(error.headers.get("Retry-After"))
@@ -119,11 +168,14 @@ class JsonClient:
         except urllib.error.URLError as error:
             raise self._unreachable(url, str(error.reason)) from error
         except (OSError, http.client.HTTPException) as error:
-            raise self._unreachable(url, str(error) or type(error).__name__) from error
+            why = str(error) or type(error).__name__
+            raise self._unreachable(url, why, EngineError) from error
         return _json_object(raw, url)
 
-    def _unreachable(self, url: str, why: str) -> EngineError:
-        return EngineError(
+    def _unreachable(
+        self, url: str, why: str, kind: type[EngineError] = SilenceError
+    ) -> EngineError:
+        return kind(
             f"The server at {url} cannot be reached: {why}.",
             mend="start the server, check the address, or allow more time (?timeout=300)",
             retryable=True,
@@ -147,6 +199,29 @@ class JsonClient:
         if self.key:
             message = message.replace(self.key, "***")
         return message[:_LONGEST_MESSAGE]
+
+
+def _why_no_connection(url: str) -> str | None:
+    """Why nobody takes a connection at an address, or at the proxy on the way; None if one does."""
+    parts = urlsplit(url)
+    proxy = urllib.request.getproxies().get(parts.scheme)
+    if proxy and not urllib.request.proxy_bypass(parts.netloc):
+        parts = urlsplit(proxy if "://" in proxy else f"//{proxy}")
+    address = (parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80))
+    found: list[str | None] = []
+
+    def connect() -> None:
+        try:
+            socket.create_connection(address, CONNECTING).close()
+            found.append(None)
+        except OSError as error:
+            found.append(str(error))
+
+    # Looking a name up knows no time limit: only a thread can be left behind.
+    connecting = threading.Thread(target=connect, daemon=True)
+    connecting.start()
+    connecting.join(CONNECTING)
+    return found[0] if found else f"no connection within {CONNECTING:g} seconds"
 
 
 def _json_object(raw: bytes, url: str) -> dict[str, Any]:

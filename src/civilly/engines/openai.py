@@ -173,12 +173,14 @@ class OpenAiEngine:
         check_search("openai", options, ())
         if options.adapter is not None:
             raise EngineError(
-                "A server cannot load the adapter of a request.",
-                mend="start the server with the adapter, and name its model after the '#'",
+                "A server cannot load the adapter of a request, which the default method asks for.",
+                mend="--method prompt, which needs no adapter; or start the server with the "
+                "adapter merged into its model",
             )
         if not calls:
             return []
-        with ThreadPoolExecutor(min(self._target.concurrency, len(calls))) as pool:
+        first_contact = self._target.client.first_contact(self._target.url)
+        with first_contact, ThreadPoolExecutor(min(self._target.concurrency, len(calls))) as pool:
             futures = [pool.submit(call) for call in calls]
             try:
                 return [future.result() for future in futures]

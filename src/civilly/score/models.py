@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from civilly.data.hub_access import hub_access
 from civilly.engines.hardware import device_of, dtype_of
 from civilly.errors import CivillyError, MissingExtraError, ModelError, UnknownNameError
 
@@ -65,12 +66,13 @@ class ModelSource:
         """
         from transformers.utils import cached_file
 
-        for name in names:
-            path = cached_file(
-                self.name, name, _raise_exceptions_for_missing_entries=False, **self.where
-            )
-            if path is not None:
-                return Path(path)
+        with hub_access(self.name):
+            for name in names:
+                path = cached_file(
+                    self.name, name, _raise_exceptions_for_missing_entries=False, **self.where
+                )
+                if path is not None:
+                    return Path(path)
         return None
 
     def signed(self) -> str:
@@ -168,18 +170,20 @@ def opening(role: str, source: ModelSource) -> Iterator[None]:
         MissingExtraError: If a package is not installed.
         ModelError: If the model is not there, or is not such a model.
     """
-    try:
-        yield
-    except ImportError as error:
-        raise MissingExtraError(f"The model of {role}", EXTRA, error.name or "torch") from error
-    except CivillyError:
-        raise
-    except Exception as error:  # the libraries raise everything from OSError to their own kinds
-        raise ModelError(
-            f"The model of {role}, {source.name!r}, cannot be opened: {_first_line(error)}",
-            allowed="a hub id (org/name@revision) or a folder of such a model",
-            mend="check the name, the revision, the network and the device",
-        ) from error
+    with hub_access(source.name) as hub:
+        try:
+            yield
+        except ImportError as error:
+            raise MissingExtraError(f"The model of {role}", EXTRA, error.name or "torch") from error
+        except CivillyError:
+            raise
+        except Exception as error:  # the libraries raise everything from OSError to their own kinds
+            raise ModelError(
+                f"The model of {role}, {source.name!r}, cannot be opened: "
+                f"{hub.problem(_first_line(error))}",
+                allowed="a hub id (org/name@revision) or a folder of such a model",
+                mend=hub.mend("check the name, the revision, the network and the device"),
+            ) from error
 
 
 def _first_line(error: Exception) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from civilly.data.hub_access import hub_access
 from civilly.engines.encoding import PromptEncoder
 from civilly.errors import ModelError
 from civilly.model.adapter import CONFIG_FILE, WEIGHTS_FILE
@@ -173,17 +174,19 @@ def _from_hub(base: BaseSettings, dtype: Any) -> TrainableModel:
     where: dict[str, Any] = {"local_files_only": Path(base.name).is_dir()}
     if base.revision:
         where["revision"] = base.revision
-    try:
-        config = AutoConfig.from_pretrained(base.name, **where)
-        tokenizer = AutoTokenizer.from_pretrained(base.name, **where)
-        family = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
-        model = family.from_pretrained(base.name, dtype=dtype, **where)
-    except (OSError, ValueError, KeyError, ImportError) as error:
-        raise ModelError(
-            f"The model {base.name!r} cannot be loaded: {str(error).splitlines()[0]}",
-            allowed="a hub id, or a folder with config, weights and tokenizer",
-            mend="check [base] name and revision, and the network",
-        ) from error
+    with hub_access(base.name) as hub:
+        try:
+            config = AutoConfig.from_pretrained(base.name, **where)
+            tokenizer = AutoTokenizer.from_pretrained(base.name, **where)
+            family = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
+            model = family.from_pretrained(base.name, dtype=dtype, **where)
+        except (OSError, ValueError, KeyError, ImportError) as error:
+            raise ModelError(
+                f"The model {base.name!r} cannot be loaded: "
+                f"{hub.problem(str(error).splitlines()[0])}",
+                allowed="a hub id, or a folder with config, weights and tokenizer",
+                mend=hub.mend("check [base] name and revision, and the network"),
+            ) from error
     if tokenizer.eos_token_id is None:
         raise ModelError(f"The tokenizer of {base.name!r} has no token for the end of a text.")
     pad = tokenizer.pad_token_id

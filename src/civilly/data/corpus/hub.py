@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from civilly.data.corpus.recipe import HubSource
+from civilly.data.hub_access import hub_access
 from civilly.data.pairs import Pair, pairs_of
 from civilly.data.table import Table
 from civilly.errors import DataError, MissingExtraError
@@ -59,13 +60,15 @@ def _rows(source: HubSource, data: Path) -> Any:
         raise MissingExtraError("Reading data sets of the hub", "train", str(error.name)) from error
     where = str(folder) if folder.is_dir() else source.dataset
     revision = None if folder.is_dir() else source.revision
-    try:
-        return load_dataset(where, source.config, split=source.split, revision=revision)
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
-        raise DataError(
-            f"The data set {source.dataset!r} cannot be loaded: {_first_line(error)}",
-            mend="check dataset, revision, config and split, and the network",
-        ) from error
+    with hub_access(where) as hub:
+        try:
+            return load_dataset(where, source.config, split=source.split, revision=revision)
+        except (OSError, ValueError, RuntimeError, KeyError) as error:
+            raise DataError(
+                f"The data set {source.dataset!r} cannot be loaded: "
+                f"{hub.problem(_first_line(error))}",
+                mend=hub.mend("check dataset, revision, config and split, and the network"),
+            ) from error
 
 
 def _first_line(error: Exception) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from safetensors import SafetensorError
 
+from civilly.data.hub_access import hub_access
 from civilly.engines.hardware import device_of, dtype_of
 from civilly.engines.hf_target import Target
 from civilly.errors import CivillyError, MissingExtraError, ModelError
@@ -92,18 +93,20 @@ def open_checkpoint(filler: str, auto_class: str, spec: object, example: str) ->
     where: dict[str, Any] = {"local_files_only": Path(target.model).is_dir()}
     if target.revision:
         where["revision"] = target.revision
-    try:
-        config = transformers.AutoConfig.from_pretrained(target.model, **where)
-        tokenizer = transformers.AutoTokenizer.from_pretrained(target.model, **where)
-        model = getattr(transformers, auto_class).from_pretrained(
-            target.model, dtype=dtype_of(torch, target.dtype, device), **where
-        )
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
-        raise ModelError(
-            f"The filler {filler!r} cannot load {target.model!r}: {str(error).strip()[:200]}",
-            allowed=f"a model such as {example}, by hub id or folder",
-            mend="check the name, the revision and the network",
-        ) from error
+    with hub_access(target.model) as hub:
+        try:
+            config = transformers.AutoConfig.from_pretrained(target.model, **where)
+            tokenizer = transformers.AutoTokenizer.from_pretrained(target.model, **where)
+            model = getattr(transformers, auto_class).from_pretrained(
+                target.model, dtype=dtype_of(torch, target.dtype, device), **where
+            )
+        except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
+            raise ModelError(
+                f"The filler {filler!r} cannot load {target.model!r}: "
+                f"{hub.problem(str(error).strip()[:200])}",
+                allowed=f"a model such as {example}, by hub id or folder",
+                mend=hub.mend("check the name, the revision and the network"),
+            ) from error
     room = getattr(config, "max_position_embeddings", None)
     return Checkpoint(
         torch, transformers, model.eval().to(device), tokenizer, device, room, target.batch

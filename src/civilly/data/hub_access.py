@@ -1,0 +1,135 @@
+"""Whether the Hugging Face hub answers, found out in seconds: its libraries retry for minutes."""
+
+from __future__ import annotations
+
+import ssl
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+PATIENCE = 4.0
+"""Seconds in which the hub has to answer."""
+SHORT_PATIENCE = 1.0
+"""The same where the hub's cache has a copy, so that nothing is lost by not waiting."""
+_REMEMBERED = 60.0
+"""Seconds for which a hub that did not answer is not asked again."""
+_state: dict[str, tuple[float, str | None]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How the hub can be used now.
+
+    Attributes:
+        why_not: Why nothing can be downloaded; None where it can, or where nothing need be.
+    """
+
+    why_not: str | None = None
+
+    def problem(self, otherwise: str) -> str:
+        """What was wrong where something was not found: the network, or else what is given."""
+        if self.why_not is None:
+            return otherwise
+        return f"{self.why_not}, and the hub's cache on this machine does not hold all of it"
+
+    def mend(self, otherwise: str) -> str:
+        """What to do about it."""
+        if self.why_not is None:
+            return otherwise
+        return (
+            "check the network or the proxy (https_proxy, HF_ENDPOINT; HF_HUB_OFFLINE must not be "
+            "set), or name a folder that holds it"
+        )
+
+
+@contextmanager
+def hub_access(name: str | Path) -> Iterator[Access]:
+    """Within, the hub's libraries do not wait for a network that is not there.
+
+    The hub is asked for a sign of life first; ``HF_ENDPOINT``, ``HF_HUB_OFFLINE`` and proxies are
+    honoured. Where it does not answer, the libraries take what is in the hub's cache.
+
+    Args:
+        name: What is wanted: a hub id, or a folder, for which nothing is asked.
+    """
+    try:
+        from huggingface_hub import constants
+    except ImportError:  # whoever needs it says so
+        yield Access()
+        return
+    if Path(name).is_dir():
+        yield Access()
+        return
+    if constants.HF_HUB_OFFLINE:
+        yield Access("The hub may not be asked (HF_HUB_OFFLINE is set)")
+        return
+    patience = SHORT_PATIENCE if _has_copy(str(name), constants) else PATIENCE
+    reason = _silence(constants.ENDPOINT, patience)
+    if reason is None:
+        yield Access()
+        return
+    datasets = sys.modules.get("datasets.config")  # it has a copy of the switch
+    switches: list[Any] = [module for module in (constants, datasets) if module is not None]
+    before = [module.HF_HUB_OFFLINE for module in switches]
+    try:
+        for module in switches:
+            module.HF_HUB_OFFLINE = True
+        yield Access(f"The hub {constants.ENDPOINT} cannot be reached ({reason})")
+    finally:
+        for module, value in zip(switches, before, strict=True):
+            module.HF_HUB_OFFLINE = value
+
+
+def _has_copy(name: str, constants: Any) -> bool:
+    folder = name.replace("/", "--")
+    cache = Path(constants.HF_HUB_CACHE)
+    return any((cache / f"{kind}--{folder}" / "snapshots").is_dir()
+               for kind in ("models", "datasets"))  # fmt: skip
+
+
+def _silence(endpoint: str, patience: float) -> str | None:
+    """Why the hub does not answer, or None if it does."""
+    asked, reason = _state.get(endpoint, (float("-inf"), "never asked"))
+    if reason is None or time.monotonic() - asked < _REMEMBERED:
+        return reason
+    reason = why_silent(endpoint, patience)
+    _state[endpoint] = (time.monotonic(), reason)
+    return reason
+
+
+def why_silent(url: str, patience: float) -> str | None:
+    """Why a web server gives no answer, or None if it gives any, also an error of its own.
+
+    Args:
+        url: Address; proxies of the environment are used.
+        patience: Seconds to wait at most, looking up the name included.
+    """
+    found: list[str | None] = []
+
+    def ask() -> None:
+        request = urllib.request.Request(url, method="HEAD")
+        try:
+            with urllib.request.urlopen(request, timeout=patience):
+                found.append(None)
+        except (urllib.error.HTTPError, ssl.SSLError):
+            found.append(None)  # somebody is there; certificates are the libraries' business
+        except urllib.error.URLError as error:
+            certificates = isinstance(error.reason, ssl.SSLError)
+            found.append(None if certificates else str(error.reason))
+        except Exception as error:  # in a thread nobody would see it
+            found.append(str(error) or type(error).__name__)
+
+    # Looking a name up knows no time limit: only a thread can be left behind.
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(patience)
+    if not found or (found[0] is not None and "timed out" in found[0]):
+        return f"no answer within {patience:g} seconds"
+    return found[0]
