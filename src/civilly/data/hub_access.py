@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 import sys
 import threading
@@ -14,7 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-PATIENCE = 4.0
+from civilly.errors import CivillyError, ModelError
+
+PATIENCE = 3.0
 """Seconds in which the hub has to answer."""
 SHORT_PATIENCE = 1.0
 """The same where the hub's cache has a copy, so that nothing is lost by not waiting."""
@@ -49,8 +52,27 @@ class Access:
         )
 
 
+def require_hub(name: str | Path, kind: type[CivillyError] = ModelError) -> None:
+    """Makes sure that something is on this machine or can be downloaded; asked before long work.
+
+    Args:
+        name: A hub id, or a folder.
+        kind: The error to raise.
+
+    Raises:
+        CivillyError: Of that kind, if the hub does not answer, or may not be asked, and its cache
+            holds nothing of that name.
+    """
+    access, constants = _access(name)
+    if access.why_not is not None and not _has_copy(str(name), constants):
+        raise kind(
+            f"{str(name)!r} is not on this machine, and cannot be downloaded: {access.why_not}.",
+            mend=access.mend(""),
+        )
+
+
 @contextmanager
-def hub_access(name: str | Path) -> Iterator[Access]:
+def hub_access(name: str | Path, kind: type[CivillyError] = ModelError) -> Iterator[Access]:
     """Within, the hub's libraries do not wait for a network that is not there.
 
     The hub is asked for a sign of life first; ``HF_ENDPOINT``, ``HF_HUB_OFFLINE`` and proxies are
@@ -58,22 +80,15 @@ def hub_access(name: str | Path) -> Iterator[Access]:
 
     Args:
         name: What is wanted: a hub id, or a folder, for which nothing is asked.
+        kind: See `require_hub`.
+
+    Raises:
+        CivillyError: As `require_hub`.
     """
-    try:
-        from huggingface_hub import constants
-    except ImportError:  # whoever needs it says so
-        yield Access()
-        return
-    if Path(name).is_dir():
-        yield Access()
-        return
-    if constants.HF_HUB_OFFLINE:
-        yield Access("The hub may not be asked (HF_HUB_OFFLINE is set)")
-        return
-    patience = SHORT_PATIENCE if _has_copy(str(name), constants) else PATIENCE
-    reason = _silence(constants.ENDPOINT, patience)
-    if reason is None:
-        yield Access()
+    require_hub(name, kind)
+    access, constants = _access(name)
+    if access.why_not is None:
+        yield access
         return
     datasets = sys.modules.get("datasets.config")  # it has a copy of the switch
     switches: list[Any] = [module for module in (constants, datasets) if module is not None]
@@ -81,17 +96,36 @@ def hub_access(name: str | Path) -> Iterator[Access]:
     try:
         for module in switches:
             module.HF_HUB_OFFLINE = True
-        yield Access(f"The hub {constants.ENDPOINT} cannot be reached ({reason})")
+        yield access
     finally:
         for module, value in zip(switches, before, strict=True):
             module.HF_HUB_OFFLINE = value
 
 
+def _access(name: str | Path) -> tuple[Access, Any]:
+    """How the hub can be used for something, and the hub library's settings."""
+    try:
+        from huggingface_hub import constants
+    except ImportError:  # whoever needs it says so
+        return Access(), None
+    if Path(name).is_dir():
+        return Access(), constants
+    if constants.HF_HUB_OFFLINE:
+        return Access("the hub may not be asked (HF_HUB_OFFLINE is set)"), constants
+    patience = SHORT_PATIENCE if _has_copy(str(name), constants) else PATIENCE
+    reason = _silence(constants.ENDPOINT, patience)
+    if reason is None:
+        return Access(), constants
+    return Access(f"the hub {constants.ENDPOINT} cannot be reached ({reason})"), constants
+
+
 def _has_copy(name: str, constants: Any) -> bool:
-    folder = name.replace("/", "--")
-    cache = Path(constants.HF_HUB_CACHE)
-    return any((cache / f"{kind}--{folder}" / "snapshots").is_dir()
-               for kind in ("models", "datasets"))  # fmt: skip
+    """Whether anything of a model or data set was downloaded before."""
+    hub = Path(constants.HF_HUB_CACHE)
+    prepared = Path(os.environ.get("HF_DATASETS_CACHE") or Path(constants.HF_HOME, "datasets"))
+    flat = name.replace("/", "--")
+    folders = [hub / f"{kind}--{flat}" / "snapshots" for kind in ("models", "datasets")]
+    return any(folder.is_dir() for folder in [*folders, prepared / name.replace("/", "___")])
 
 
 def _silence(endpoint: str, patience: float) -> str | None:

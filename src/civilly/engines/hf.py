@@ -14,7 +14,7 @@ from typing import Any
 
 from safetensors import SafetensorError
 
-from civilly.data.hub_access import hub_access
+from civilly.data.hub_access import hub_access, require_hub
 from civilly.engines.decoding import Ending, TokenScores, Until, mean_of
 from civilly.engines.diverse import DiverseSearch
 from civilly.engines.encoding import PromptEncoder
@@ -38,11 +38,12 @@ class HfEngine:
 
     Raises:
         MissingExtraError: If torch or transformers is not installed.
-        ModelError: If the model cannot be loaded.
+        ModelError: If the model cannot be loaded, or neither is here nor can be downloaded.
         EngineError: If the device is unknown.
     """
 
     def __init__(self, target: Target) -> None:
+        require_hub(target.model)
         try:
             import torch
             import transformers

@@ -23,7 +23,7 @@ from civilly.errors import EngineError
 RETRIED = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
 """Statuses that may be gone at the next attempt."""
 
-CONNECTING = 4.0
+CONNECTING = 3.0
 """Seconds in which a server must take the first connection."""
 _QUIET = 5.0
 """Seconds without the first answer after which the user is told that it is being waited for."""

@@ -62,7 +62,8 @@ class ModelSource:
         """The first of some files that the model has, downloaded if need be.
 
         Raises:
-            OSError: If a hub id cannot be reached or does not exist.
+            OSError: If a hub id does not exist.
+            ModelError: If it can be neither found here nor downloaded.
         """
         from transformers.utils import cached_file
 
@@ -84,7 +85,7 @@ class ModelSource:
             return f"{Path(self.name).resolve().name}@sha256:{_digest(Path(self.name))}"
         try:
             path = self.file("config.json", "model.safetensors", "pytorch_model.bin")
-        except (ImportError, OSError):
+        except (ImportError, OSError, ModelError):
             path = None
         parts = path.parts if path is not None else ()
         commit = parts[parts.index("snapshots") + 1] if "snapshots" in parts else None

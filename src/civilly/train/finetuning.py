@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from civilly.data.corpus.build import DEV_FILE, Corpus, build_corpus
 from civilly.data.files import write_bytes
+from civilly.data.hub_access import require_hub
 from civilly.data.pairs import Pair, count_by_source, read_pairs
 from civilly.data.split import dev_part
 from civilly.errors import CivillyError, DataError, MissingExtraError
 from civilly.score.joint import JOINT
 from civilly.train.examples import Example
-from civilly.train.recipe import SftRecipe, ValidationSettings
+from civilly.train.recipe import EMBEDDED, SftRecipe, ValidationSettings
 
 if TYPE_CHECKING:
     from civilly.train.base_model import TrainableModel
@@ -81,6 +82,8 @@ def fine_tune(
         LeakError: If pairs leak and are not to be taken out; nothing was trained then.
         ModelError: If the base model cannot be loaded.
     """
+    if recipe.base.name != EMBEDDED and not (out / RESULT_FILE).exists():
+        require_hub(recipe.base.name)
     try:
         import peft  # noqa: F401 - asked for before anything is computed
         import torch  # noqa: F401

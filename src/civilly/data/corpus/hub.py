@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from civilly.data.corpus.recipe import HubSource
-from civilly.data.hub_access import hub_access
+from civilly.data.hub_access import hub_access, require_hub
 from civilly.data.pairs import Pair, pairs_of
 from civilly.data.table import Table
 from civilly.errors import DataError, MissingExtraError
@@ -54,13 +54,14 @@ def _rows(source: HubSource, data: Path) -> Any:
             f"source {source.name!r} names the data set {source.dataset!r} without a revision.",
             mend='revision = "…", the commit that its page shows; or a folder that exists',
         )
+    where = str(folder) if folder.is_dir() else source.dataset
+    revision = None if folder.is_dir() else source.revision
+    require_hub(where, DataError)
     try:
         from datasets import load_dataset
     except ModuleNotFoundError as error:
         raise MissingExtraError("Reading data sets of the hub", "train", str(error.name)) from error
-    where = str(folder) if folder.is_dir() else source.dataset
-    revision = None if folder.is_dir() else source.revision
-    with hub_access(where) as hub:
+    with hub_access(where, DataError) as hub:
         try:
             return load_dataset(where, source.config, split=source.split, revision=revision)
         except (OSError, ValueError, RuntimeError, KeyError) as error:

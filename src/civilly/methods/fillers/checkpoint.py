@@ -9,7 +9,7 @@ from typing import Any
 
 from safetensors import SafetensorError
 
-from civilly.data.hub_access import hub_access
+from civilly.data.hub_access import hub_access, require_hub
 from civilly.engines.hardware import device_of, dtype_of
 from civilly.engines.hf_target import Target
 from civilly.errors import CivillyError, MissingExtraError, ModelError
@@ -78,12 +78,13 @@ def open_checkpoint(filler: str, auto_class: str, spec: object, example: str) ->
         raise CivillyError(
             f"The filler {filler!r} was given no model.", mend=f"--option model={example}"
         )
+    target = Target.parse(str(spec))
+    require_hub(target.model)
     try:
         import torch
         import transformers
     except ImportError as error:
         raise MissingExtraError(f"The filler {filler!r}", "hf", error.name or "torch") from error
-    target = Target.parse(str(spec))
     if target.adapter:
         raise CivillyError(
             f"The filler {filler!r} loads no adapter, and {str(spec)!r} names one.",
