@@ -193,9 +193,10 @@ class Scoring:
         _console.warn(f"{path}: {note}" for note in [*report.refusals(), *report.notes()])
         if not alignment.rows:
             raise _nothing(path, self.langs)
+        metric = self.metric  # made before a progress bar, so that it can say what it prepares
         with _console.progress(f"scoring {system}", len(alignment.rows)) as advance:
-            values = score_rows(self.metric, self.suite, alignment.rows, advance)
-        signature = self.metric.signature
+            values = score_rows(metric, self.suite, alignment.rows, advance)
+        signature = metric.signature
         config = self._config(path, report.as_dict())
         return SystemScores(system, self.suite, signature, alignment.rows, values, config)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from civilly.cli import _console
-from civilly.cli._scoring import complete_metric
+from civilly.cli._scoring import EngineOption, complete_metric
 from civilly.cli._table import aligned
 from civilly.data.values import short
 
@@ -53,6 +53,7 @@ def agreement(
     references: Annotated[
         bool, typer.Option("--references", help="Give the metric references; only rows with one.")
     ] = False,
+    engine: EngineOption = None,
     resamples: Annotated[int, typer.Option(min=0, help="Draws of the bootstrap.")] = 1_000,
     data: Annotated[
         Path | None,
@@ -74,7 +75,13 @@ def agreement(
     from civilly.score.published import published
 
     if (metric is None) == (column is None):
-        raise CivillyError("Name either a metric or a --column of numbers.")
+        raise CivillyError(
+            "Two things to compare with people are named, a metric and --column."
+            if metric
+            else "Nothing is named to compare with people.",
+            allowed="either a metric or a --column of numbers",
+            mend="civilly agreement embedded, or civilly agreement --column NAME",
+        )
     if target is not None and target not in TARGETS:
         raise CivillyError(f"Unknown target {target!r}.", allowed=", ".join(TARGETS))
     require_scipy()
@@ -85,8 +92,10 @@ def agreement(
     else:
         judged = with_references(judged) if references else judged
         if not judged:
-            raise CivillyError(f"No row of {judgements!r} has a reference.")
-        signature, columns = _computed(str(metric), judged, references)
+            raise CivillyError(
+                f"No row of {judgements!r} has a reference.", mend="leave --references out"
+            )
+        signature, columns = _computed(str(metric), judged, references, engine)
     wanted = [name for name in columns if target in (None, name)]
     found = {name: agree(columns[name], judged, name, resamples) for name in wanted}
     if as_json:
@@ -101,7 +110,7 @@ def agreement(
 
 
 def _computed(
-    metric: str, judged: Sequence[Judgement], references: bool
+    metric: str, judged: Sequence[Judgement], references: bool, engine: str | None
 ) -> tuple[str, dict[str, list[float]]]:
     """The metric's signature and its scores, by what they are compared with."""
     from civilly import registry
@@ -110,7 +119,7 @@ def _computed(
     from civilly.toolbox import Toolbox
     from civilly.types import Suite, Text
 
-    made = registry.create("score", metric, Toolbox(None, {}))
+    made = registry.create("score", metric, Toolbox(engine, {}))
     inputs = [Text(j.text, j.lang) for j in judged]
     outputs = [j.output for j in judged]
     given = [j.references for j in judged] if references else None
@@ -127,15 +136,26 @@ def _saved(judged: Sequence[Judgement], column: str, scores: Path | None) -> lis
 
     rows = [j.row for j in judged] if scores is None else read_utf8(scores).rows
     if len(rows) != len(judged):
-        raise DataError(f"{scores}: {len(rows)} rows for {len(judged)} judged outputs.")
+        raise DataError(
+            f"{scores}: {len(rows)} rows for {len(judged)} judged outputs.",
+            mend="a file with one row for each row of the judgements, in their order",
+        )
     numbers = []
     for number, row in enumerate(rows, start=1):
         try:
             numbers.append(float(row[column]))
         except KeyError as error:
-            raise DataError(f"No column {column!r}.", allowed=", ".join(row)) from error
+            raise DataError(
+                f"No column {column!r}.",
+                allowed=", ".join(row),
+                mend="--column with one of these, or --scores FILE for another file",
+            ) from error
         except (TypeError, ValueError) as error:
-            raise DataError(f"Row {number}, column {column!r}: {row[column]!r}.") from error
+            raise DataError(
+                f"Row {number}, column {column!r}: {row[column]!r}.",
+                allowed="a number",
+                mend="fill it in, or take that row out of scores and judgements",
+            ) from error
     return numbers
 
 

@@ -51,5 +51,7 @@ def create(target: str = "") -> EchoEngine:
         EngineError: If something follows ``echo:``.
     """
     if target:
-        raise EngineError(f"The engine 'echo' opens nothing, but was given {target!r}.")
+        raise EngineError(
+            f"The engine 'echo' opens nothing, but was given {target!r}.", mend="--engine echo"
+        )
     return EchoEngine()

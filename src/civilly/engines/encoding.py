@@ -158,6 +158,8 @@ class PromptEncoder:
             raise EngineError(
                 f"This model has no token {spelling!r}.",
                 allowed=", ".join(sorted(self.control)[:20]),
+                mend="choose a method whose prompt fits the model (for infill: --option family=), "
+                "or a model of that family",
             )
         return self.vocabulary[spelling]
 
@@ -254,7 +256,10 @@ class PromptEncoder:
                         part, add_special_tokens=False, split_special_tokens=True, verbose=False
                     )["input_ids"]
         if not self._control_ids.isdisjoint(ids):
-            raise EngineError("The text spells a control token that this tokenizer cannot split.")
+            raise EngineError(
+                "The text spells a control token that this tokenizer cannot split.",
+                mend="take that spelling out of the text, or use another model",
+            )
         return ids
 
 

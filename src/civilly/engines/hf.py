@@ -285,7 +285,9 @@ class HfEngine:
         if key not in self._adapters:
             if not (Path(folder) / ADAPTER_FILE).is_file():
                 raise ModelError(
-                    f"There is no adapter in {folder!r}.", allowed=f"a folder with {ADAPTER_FILE}"
+                    f"There is no adapter in {folder!r}.",
+                    allowed=f"a folder with {ADAPTER_FILE}",
+                    mend="name the folder that the training printed, or leave ?adapter= out",
                 )
             self._adapters[key] = self._load_adapter(folder)
         return self._adapters[key]
@@ -316,7 +318,8 @@ class HfEngine:
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
             raise ModelError(
                 f"The adapter in {folder!r} does not fit {self._target.model!r}: "
-                f"{_first_line(error)}"
+                f"{_first_line(error)}",
+                mend=f"name the model that {ADAPTER_FILE} calls base_model_name_or_path",
             ) from error
         return name
 

@@ -112,7 +112,10 @@ def read_options(engine: str, query: str, known: Mapping[str, str]) -> dict[str,
         if name not in known:
             raise UnknownNameError(f"option of the engine {engine!r}", name, known)
         if not value:
-            raise EngineError(f"The option {name!r} of the engine {engine!r} has no value.")
+            raise EngineError(
+                f"The option {name!r} of the engine {engine!r} has no value.",
+                mend=f"?{name}={known[name]}, its default, or leave it out",
+            )
         chosen[name] = value
     return chosen
 

@@ -10,6 +10,8 @@ from civilly.errors import DataError
 from civilly.languages import CODES
 from civilly.leaderboard.runs import MEASURES
 
+_SHAPE = '{"en": {"spearman_J": 0.31}, …}'
+
 
 def read_agreement(path: Path) -> dict[str, dict[str, float]]:
     """Spearman correlations by language and measure.
@@ -23,14 +25,17 @@ def read_agreement(path: Path) -> dict[str, dict[str, float]]:
     try:
         content = json.loads(decode(read_bytes(path), str(path)))
     except ValueError as error:
-        raise DataError(f"{str(path)!r} is not JSON: {error}.") from error
-    allowed = '{"en": {"spearman_J": 0.31}, …}'
+        raise DataError(
+            f"{str(path)!r} is not JSON: {error}.",
+            allowed=_SHAPE,
+            mend="write a file of this shape; civilly agreement METRIC prints the numbers",
+        ) from error
     if not isinstance(content, dict):
-        raise DataError(f"{str(path)!r} is not agreement by language.", allowed=allowed)
+        raise DataError(f"{str(path)!r} is not agreement by language.", allowed=_SHAPE)
     found: dict[str, dict[str, float]] = {}
     for lang, values in content.items():
         if lang not in CODES or not isinstance(values, dict):
-            raise DataError(f"{str(path)!r}: {lang!r} is not understood.", allowed=allowed)
+            raise DataError(f"{str(path)!r}: {lang!r} is not understood.", allowed=_SHAPE)
         keys = [f"spearman_{measure}" for measure in MEASURES]
         given = {key: values[key] for key in keys if values.get(key) is not None}
         for key, value in given.items():

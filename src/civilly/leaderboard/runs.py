@@ -128,6 +128,8 @@ def read_runs(folder: Path, suite: str | None = None) -> Runs:
             f"{str(folder)!r} holds no scores" + (f" by {suite!r}" if suite else "") + ".",
             allowed="files of civilly score --output, or submissions with the columns "
             "toxic_sentence, neutral_sentence, lang",
+            mend=f"civilly score SUBMISSION -o {folder / 'NAME.json'}"
+            + (", or another --suite" if suite else ""),
         )
     return runs
 

@@ -93,10 +93,16 @@ def build(
         DataError: If there is no system.
     """
     if not systems:
-        raise DataError("A leaderboard needs at least one system.")
+        raise DataError(
+            "A leaderboard needs at least one system.",
+            mend="put scores files (civilly score -o) or submissions into the folder",
+        )
     suites = {system.suite for system in systems}
     if len(suites) > 1:
-        raise DataError(f"Scores of several suites on one board: {', '.join(sorted(suites))}.")
+        raise DataError(
+            f"Scores of several suites on one board: {', '.join(sorted(suites))}.",
+            mend="choose one with --suite",
+        )
     shared = {lang: _shared_in(systems, lang) for lang in CODES}
     columns: dict[str, Column] = {}
     for name in COLUMNS:

@@ -79,7 +79,11 @@ def load_change(folder: Path) -> Change:
             mend=f"name a folder with {CONFIG_FILE} and {WEIGHTS_FILE}",
         ) from error
     if config.get("peft_type") != "LORA":
-        raise ModelError(f"{folder} is no LoRA adapter.", allowed="peft_type LORA")
+        raise ModelError(
+            f"{folder} is no LoRA adapter.",
+            allowed="peft_type LORA",
+            mend='train it anew with [adapter] kind = "lora" or "dora"',
+        )
     root = config["r"] ** 0.5 if config.get("use_rslora") else config["r"]
     return Adapter(tensors, config["lora_alpha"] / root)
 

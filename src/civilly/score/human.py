@@ -56,7 +56,9 @@ def resolve(name: str, data: Path | None = None) -> Path:
     path = Path(name)
     if not path.exists():
         raise DataError(
-            f"There are no judgements {name!r}.", allowed=", ".join(SETS) + ", or a file"
+            f"There are no judgements {name!r}.",
+            allowed=", ".join(SETS) + ", or a file",
+            mend="check the name or the path",
         )
     return path
 
@@ -71,7 +73,9 @@ def read_judgements(path: Path) -> list[Judgement]:
     missing = [column for column in _REQUIRED if column not in table.columns]
     if missing:
         raise DataError(
-            f"{path}: no column {', '.join(map(repr, missing))}.", allowed=", ".join(_REQUIRED)
+            f"{path}: no column {', '.join(map(repr, missing))}.",
+            allowed=", ".join(_REQUIRED),
+            mend="rename or add them; the folder human/ of the data has examples",
         )
     return [_judgement(path, number, row) for number, row in enumerate(table.rows, start=1)]
 

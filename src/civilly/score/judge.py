@@ -37,6 +37,10 @@ from civilly.types import Engine, GenerationOptions, Metered, Prompt, Text, Tool
 BATCH = 256
 """Prompts per call of the engine; what was answered before a failure need not be asked again."""
 
+ROWS_AT_ONCE = 16
+"""Rows between two reports of progress: about a hundred questions."""
+EMBEDDED = "embedded"
+"""Name of the embedded engine, which is no judge."""
 NEUTRAL = 0.5
 """Score where the judge gives no verdict, or the two orders disagree."""
 
@@ -136,6 +140,9 @@ class Judge(JointSuite):
     Raises:
         CivillyError: If an option is wrong.
     """
+
+    rows_at_once = ROWS_AT_ONCE
+    """See `civilly.score.scoring.Paced`."""
 
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
@@ -287,6 +294,13 @@ def create(tools: Tools) -> Judge:
     """The suite; options ``swap``, ``retries``, ``answer_tokens``, ``longest`` (see `Settings`).
 
     Raises:
-        CivillyError: If an option is wrong.
+        CivillyError: If an option is wrong, or the engine is the embedded model.
     """
+    if (tools.engine_spec or EMBEDDED).partition(":")[0] == EMBEDDED:
+        raise CivillyError(
+            "The suite 'judge' asks a model that follows instructions; the embedded model does "
+            "not: its answers are no verdicts.",
+            mend="--engine openai:http://localhost:8080/v1#MODEL or --engine hf:ORG/MODEL; or the "
+            "suite 'embedded', which needs no other model",
+        )
     return Judge(tools)

@@ -36,7 +36,8 @@ def best_of_references(
     if references is None:
         raise CivillyError(
             "This suite compares outputs with references, and there are none.",
-            mend="give a file with references, or use a suite that needs none",
+            mend="--reference FILE (in Python the argument references), or the suite 'embedded', "
+            "which needs none",
         )
     if not len(inputs) == len(outputs) == len(references):
         raise CivillyError(

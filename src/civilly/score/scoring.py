@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 from civilly.data.alignment import AlignedRow
 from civilly.errors import CivillyError
@@ -23,6 +24,13 @@ AVERAGES = {"AvgP": PARALLEL_CODES, "AvgNP": NEW_CODES}
 """The averages of the shared task: languages with and without parallel data."""
 
 ROWS_AT_ONCE = 512
+
+
+@runtime_checkable
+class Paced(Protocol):
+    """A slow metric that says how many rows to give it at once, so that progress shows."""
+
+    rows_at_once: int
 
 
 def columns_of(metric: Metric, name: str) -> tuple[str, ...]:
@@ -52,8 +60,9 @@ def score_rows(
     scored = [dict.fromkeys(columns, 0.0) for _ in rows]
     present = [number for number, row in enumerate(rows) if row.output is not None]
     advance(len(rows) - len(present))
-    for start in range(0, len(present), ROWS_AT_ONCE):
-        chosen = present[start : start + ROWS_AT_ONCE]
+    step = metric.rows_at_once if isinstance(metric, Paced) else ROWS_AT_ONCE
+    for start in range(0, len(present), step):
+        chosen = present[start : start + step]
         some = [rows[number] for number in chosen]
         values = score_texts(
             metric,
@@ -97,7 +106,8 @@ def score_texts(
     for column, given in values.items():
         if len(given) != len(texts):
             raise CivillyError(
-                f"The metric {name!r} gave {len(given)} {column} scores for {len(texts)} texts."
+                f"The metric {name!r} gave {len(given)} {column} scores for {len(texts)} texts.",
+                mend="report it to whoever wrote the metric: it must give one for each text",
             )
     return values
 

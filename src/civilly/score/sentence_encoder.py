@@ -37,6 +37,7 @@ class SentenceEncoder:
                 raise ModelError(
                     f"The encoder {source.name!r} has no modules.json.",
                     allowed="a model in the layout of sentence-transformers",
+                    mend="name another with --option sim=, or add the file to its folder",
                 )
             _, device, dtype = runtime.resolve()
             model: Any = SentenceTransformer(source.name, device=str(device), **source.where)

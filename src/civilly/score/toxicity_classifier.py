@@ -41,11 +41,15 @@ class ToxicityClassifier:
         )
         missing = sorted(report["missing_keys"])
         if missing:  # transformers would fill them with random numbers
-            raise ModelError(f"The classifier {source.name!r} lacks {', '.join(missing)}.")
+            raise ModelError(
+                f"The classifier {source.name!r} lacks {', '.join(missing)}.",
+                mend="name a whole sequence classifier with --option sta=",
+            )
         if model.config.num_labels != 2:
             raise ModelError(
                 f"The classifier {source.name!r} has {model.config.num_labels} labels.",
                 allowed="2: neutral, toxic",
+                mend="name another with --option sta=",
             )
         return model
 

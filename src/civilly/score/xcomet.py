@@ -75,6 +75,7 @@ class XComet:
                 raise ModelError(
                     f"The checkpoint {source.name!r} has no weights.",
                     allowed="model.safetensors or pytorch_model.bin",
+                    mend="name another with --option fl=",
                 )
             network = build(self._torch, config)
             load(self._torch, network, path)

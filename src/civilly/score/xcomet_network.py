@@ -42,7 +42,9 @@ def build(torch: Any, config: Any) -> Any:
     nn = torch.nn
     if config.num_hidden_layers < WORD_LAYER:
         raise ModelError(
-            f"The encoder has {config.num_hidden_layers} layers.", allowed=f"{WORD_LAYER} or more"
+            f"The encoder has {config.num_hidden_layers} layers.",
+            allowed=f"{WORD_LAYER} or more",
+            mend="name another with --option fl_encoder=",
         )
     network = nn.Module()
     network.encoder = nn.ModuleDict({"model": AutoModel.from_config(config)})
