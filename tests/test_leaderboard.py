@@ -461,11 +461,20 @@ def test_submissions_are_scored_on_the_fly(tmp_path: Path) -> None:
     assert cells["copy", "J"] == 0.0
     assert cells["copy", "SIM"] == 1.0
     assert "overlap|other:0.5" in (site / "index.html").read_text("utf-8")
+    again = ["leaderboard", runs, "-o", site, "--suite", "overlap"]
+    before = {path: path.read_bytes() for path in site.iterdir()}
+    with pytest.raises(CivillyError, match=r"index\.html.*leaderboard\.json exist\.") as error:
+        run(*again)
+    assert "--overwrite" in error.value.mend
+    assert {path: path.read_bytes() for path in site.iterdir()} == before
     with pytest.raises(CivillyError, match="needs references"):
-        run("leaderboard", runs, "-o", site, "--suite", "overlap")
+        run(*again, "--overwrite")
     (runs / "other.tsv").write_text(head + "unknown\tsentence\ten\n")
     with pytest.raises(CivillyError, match="1 of 1 rows of 'other' have no reference"):
-        run("leaderboard", runs, "-o", site, "--suite", "overlap", "-r", tmp_path / "dev.tsv")
+        run(*again, "--overwrite", "-r", tmp_path / "dev.tsv")
+    (runs / "other.tsv").unlink()
+    run(*again, "--overwrite", "-r", tmp_path / "dev.tsv")
+    assert {path: path.read_bytes() for path in site.iterdir()} == before
 
 
 @pytest.mark.usefixtures("overlap")

@@ -23,7 +23,7 @@ from civilly import registry
 from civilly.data.alignment import AlignedRow
 from civilly.languages import CODES, NEW_CODES, PARALLEL_CODES
 from civilly.leaderboard.agreement import read_agreement
-from civilly.leaderboard.page import write_site
+from civilly.leaderboard.page import ROWS_PER_PAGE, write_site
 from civilly.leaderboard.runs import Submission, read_runs, sentences_of
 from civilly.leaderboard.scoring import score_submission
 from civilly.leaderboard.standings import build
@@ -295,7 +295,7 @@ def test_examples_are_filtered_by_language_and_failure(
 ) -> None:
     page = opened.page
     everything = {(r["lang"], r["toxic"]) for rows in published.rows.values() for r in rows}
-    expect_shown(page, f"1–50 of {len(everything)} sentences")
+    expect_shown(page, f"1–{ROWS_PER_PAGE} of {len(everything)} sentences")
     page.click("#reveal")
     for lang in CODES:
         page.select_option("[name=lang]", lang)
@@ -329,7 +329,8 @@ def expect_examples(
     shown = settled_examples(page, set(wanted))
     assert {text for text, _ in shown} == wanted.keys()
     n = len(wanted)
-    expect_shown(page, f"1–{n} of {n} sentences" if n else "No sentence matches.")
+    first = f"1–{min(n, ROWS_PER_PAGE)} of {n} sentences"
+    expect_shown(page, first if n else "No sentence matches.")
     for text, rows in shown:
         assert {name for name, *_ in rows} == wanted[text].keys()
         for name, *scores in rows:
@@ -344,10 +345,21 @@ def settled_examples(page: Any, wanted: set[str]) -> list[Any]:
     """
     patient_until = time.monotonic() + PATIENCE / 1000
     while True:
-        shown: list[Any] = page.locator("#rows article").evaluate_all(EXAMPLES)
+        shown = all_examples(page)
         if {text for text, _ in shown} == wanted or time.monotonic() > patient_until:
             return shown
         page.wait_for_timeout(50)
+
+
+def all_examples(page: Any) -> list[Any]:
+    """What the form shows, page by page; the first is shown again at the end."""
+    shown: list[Any] = page.locator("#rows article").evaluate_all(EXAMPLES)
+    while page.locator("#next").is_enabled():
+        page.click("#next")
+        shown += page.locator("#rows article").evaluate_all(EXAMPLES)
+    while page.locator("#previous").is_enabled():
+        page.click("#previous")
+    return shown
 
 
 def plain(text: str) -> str:

@@ -10,9 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from civilly import __version__, registry
+from civilly.data.alignment import AlignedRow
 from civilly.errors import CivillyError, EngineError
 from civilly.pipeline import Toolbox
+from civilly.score.judge import ROWS_AT_ONCE, Judge
 from civilly.score.judge_questions import QUESTIONS, Case, prompt_of, quoted, read_word, verdict_of
+from civilly.score.scoring import score_rows
 from civilly.types import Suite, Text, Usage
 from openai_client import FAST
 
@@ -230,9 +233,6 @@ def test_the_signature_says_what_the_scores_depend_on(server):
     signature = registry.create("score", "judge", tools).signature
     assert "secret" not in signature
     assert "#a%7Cb|prompt:" in signature
-    assert registry.create("score", "judge", Toolbox(None, {})).signature.startswith(
-        "judge|engine:embedded|"
-    )
 
 
 @pytest.mark.parametrize(
@@ -258,10 +258,28 @@ def test_an_engine_that_only_repeats_is_unknown_throughout():
     assert suite.cost.calls == 12 * ASKED
 
 
-def test_the_embedded_model_never_breaks_it():
-    suite = registry.create("score", "judge", Toolbox(None, {"retries": 0, "answer_tokens": 3}))
+def test_rubbish_of_the_embedded_model_never_breaks_it():
+    suite = Judge(Toolbox(None, {"retries": 0, "answer_tokens": 3}))
     (score,) = suite.score(INPUTS[:1], OUTPUTS[:1])
     assert 0 <= score <= 1
     assert len(suite.records) == 6
     assert suite.cost.calls == 6
     assert all(len(record.answers) == 1 for record in suite.records)
+
+
+@pytest.mark.parametrize("engine", [None, "embedded", " embedded:x"])
+def test_the_embedded_model_is_no_judge(engine):
+    with pytest.raises(CivillyError, match="no verdicts") as error:
+        registry.create("score", "judge", Toolbox(engine, {}))
+    assert "--engine openai:" in error.value.mend
+
+
+def test_progress_shows_after_a_few_rows(server):
+    server.control(judge="just")
+    rows = [
+        AlignedRow("en", f"you idiot number {n}", f"you number {n}", ())
+        for n in range(2 * ROWS_AT_ONCE + 1)
+    ]
+    done = []
+    score_rows(judge(server), "judge", rows, done.append)
+    assert [count for count in done if count] == [ROWS_AT_ONCE, ROWS_AT_ONCE, 1]

@@ -61,7 +61,7 @@ DOWNLOADED = {"textdetox2024", "textdetox2025"}
 )
 def test_every_metric_signs_and_keeps_length_and_range(name):
     quick = {"retries": 0, "answer_tokens": 2}  # for the judge
-    metric = registry.create("score", name, Toolbox(None, quick))
+    metric = registry.create("score", name, Toolbox("echo", quick))
     assert name.split("_")[0] in metric.signature.lower()
     texts = [Text("You are an idiot, friend.", "en"), Text("", "en"), Text("😀\x00", "ja")]
     outputs = ["You are wrong, friend.", "", "😀"]

@@ -264,6 +264,23 @@ def open_scoring(
     return Scoring(suite, options_by_name, engine, reference, tuple(codes), known[mismatch])
 
 
+def refuse_existing(files: Sequence[Path], overwrite: bool) -> None:
+    """Makes sure that no file is replaced unasked.
+
+    Raises:
+        DataError: Naming what exists.
+    """
+    from civilly.errors import DataError
+
+    existing = [str(file) for file in files if file.exists()]
+    if existing and not overwrite:
+        exists = "exists" if len(existing) == 1 else "exist"
+        raise DataError(
+            f"{', '.join(existing)} {exists}.",
+            mend=f"--overwrite to replace {'it' if len(existing) == 1 else 'them'}",
+        )
+
+
 def named(argument: str) -> tuple[str, Path]:
     """The system's name and file: ``NAME=FILE``, or the file's name without its suffix."""
     name, equals, file = argument.partition("=")

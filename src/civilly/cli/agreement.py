@@ -191,8 +191,7 @@ def _table(name: str, rows: Sequence[Agreement]) -> str:
 def _cell(interval: Interval | None) -> str:
     if interval is None:
         return "–"
-    mean, low, high = (short(x, 2) for x in (interval.mean, interval.low, interval.high))
-    return f"{mean} [{low}, {high}]"
+    return f"{short(interval.mean, 2)} [{interval.ends(digits=2)}]"
 
 
 def _values(values: dict[str, float]) -> str:

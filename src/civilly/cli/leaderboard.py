@@ -14,6 +14,7 @@ from civilly.cli._scoring import (
     ReferenceOption,
     SuiteOptionsOption,
     complete_metric,
+    refuse_existing,
 )
 
 if TYPE_CHECKING:
@@ -64,6 +65,9 @@ def leaderboard(
             '{"en": {"spearman_J": 0.31}}.'
         ),
     ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a page that exists.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the board as JSON, too.")] = False,
     debug: _console.DebugOption = False,
 ) -> None:
@@ -72,11 +76,12 @@ def leaderboard(
     Writes index.html, which needs no network, and leaderboard.md, .csv and .json.
     """
     from civilly.leaderboard.agreement import read_agreement
-    from civilly.leaderboard.page import check_page_can_be_made, write_site
+    from civilly.leaderboard.page import FILES, check_page_can_be_made, write_site
     from civilly.leaderboard.runs import chosen_suite, read_runs
     from civilly.leaderboard.tables import json
 
     check_page_can_be_made()
+    refuse_existing([output / name for name in FILES], overwrite)
     known = read_agreement(agreement) if agreement else {}
     found = read_runs(runs, suite)
     _console.warn(found.warnings)

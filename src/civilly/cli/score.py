@@ -24,6 +24,7 @@ from civilly.cli._scoring import (
     check_confidence,
     named,
     open_scoring,
+    refuse_existing,
     require_distinct_names,
     run_signature,
 )
@@ -149,7 +150,7 @@ def _files_to_write(output: Path | None, submissions: Sequence[str], overwrite: 
         files = [output]
     else:
         files = [output / f"{named(argument)[0]}{SCORES_SUFFIX}" for argument in submissions]
-    _refuse_existing(files, overwrite)
+    refuse_existing(files, overwrite)
     return files
 
 
@@ -162,13 +163,7 @@ def _check_per_sentence(file: Path | None, overwrite: bool) -> None:
         raise DataError(
             f"{str(file)!r}: plain lines cannot hold scores.", mend="--per-sentence FILE.tsv"
         )
-    _refuse_existing([file], overwrite)
-
-
-def _refuse_existing(files: Sequence[Path], overwrite: bool) -> None:
-    existing = [str(file) for file in files if file.exists()]
-    if existing and not overwrite:
-        raise DataError(f"{', '.join(existing)} exists.", mend="--overwrite to replace it")
+    refuse_existing([file], overwrite)
 
 
 def _leaks(

@@ -15,7 +15,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from civilly.score.intervals import RESAMPLES, SEED, Interval
+from civilly.score.intervals import RESAMPLES, SEED, Interval, percentile_interval
 from civilly.score.significance import TRIALS, holm
 
 LEVEL = 0.05
@@ -78,9 +78,11 @@ def means_and_comparisons(
 def _of_measure(
     strata: Sequence[Array], drawn: Array, flipped: Array
 ) -> tuple[list[Interval], list[Comparison]]:
-    n = sum(len(scores) for scores in strata)
+    sizes = [len(scores) for scores in strata]
     means = np.mean([scores.mean(axis=0) for scores in strata], axis=0)
-    intervals = [_interval(means[s], drawn[:, s], n) for s in range(means.size)]
+    intervals = [
+        percentile_interval(float(means[s]), drawn[:, s], sizes) for s in range(means.size)
+    ]
     pairs = list(combinations(range(means.size), 2))
     found = []
     for a, b in pairs:
@@ -89,14 +91,14 @@ def _of_measure(
         extreme = int((np.abs(flipped[:, a] - flipped[:, b]) >= least).sum())
         found.append((1 + extreme) / (1 + len(flipped)))
     return intervals, [
-        Comparison(a, b, _interval(means[a] - means[b], drawn[:, a] - drawn[:, b], n), p)
+        Comparison(
+            a,
+            b,
+            percentile_interval(float(means[a] - means[b]), drawn[:, a] - drawn[:, b], sizes),
+            p,
+        )
         for (a, b), p in zip(pairs, holm(found) if found else [], strict=True)
     ]
-
-
-def _interval(mean: float, drawn: Array, n: int) -> Interval:
-    low, high = np.percentile(drawn, [2.5, 97.5])
-    return Interval(float(mean), float(low), float(high), n)
 
 
 def _bootstrap(strata: Sequence[Array]) -> Array:

@@ -61,11 +61,12 @@ function outcome([, , difference, , , p]) {
 }
 
 function describe(column, row, other, [, , difference, low, high, p], sign) {
-  const [d, l, h] = sign > 0 ? [difference, low, high] : [-difference, -high, -low];
+  const [d, l, h] = sign > 0 || low === null ? [sign * difference, low, high] : [-difference, -high, -low];
+  const ends = l === null ? "–" : `${short(l)}, ${short(h)}`;
   const claim = p < data.level ? (d > 0 ? "better than" : "worse than") : "not significantly different from";
   const shown = p < 0.001 ? "< .001" : `= ${short(p)}`;
   return `${data.systems[row]} is ${claim} ${data.systems[other]} in ${column}: ` +
-    `difference ${short(d)} [${short(l)}, ${short(h)}], p ${shown}`;
+    `difference ${short(d)} [${ends}], p ${shown}`;
 }
 
 function drawMatrix() {

@@ -19,6 +19,7 @@ from civilly.leaderboard.comparisons import LEVEL
 from civilly.leaderboard.examples import FAILURES, LOW, example_data, failure_shares
 from civilly.leaderboard.runs import MEASURES
 from civilly.leaderboard.standings import COLUMNS, LEAST_SHARED, Board, Cell
+from civilly.score.intervals import Interval
 from civilly.score.joint import JOINT
 from civilly.score.scoring import AVERAGES
 
@@ -26,7 +27,7 @@ FILES = ("index.html", "leaderboard.md", "leaderboard.csv", "leaderboard.json")
 """What `write_site` writes."""
 SHADES = 6
 """Shades of the rank map, the first for rank 1."""
-ROWS_PER_PAGE = 50
+ROWS_PER_PAGE = 10
 _MEANINGS = {
     "J": "J: all three together, sentence by sentence",
     "STA": "STA: no longer toxic",
@@ -199,7 +200,7 @@ def _page_data(board: Board) -> dict[str, Any]:
                     [
                         c.first,
                         c.second,
-                        *(round(v, 4) for v in _numbers(c.difference)),
+                        *_numbers(c.difference),
                         round(c.p, 5),
                     ]
                     for c in column.comparisons[measure]
@@ -218,5 +219,7 @@ def _page_data(board: Board) -> dict[str, Any]:
     }
 
 
-def _numbers(interval: Any) -> tuple[float, float, float]:
-    return interval.mean, interval.low, interval.high
+def _numbers(interval: Interval) -> list[float | None]:
+    """Mean and ends; no ends where there is no interval."""
+    ends = (interval.mean, interval.low, interval.high)
+    return [None if end is None else round(end, 4) for end in ends]

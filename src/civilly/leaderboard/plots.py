@@ -75,13 +75,14 @@ def interval_plot(board: Board, column: Column, measure: str, axis: Axis) -> str
     for place, index in enumerate(order):
         y = place * ROW + ROW / 2 + 4
         name, cell = board.systems[index].name, cells[index]
+        low, high = cell.mean.span
         best = " best" if cell.rank == 1 else ""
         marks.append(
             tag(
                 "g",
                 tag("title", escape(f"{name}: {cell.mean}, rank {cell.rank}, n = {cell.mean.n}"))
                 + tag("text", escape(shortened(name)), x=LABELS - 10, y=y + 4, class_="name")
-                + tag("line", x1=axis(cell.mean.low), x2=axis(cell.mean.high), y1=y, y2=y)
+                + tag("line", x1=axis(low), x2=axis(high), y1=y, y2=y)
                 + tag("circle", cx=axis(cell.mean.mean), cy=y, r=4.2),
                 class_=f"mark{best}",
                 data_system=index,
@@ -100,7 +101,7 @@ def interval_axis(board: Board, measure: str) -> Axis:
     cells = [
         column.cells[measure][i].mean for column in board.columns.values() for i in column.ranked
     ]
-    ends = [end for mean in cells for end in (mean.low, mean.high)]
+    ends = [end for mean in cells for end in mean.span]
     return axis_of(ends, LABELS, WIDTH - 12)
 
 

@@ -251,9 +251,15 @@ def _reordered(column: Column, order: Sequence[int]) -> Column:
     )  # fmt: skip
 
 
+def _negated(d: Interval) -> Interval:
+    if d.low is None or d.high is None:
+        return Interval(-d.mean, None, None, d.n)
+    return Interval(-d.mean, -d.high, -d.low, d.n)
+
+
 def _oriented(c: Comparison, new: Mapping[int, int]) -> Comparison:
     """The comparison with new indices, the smaller one first."""
     first, second, d = new[c.first], new[c.second], c.difference
     if first < second:
         return Comparison(first, second, d, c.p)
-    return Comparison(second, first, Interval(-d.mean, -d.high, -d.low, d.n), c.p)
+    return Comparison(second, first, _negated(d), c.p)

@@ -127,8 +127,8 @@ def _cells(board: Board) -> list[Row]:
             "column": column.name,
             "measure": measure,
             "mean": round(cell.mean.mean, 6),
-            "low": round(cell.mean.low, 6),
-            "high": round(cell.mean.high, 6),
+            "low": _rounded(cell.mean.low),
+            "high": _rounded(cell.mean.high),
             "n": cell.mean.n,
             "rank": cell.rank,
         }
@@ -136,6 +136,10 @@ def _cells(board: Board) -> list[Row]:
         for measure in MEASURES
         for index, cell in column.cells[measure].items()
     ]
+
+
+def _rounded(end: float | None) -> float | None:
+    return None if end is None else round(end, 6)
 
 
 def json(board: Board) -> str:
@@ -159,7 +163,7 @@ def json(board: Board) -> str:
 
 
 def _comparison(c: Comparison, names: Sequence[str]) -> dict[str, Any]:
-    difference = {key: round(value, 6) for key, value in asdict(c.difference).items()}
+    difference = {key: _rounded(value) for key, value in asdict(c.difference).items()}
     return {
         "first": names[c.first],
         "second": names[c.second],

@@ -135,7 +135,7 @@ def _interval(draws: Floats, count: int) -> Interval | None:
         return None
     resampled = resampled[np.isfinite(resampled)]
     if not len(resampled):
-        return Interval(value, value, value, count)
+        return Interval(value, None, None, count)
     low, high = np.percentile(resampled, [2.5, 97.5])
     return Interval(value, float(low), float(high), count)
 

@@ -122,9 +122,9 @@ def _judged(findings: Sequence[Finding], level: float, correction: str) -> list[
 
 def _verdict(comparison: Comparison, p_corrected: float, level: float) -> Verdict:
     interval = comparison.difference
-    if p_corrected <= level and interval.low > 0:
+    if p_corrected <= level and interval.sign > 0:
         return "better"
-    if p_corrected <= level and interval.high < 0:
+    if p_corrected <= level and interval.sign < 0:
         return "worse"
     return "no difference shown"
 

@@ -26,19 +26,41 @@ class Interval:
 
     Attributes:
         mean: The plain mean; of several strata the plain mean of their means.
-        low: Lower end: the 2.5th percentile of the resampled means at 95 % confidence.
-        high: Upper end: the 97.5th percentile.
+        low: Lower end: the 2.5th percentile of the resampled means at 95 % confidence. None where
+            there is none to be had: one value says nothing about the spread, neither does an
+            average over languages of which one has one value.
+        high: Upper end: the 97.5th percentile; None like ``low``.
         n: Number of values.
     """
 
     mean: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     n: int
 
     def __str__(self) -> str:
-        """For tables: ``.512 [.498, .527]``."""
-        return f"{short(self.mean)} [{short(self.low)}, {short(self.high)}]"
+        """For tables: ``.512 [.498, .527]``, ``.512 [–]`` without an interval."""
+        return f"{short(self.mean)} [{self.ends()}]"
+
+    def ends(self, separator: str = ", ", digits: int = 3) -> str:
+        """Both ends for people: ``.498, .527``; a dash where there is no interval."""
+        if self.low is None or self.high is None:
+            return "–"
+        return f"{short(self.low, digits)}{separator}{short(self.high, digits)}"
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """Both ends for plots; the mean twice where there is no interval."""
+        if self.low is None or self.high is None:
+            return self.mean, self.mean
+        return self.low, self.high
+
+    @property
+    def sign(self) -> int:
+        """1 or -1 where the whole interval is above or below 0, else 0; also without one."""
+        if self.low is None or self.high is None:
+            return 0
+        return (self.low > 0) - (self.high < 0)
 
 
 def bootstrap_mean(
@@ -116,7 +138,26 @@ def interval_of(
     strata: Sequence[NDArray[np.float64]], averages: NDArray[np.float64], confidence: float
 ) -> Interval:
     """The percentile interval of resampled averages around the plain one."""
+    mean = float(np.mean([values.mean() for values in strata]))
+    return percentile_interval(mean, averages, [values.size for values in strata], confidence)
+
+
+def percentile_interval(
+    mean: float,
+    averages: NDArray[np.float64],
+    sizes: Sequence[int],
+    confidence: float = CONFIDENCE,
+) -> Interval:
+    """The percentile interval of resampled averages; none if a stratum has one value.
+
+    Args:
+        mean: The plain average.
+        averages: The resampled ones.
+        sizes: Number of values in each stratum.
+        confidence: In (0, 1).
+    """
+    if min(sizes) < 2:
+        return Interval(mean, None, None, sum(sizes))
     tail = 50.0 * (1.0 - confidence)
     low, high = np.percentile(averages, [tail, 100.0 - tail])
-    mean = float(np.mean([values.mean() for values in strata]))
-    return Interval(mean, float(low), float(high), sum(values.size for values in strata))
+    return Interval(mean, float(low), float(high), sum(sizes))

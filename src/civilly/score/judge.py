@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from civilly import __version__
+from civilly.engines import DEFAULT
 from civilly.errors import CivillyError
 from civilly.score.joint import JointSuite
 from civilly.score.judge_questions import (
@@ -37,10 +38,8 @@ from civilly.types import Engine, GenerationOptions, Metered, Prompt, Text, Tool
 BATCH = 256
 """Prompts per call of the engine; what was answered before a failure need not be asked again."""
 
-ROWS_AT_ONCE = 16
-"""Rows between two reports of progress: about a hundred questions."""
-EMBEDDED = "embedded"
-"""Name of the embedded engine, which is no judge."""
+ROWS_AT_ONCE = 8
+"""Rows between two reports of progress: 48 questions."""
 NEUTRAL = 0.5
 """Score where the judge gives no verdict, or the two orders disagree."""
 
@@ -154,7 +153,7 @@ class Judge(JointSuite):
     @property
     def signature(self) -> str:
         """See `civilly.types.Metric`; a password in the engine's address is left out."""
-        spec = re.sub(r"//[^/@]*@", "//", self._tools.engine_spec or "embedded")
+        spec = re.sub(r"//[^/@]*@", "//", self._tools.engine_spec or DEFAULT)
         chosen = self._settings
         return (
             f"judge|engine:{spec.replace('|', '%7C')}|prompt:{prompts_hash()}"
@@ -296,7 +295,7 @@ def create(tools: Tools) -> Judge:
     Raises:
         CivillyError: If an option is wrong, or the engine is the embedded model.
     """
-    if (tools.engine_spec or EMBEDDED).partition(":")[0] == EMBEDDED:
+    if (tools.engine_spec or DEFAULT).strip().partition(":")[0] == DEFAULT:
         raise CivillyError(
             "The suite 'judge' asks a model that follows instructions; the embedded model does "
             "not: its answers are no verdicts.",

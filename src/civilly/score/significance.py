@@ -104,6 +104,8 @@ def paired_bootstrap(
 ) -> tuple[Interval, float]:
     """The percentile interval of the mean difference, and the two-sided p-value.
 
+    Where a language has one sentence there is no interval, and the p-value is 1.
+
     Args:
         differences: Per language, the differences of the paired scores.
         trials: How often to resample.
@@ -113,6 +115,8 @@ def paired_bootstrap(
     data = as_strata(differences)
     averages = resampled_averages(data, trials, np.random.default_rng(seed))
     interval = interval_of(data, averages, confidence)
+    if interval.low is None:
+        return interval, 1.0
     return interval, _p_value(averages - interval.mean, interval.mean, _size(data))
 
 

@@ -46,7 +46,8 @@ class Point:
         """The trial at some place, with its interval."""
         at = y(self.joint.mean)
         said = f"trial {self.number}, {self.outcome.state}: J {self.joint}"
-        bar = tag("line", x1=x, x2=x, y1=y(self.joint.low), y2=y(self.joint.high), class_="bar")
+        low, high = self.joint.span
+        bar = tag("line", x1=x, x2=x, y1=y(low), y2=y(high), class_="bar")
         return tag(
             "g",
             tag("title", escape(said)) + bar + self._shape(x, at),
@@ -200,7 +201,7 @@ def round_values(low: float, high: float, *, log: bool) -> list[float]:
 
 def _joint_axis(points: Sequence[Point], height: float) -> Axis:
     """From the lowest to the highest end of an interval."""
-    ends = [end for point in points for end in (point.joint.low, point.joint.high)]
+    ends = [end for point in points for end in point.joint.span]
     return axis_of(ends or [0.0, 1.0], height - BOTTOM, TOP)
 
 
