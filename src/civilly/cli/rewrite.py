@@ -93,7 +93,8 @@ def rewrite(
         typer.Option(
             min=0.0,
             max=1.0,
-            help="From touching as little as possible (0) to paraphrasing freely (1).",
+            help="From the candidate nearest to the input (0) to one that need not be near it (1); "
+            "the default's outputs differ little.",
         ),
     ] = 0.5,
     select: Annotated[

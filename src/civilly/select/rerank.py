@@ -52,8 +52,8 @@ class RerankSelector:
 
     Args:
         detector: Scores inputs and candidates.
-        strength: From touching as little as possible (0) to paraphrasing freely (1); it decides
-            the exponent a (`civilly.select.strength.similarity_weight`).
+        strength: From the candidate nearest to the input (0) to one that need not be near it (1);
+            it decides the exponent a (`civilly.select.strength.similarity_weight`).
     """
 
     reason = "best product of civility, similarity and fluency"

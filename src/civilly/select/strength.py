@@ -1,4 +1,8 @@
-"""The dial from touching as little as possible (0) to paraphrasing freely (1)."""
+"""The dial from the choice nearest to the input (0) to one that need not be near it (1).
+
+It chooses among the candidates that a method wrote, and does not make the method write more freely:
+with the shipped default the mean similarity to the input is .803, .781 and .744 at 0, .5 and 1.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +40,8 @@ def checked_strength(strength: Any) -> float:
     if not 0 <= number <= 1:
         raise CivillyError(
             f"The strength is {strength!r}.",
-            allowed="0 (touch as little as possible) to 1 (paraphrase freely)",
+            allowed="0 (the candidate nearest to the input) to 1 (nearness does not count)",
+            mend="leave it out for the usual one",
         )
     return number
 
