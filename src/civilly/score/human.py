@@ -52,7 +52,16 @@ def resolve(name: str, data: Path | None = None) -> Path:
     if name in SETS:
         from civilly.data.pairs import data_folder
 
-        return data_folder(data) / "human" / f"{name}.tsv.gz"
+        try:
+            folder = data_folder(data)
+        except DataError as error:
+            raise DataError(
+                f"The judgements {name!r} are no part of the package: they lie in the folder "
+                f"human/ of the data, and {error.problem[0].lower()}{error.problem[1:]}",
+                mend=f"name that folder with --data or in the environment variable CIVILLY_DATA, "
+                f"or your own judgements with --judgements FILE ({', '.join(_REQUIRED)})",
+            ) from error
+        return folder / "human" / f"{name}.tsv.gz"
     path = Path(name)
     if not path.exists():
         raise DataError(
