@@ -150,7 +150,8 @@ def why_silent(url: str, patience: float) -> str | None:
     def ask() -> None:
         request = urllib.request.Request(url, method="HEAD")
         try:
-            with urllib.request.urlopen(request, timeout=patience):
+            # Not urlopen, which keeps the proxies of its first call.
+            with urllib.request.build_opener().open(request, timeout=patience):
                 found.append(None)
         except (urllib.error.HTTPError, ssl.SSLError):
             found.append(None)  # somebody is there; certificates are the libraries' business
