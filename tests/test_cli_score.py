@@ -251,3 +251,35 @@ def test_damaged_scores_files_say_what_is_wrong(folder: Path, content: str, mess
     (folder / "bad.json").write_text(content, encoding="utf-8")
     with pytest.raises(CivillyError, match=message):
         run("score", "bad.json")
+
+
+@pytest.mark.usefixtures("folder")
+def test_one_sentence_has_no_interval() -> None:
+    head, *lines = REFERENCES.splitlines(keepends=True)
+    Path("one.tsv").write_text(head + lines[0] + lines[3])  # one in en, one in es
+    arguments = ("one.tsv", "-r", "one.tsv", "-s", "overlap")
+    shown = run("score", *arguments).stdout
+    assert " [–]" in shown
+    assert "[" not in shown.replace("[–]", "").partition("signature:")[0]
+    found = json.loads(run("score", *arguments, "--json").stdout)["systems"][0]
+    for intervals in found["languages"].values():
+        assert {(i["low"], i["high"]) for i in intervals.values()} == {(None, None)}
+    Path("two.tsv").write_text(Path("one.tsv").read_text().replace("vete a casa\t", "otra\t"))
+    compared = run("compare", "one.tsv", "two.tsv", "-r", "one.tsv", "-s", "overlap", "--json")
+    for row in json.loads(compared.stdout)["comparisons"]:
+        assert (row["low"], row["high"], row["p_bootstrap"]) == (None, None, 1.0)
+        assert row["verdict"] == "no difference shown"
+
+
+@pytest.mark.usefixtures("folder")
+def test_chrf_without_references_says_what_to_do() -> None:
+    with pytest.raises(CivillyError, match="chrF needs references") as error:
+        run("score", "mine.tsv", "-s", "chrf")
+    assert "--reference" in error.value.mend
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_judge_is_asked_for() -> None:
+    with pytest.raises(CivillyError, match="no verdicts") as error:
+        run("score", "mine.tsv", "-r", "dev.tsv", "-s", "judge")
+    assert "--engine openai:" in error.value.mend

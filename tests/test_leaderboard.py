@@ -502,3 +502,39 @@ def test_different_signatures_are_a_warning(tmp_path: Path) -> None:
     result = run("leaderboard", tmp_path / "runs", "-o", tmp_path / "site")
     assert "different signatures" in result.stderr
     assert "Not one scale" in (tmp_path / "site" / "index.html").read_text("utf-8")
+
+
+def test_few_sentences_are_ranked_and_the_page_says_by_which_rule(tmp_path: Path) -> None:
+    write_scores(tmp_path, "good", rows(0.8, ("en", "tt"), n=8, seed=1))
+    write_scores(tmp_path, "poor", rows(0.4, ("en", "tt"), n=8, seed=2))
+    write_scores(tmp_path, "little", rows(0.8, ("en",), n=3, seed=3))  # fewer than half of 8
+    board = build(read_runs(tmp_path).systems)
+    by_name = {system.name: index for index, system in enumerate(board.systems)}
+    cells = board.columns["en"].cells["J"]
+    assert board.columns["en"].n == 8
+    assert [cells[by_name[name]].rank for name in ("good", "poor", "little")] == [1, 2, None]
+    page = " ".join(render(board).split())
+    assert "fewer than 30 with the others (where nobody has 60: fewer than half of the" in page
+
+
+def test_ranks_list_all_columns_and_copies_are_explained(board: Board) -> None:
+    page = render(build(board.systems[:1]))
+    ranks = page[page.index('<table class="ranks">') :]
+    header = ranks[: ranks.index("</thead>")]
+    assert header.count('<th scope="col">') == 17
+    assert ranks[: ranks.index("</tbody>")].count("<td") == 17
+    assert "<b>Copies.</b>" in page
+
+
+def test_one_sentence_has_no_interval(tmp_path: Path) -> None:
+    write_scores(tmp_path, "one", rows(0.8, ("en",), n=1, seed=1))
+    write_scores(tmp_path, "two", rows(0.4, ("en",), n=1, seed=2))
+    board = build(read_runs(tmp_path).systems)
+    page = render(board)
+    assert "null" in page
+    assert re.search(r"\| 1 · \.\d{3} \[–\] \|", tables.markdown(board).replace("**", ""))
+    for row in csv.DictReader(tables.csv(board).decode().splitlines()):
+        assert (row["low"], row["high"]) == ("", "")
+    content = json.loads(tables.json(board))
+    assert {(c["low"], c["high"]) for c in content["cells"]} == {(None, None)}
+    assert all(c["low"] is None and not c["significant"] for c in content["comparisons"])

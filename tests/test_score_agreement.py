@@ -139,3 +139,28 @@ def test_published_figures_stand_beside(shared_data):
     shown = CliRunner().invoke(app, command)
     assert shown.exit_code == 0, shown.output
     assert "published, spearman: XCOMET-lite ru .46 mean .46" in shown.stdout
+
+
+def test_one_source_sentence_has_no_interval():
+    judgements, metric = judged()
+    few = [row for row, j in enumerate(judgements) if j.text == "sentence 3"]
+    one = agreement([metric[r] for r in few], [judgements[r] for r in few], "SIM", resamples=20)
+    values = [v for v in (one[0].spearman, one[0].system_spearman) if v is not None]
+    assert values
+    assert all((v.low, v.high) == (None, None) for v in values)
+
+
+@pytest.mark.parametrize("named", [[], ["embedded", "--column", "mine"]])
+def test_one_thing_is_compared(named):
+    result = CliRunner().invoke(app, ["agreement", *named])
+    assert "civilly agreement embedded" in result.exception.mend
+
+
+def test_without_data_the_mend_names_the_folder(tmp_path, monkeypatch):
+    monkeypatch.delenv("CIVILLY_DATA", raising=False)
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, ["agreement", "embedded"])
+    assert isinstance(result.exception, DataError)
+    assert "no part of the package" in result.exception.problem
+    assert "CIVILLY_DATA" in result.exception.mend
+    assert "--judgements FILE" in result.exception.mend

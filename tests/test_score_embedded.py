@@ -91,6 +91,42 @@ def test_cache_is_bounded_and_shared(tmp_path):
     assert one.read(["one 0"]) == {}
 
 
+@pytest.mark.parametrize("content", [b"not a database" * 100, b"\x00" * 4096])
+def test_a_damaged_file_of_vectors_is_begun_anew(tmp_path, content):
+    path, value = tmp_path / "scores.sqlite", np.full((2, 4), 3, np.int8)
+    VectorCache(path, "s", 4).write({"a": value})
+    path.write_bytes(content)
+    VectorCache(path, "s", 4).write({"b": value})
+    again = VectorCache(path, "s", 4).read(["a", "b"])
+    assert list(again) == ["b"]
+    assert again["b"].tolist() == value.tolist()
+
+
+def test_pages_that_went_bad_are_begun_anew(tmp_path):
+    path = tmp_path / "scores.sqlite"
+    values = {f"text {n}": np.full((40, 384), n, np.int8) for n in range(30)}
+    VectorCache(path, "s", 384).write(values)
+    data = bytearray(path.read_bytes())
+    data[4096:] = bytes(255 - byte for byte in data[4096:])
+    path.write_bytes(data)
+    for _ in range(3):  # notices, begins anew, keeps
+        found = VectorCache(path, "s", 384).read(list(values))
+        assert all(np.array_equal(found[text], values[text]) for text in found)
+        VectorCache(path, "s", 384).write(values)
+    assert len(VectorCache(path, "s", 384).read(list(values))) == len(values)
+
+
+@pytest.mark.parametrize("harm", ["substr(value, 1, 5)", "zeroblob(length(value))", "NULL", "'x'"])
+def test_a_value_that_is_not_what_was_written_is_computed_again(tmp_path, harm):
+    path, value = tmp_path / "scores.sqlite", np.full((2, 4), 3, np.int8)
+    VectorCache(path, "s", 4).write({"a": value})
+    with sqlite3.connect(path) as database:
+        database.execute(f"UPDATE vectors SET value = {harm}")
+    assert VectorCache(path, "s", 4).read(["a"]) == {}
+    VectorCache(path, "s", 4).write({"a": value})
+    assert VectorCache(path, "s", 4).read(["a"])["a"].tolist() == value.tolist()
+
+
 def test_recall_by_hand():
     source = np.array([[127, 0], [0, 127]], np.int8)
     rewrite = np.array([[127, 0], [76, 102]], np.int8)  # the second: (.6, .8), length 1

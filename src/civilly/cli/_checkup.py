@@ -336,7 +336,8 @@ def _processor() -> Iterator[Check]:
         found = f"CTranslate2 computes in {', '.join(kinds)} here, not in int8"
         yield Check("processor", PROBLEM, found, "a processor with SSE4.1 or NEON")
     elif flags and not flags & {*_FAST_INSTRUCTIONS}:
-        yield Check("processor", WARNING, "neither AVX2 nor NEON: several times as slow")
+        found = "neither AVX2 nor NEON: several times as slow"
+        yield Check("processor", WARNING, found, "another machine for long files")
     else:
         yield Check("processor", OK, ", ".join(["int8", *(f for f in _INSTRUCTIONS if f in flags)]))
 

@@ -192,7 +192,12 @@ class LoadedModel:
     def _workers(self, options: GenerationOptions) -> list[Any]:
         """The generators to hand the batches of one call to, by turns."""
         if options.temperature > 0:
-            return seeded_lanes(self._folder, options.seed, self._threads, "<bos>")
+            from civilly.model.cache import loaded
+
+            return loaded(
+                lambda: self._folder,
+                lambda folder: seeded_lanes(folder, options.seed, self._threads, "<bos>"),
+            )
         return [self._generator]
 
     def _start(

@@ -117,8 +117,10 @@ def agreement(
 def _summary(lang: str, rows: Sequence[_Rows], draws: Mapping[str, Floats]) -> Agreement:
     """Intervals from draws, whose first is the statistic on the data themselves."""
     count = sum(len(part.metric) for part in rows)
+    spread = min(len(part.clusters) for part in rows) > 1
     intervals = {
-        name: _interval(draws[name], count) if name in draws else None for name in STATISTICS
+        name: _interval(draws[name], count, spread) if name in draws else None
+        for name in STATISTICS
     }
     return Agreement(
         lang,
@@ -129,12 +131,13 @@ def _summary(lang: str, rows: Sequence[_Rows], draws: Mapping[str, Floats]) -> A
     )
 
 
-def _interval(draws: Floats, count: int) -> Interval | None:
+def _interval(draws: Floats, count: int, spread: bool) -> Interval | None:
+    """The value with its interval, which one sentence (no ``spread``) does not have."""
     value, resampled = float(draws[0]), draws[1:]
     if np.isnan(value):
         return None
     resampled = resampled[np.isfinite(resampled)]
-    if not len(resampled):
+    if not len(resampled) or not spread:
         return Interval(value, None, None, count)
     low, high = np.percentile(resampled, [2.5, 97.5])
     return Interval(value, float(low), float(high), count)
