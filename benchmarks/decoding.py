@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from civilly import registry
-from civilly.engines.embedded import default_threads
+from civilly.engines.hardware import default_threads
 from civilly.leaderboard.plots import Axis, axis_of, tag
 from civilly.leaderboard.scatter import HEIGHT, MARGIN, RADIUS, WIDTH, place_labels
 from civilly.pipeline import Detoxifier, Toolbox

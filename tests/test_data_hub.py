@@ -89,7 +89,7 @@ def test_a_data_set_that_cannot_be_reached_is_named(
 
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(CivillyError, match="'no/such-set' cannot be loaded"):
+    with pytest.raises(CivillyError, match="'no/such-set' is not on this machine"):
         read_hub(source(dataset="no/such-set", revision="0" * 40), folder.parent)
 
 

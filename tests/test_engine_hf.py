@@ -399,7 +399,7 @@ def test_models_that_cannot_be_loaded(tmp_path, folders, monkeypatch):
         open_engine(f"hf:{orphan}")
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(MissingExtraError, match=r"civilly\[hf\]"):
-        open_engine("hf:org/name")
+        open_engine(f"hf:{folders['llama']}")
 
 
 def test_number_formats():

@@ -319,7 +319,7 @@ def _data() -> Iterator[Check]:
 
 
 def _threads() -> Iterator[Check]:
-    from civilly.engines.embedded import default_threads
+    from civilly.engines.hardware import default_threads
 
     try:
         yield Check("threads", OK, f"{default_threads()} (CIVILLY_THREADS changes it)")

@@ -52,12 +52,15 @@ class Access:
         )
 
 
-def require_hub(name: str | Path, kind: type[CivillyError] = ModelError) -> None:
+def require_hub(
+    name: str | Path, kind: type[CivillyError] = ModelError, what: str = "The model"
+) -> None:
     """Makes sure that something is on this machine or can be downloaded; asked before long work.
 
     Args:
         name: A hub id, or a folder.
         kind: The error to raise.
+        what: What it is, for the message.
 
     Raises:
         CivillyError: Of that kind, if the hub does not answer, or may not be asked, and its cache
@@ -66,13 +69,16 @@ def require_hub(name: str | Path, kind: type[CivillyError] = ModelError) -> None
     access, constants = _access(name)
     if access.why_not is not None and not _has_copy(str(name), constants):
         raise kind(
-            f"{str(name)!r} is not on this machine, and cannot be downloaded: {access.why_not}.",
+            f"{what} {str(name)!r} is not on this machine, and cannot be downloaded: "
+            f"{access.why_not}.",
             mend=access.mend(""),
         )
 
 
 @contextmanager
-def hub_access(name: str | Path, kind: type[CivillyError] = ModelError) -> Iterator[Access]:
+def hub_access(
+    name: str | Path, kind: type[CivillyError] = ModelError, what: str = "The model"
+) -> Iterator[Access]:
     """Within, the hub's libraries do not wait for a network that is not there.
 
     The hub is asked for a sign of life first; ``HF_ENDPOINT``, ``HF_HUB_OFFLINE`` and proxies are
@@ -81,11 +87,12 @@ def hub_access(name: str | Path, kind: type[CivillyError] = ModelError) -> Itera
     Args:
         name: What is wanted: a hub id, or a folder, for which nothing is asked.
         kind: See `require_hub`.
+        what: See `require_hub`.
 
     Raises:
         CivillyError: As `require_hub`.
     """
-    require_hub(name, kind)
+    require_hub(name, kind, what)
     access, constants = _access(name)
     if access.why_not is None:
         yield access

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -14,10 +13,12 @@ import numpy as np
 
 from civilly.engines.background import Background
 from civilly.engines.batches import Batch, shared_batches
+from civilly.engines.hardware import default_threads
 from civilly.engines.memory import share_freed_buffers
 from civilly.engines.requests import check, check_search, width_of
 from civilly.engines.sampling import seeded_lanes
-from civilly.errors import CivillyError, EngineError
+from civilly.errors import CivillyError
+from civilly.model.cache import loaded
 from civilly.types import Generation, GenerationOptions, Prompt
 
 if TYPE_CHECKING:
@@ -40,26 +41,6 @@ SCORED_LOGITS = 6_000_000
 def create(target: str = "") -> EmbeddedEngine:
     """The embedded engine; ``target`` is not used."""
     return EmbeddedEngine()
-
-
-def default_threads() -> int:
-    """Cores this process may use, or ``CIVILLY_THREADS``.
-
-    Raises:
-        EngineError: If that variable holds no number of threads.
-    """
-    chosen = os.environ.get("CIVILLY_THREADS")
-    if chosen:
-        if not chosen.isdecimal() or int(chosen) < 1:
-            raise EngineError(
-                f"The environment variable CIVILLY_THREADS is {chosen!r}.",
-                allowed="a whole number, 1 or above",
-                mend="unset it to use all cores",
-            )
-        return int(chosen)
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 class EmbeddedEngine:
@@ -136,8 +117,6 @@ class LoadedModel:
     def _load(self) -> Any:
         import ctranslate2
 
-        from civilly.model.cache import loaded
-
         # A worker per core, each on a batch of its own, is three times as fast as all cores on one
         # batch: much of a decoding step is not parallel inside.
         return loaded(
@@ -155,7 +134,6 @@ class LoadedModel:
     def tokenizer(self) -> TextTokenizer:
         """The tokenizer of the folder."""
         from civilly.model.build import load_text_tokenizer
-        from civilly.model.cache import loaded
 
         return loaded(lambda: self._folder, load_text_tokenizer)
 
@@ -192,8 +170,6 @@ class LoadedModel:
     def _workers(self, options: GenerationOptions) -> list[Any]:
         """The generators to hand the batches of one call to, by turns."""
         if options.temperature > 0:
-            from civilly.model.cache import loaded
-
             return loaded(
                 lambda: self._folder,
                 lambda folder: seeded_lanes(folder, options.seed, self._threads, "<bos>"),

@@ -1,4 +1,4 @@
-"""Which device and which number format a torch model should use here."""
+"""How many threads a model should use here; of a torch model the device and number format."""
 
 from __future__ import annotations
 
@@ -59,3 +59,23 @@ def _computes_bfloat16(torch: Any, device: Any) -> bool:
     except OSError:  # not Linux
         return False
     return not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(features)
+
+
+def default_threads() -> int:
+    """Cores this process may use, or ``CIVILLY_THREADS``.
+
+    Raises:
+        EngineError: If that variable holds no number of threads.
+    """
+    chosen = os.environ.get("CIVILLY_THREADS")
+    if chosen:
+        if not chosen.isdecimal() or int(chosen) < 1:
+            raise EngineError(
+                f"The environment variable CIVILLY_THREADS is {chosen!r}.",
+                allowed="a whole number, 1 or above",
+                mend="unset it to use all cores",
+            )
+        return int(chosen)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from civilly.data.files import mend_surrogates
 from civilly.engines.background import Background
-from civilly.engines.embedded import default_threads
+from civilly.engines.hardware import default_threads
 from civilly.model.cache import loaded
 from civilly.model.e5 import FORMAT, NORMALISATION_FILE, TOKENIZER_FILE, encoder_folder
 from civilly.score.embedded_cache import VectorCache
@@ -59,7 +59,7 @@ class SentenceEncoder:
 
     Args:
         cache: Where vectors are kept between calls.
-        threads: CPU threads; default `civilly.engines.embedded.default_threads`.
+        threads: CPU threads; default `civilly.engines.hardware.default_threads`.
     """
 
     def __init__(self, cache: VectorCache, threads: int | None = None) -> None:

@@ -171,7 +171,7 @@ def opening(role: str, source: ModelSource) -> Iterator[None]:
         MissingExtraError: If a package is not installed.
         ModelError: If the model is not there, or is not such a model.
     """
-    with hub_access(source.name) as hub:
+    with hub_access(source.name, what=f"The model of {role}") as hub:
         try:
             yield
         except ImportError as error:

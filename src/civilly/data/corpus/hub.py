@@ -56,12 +56,12 @@ def _rows(source: HubSource, data: Path) -> Any:
         )
     where = str(folder) if folder.is_dir() else source.dataset
     revision = None if folder.is_dir() else source.revision
-    require_hub(where, DataError)
+    require_hub(where, DataError, "The data set")
     try:
         from datasets import load_dataset
     except ModuleNotFoundError as error:
         raise MissingExtraError("Reading data sets of the hub", "train", str(error.name)) from error
-    with hub_access(where, DataError) as hub:
+    with hub_access(where, DataError, "The data set") as hub:
         try:
             return load_dataset(where, source.config, split=source.split, revision=revision)
         except (OSError, ValueError, RuntimeError, KeyError) as error:
