@@ -262,7 +262,15 @@ def test_the_real_model_mends_itself(own_cache: Path, monkeypatch: pytest.Monkey
     run = partial(subprocess.run, command, env=where, capture_output=True, text=True, check=True)
     mended = run()
     assert "model.bin has" in mended.stderr
-    assert "preparing the embedded model with the adapter 'tuned'" in mended.stderr
+    assert "preparing the embedded model for the method tuned, the default (once" in mended.stderr
     assert "idiot" not in mended.stdout
     again = run()
     assert (again.stdout, again.stderr) == (mended.stdout, "")
+
+
+def test_the_message_of_a_build_says_what_for(tmp_path: Path) -> None:
+    from civilly.model.adapter import shipped_adapter
+
+    assert "for the method infill (once" in build._task(shipped_adapter("fim"))
+    assert f"with the adapter {tmp_path}" in build._task(tmp_path)
+    assert "without an adapter" in build._task(None)

@@ -164,3 +164,17 @@ def test_without_data_the_mend_names_the_folder(tmp_path, monkeypatch):
     assert "no part of the package" in result.exception.problem
     assert "CIVILLY_DATA" in result.exception.mend
     assert "--judgements FILE" in result.exception.mend
+
+
+def test_a_judge_reports_progress_and_gives_the_same_scores(server, tmp_path, monkeypatch):
+    server.control(judge="just")
+    path = tmp_path / "judged.tsv"
+    rows = [f"en\ts{n % 3}\tyou idiot {n}\t{'you ' * (n % 2)}{n}\t1\t{n % 2}\t.5\n"
+            for n in range(20)]  # fmt: skip
+    path.write_text(HEADER.replace("\tmine", "") + "".join(rows))
+    result = CliRunner().invoke(
+        app, ["agreement", "judge", "--judgements", str(path), "--engine", server.spec(), "--json"]
+    )
+    assert result.exit_code == 0, result.exception
+    assert "scoring with judge: 20/20 rows" in result.stderr
+    assert json.loads(result.stdout)["targets"]["SIM"]["measured"][0]["rows"] == 20

@@ -115,15 +115,21 @@ def _computed(
     """The metric's signature and its scores, by what they are compared with."""
     from civilly import registry
     from civilly.score.human import TARGETS
-    from civilly.score.scoring import score_texts
+    from civilly.score.scoring import columns_of, score_texts, steps
     from civilly.toolbox import Toolbox
     from civilly.types import Suite, Text
 
     made = registry.create("score", metric, Toolbox(engine, {}))
-    inputs = [Text(j.text, j.lang) for j in judged]
-    outputs = [j.output for j in judged]
-    given = [j.references for j in judged] if references else None
-    scores = score_texts(made, metric, inputs, outputs, given)
+    scores: dict[str, list[float]] = {column: [] for column in columns_of(made, metric)}
+    with _console.progress(f"scoring with {metric}", len(judged)) as advance:
+        for rows in steps(made, range(len(judged)), len(judged)):
+            part = [judged[row] for row in rows]
+            inputs = [Text(j.text, j.lang) for j in part]
+            given = [j.references for j in part] if references else None
+            found = score_texts(made, metric, inputs, [j.output for j in part], given)
+            for column, values in found.items():
+                scores[column] += values
+            advance(len(part))
     if not isinstance(made, Suite):
         scores = dict.fromkeys(TARGETS, scores[metric])
     return made.signature, scores

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,8 @@ FORMAT = "1"
 """Raise it when the built form changes: old caches are then left alone and new ones built."""
 
 _TOKENIZER_FILE = "tokenizer.json"
+_METHODS = {"tuned": "tuned, the default", "fim": "infill"}
+"""What each adapter that we ship is for."""
 RUNTIME_BYTES = 700 << 20
 """Disk space that building the model for use needs at most."""
 _SPACE_FOR_TRAINING = 1_000 << 20
@@ -105,8 +108,11 @@ def embedded_if_built(adapter: Path | None = None, precision: Precision = "int8"
 
 def _task(adapter: Path | None) -> str:
     """What is being built, for the user who waits: every adapter has a build of its own."""
-    whose = f"with the adapter {adapter.name!r}" if adapter else "without an adapter"
-    return f"preparing the embedded model {whose} (once for each adapter, half a minute)"
+    whose = f"with the adapter {adapter}" if adapter else "without an adapter"
+    for name, method in _METHODS.items():
+        if adapter is not None and adapter == Path(str(files("civilly") / "weights" / name)):
+            whose = f"for the method {method}"
+    return f"preparing the embedded model {whose} (once, half a minute)"
 
 
 def _embedded_name(adapter: Path | None, precision: Precision) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -60,9 +60,7 @@ def score_rows(
     scored = [dict.fromkeys(columns, 0.0) for _ in rows]
     present = [number for number, row in enumerate(rows) if row.output is not None]
     advance(len(rows) - len(present))
-    step = metric.rows_at_once if isinstance(metric, Paced) else ROWS_AT_ONCE
-    for start in range(0, len(present), step):
-        chosen = present[start : start + step]
+    for chosen in steps(metric, present, ROWS_AT_ONCE):
         some = [rows[number] for number in chosen]
         values = score_texts(
             metric,
@@ -76,6 +74,12 @@ def score_rows(
                 scored[number][column] = float(value)
         advance(len(chosen))
     return scored
+
+
+def steps(metric: Metric, rows: Sequence[int], usual: int) -> Iterator[Sequence[int]]:
+    """The rows in parts that a metric is given at once: as many as it wants (`Paced`), or usual."""
+    step = metric.rows_at_once if isinstance(metric, Paced) else max(1, usual)
+    return (rows[start : start + step] for start in range(0, len(rows), step))
 
 
 def score_texts(
