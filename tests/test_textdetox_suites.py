@@ -272,9 +272,7 @@ except ModelError as error:
     done = subprocess.run(
         [sys.executable, "-c", program], env=environment, capture_output=True, text=True
     )
-    assert "The model of STA, 'civilly-test/none' is not on this machine" in done.stdout, (
-        done.stderr
-    )
+    assert "The model of STA 'civilly-test/none' is not on this machine" in done.stdout, done.stderr
 
 
 @pytest.mark.parametrize(

@@ -21,8 +21,8 @@ from civilly.data.corpus.hub import read_hub
 from civilly.data.corpus.recipe import HubSource
 from civilly.engines import http, open_engine
 from civilly.errors import CivillyError, DataError, EngineError, ModelError
-from civilly.pipeline import Toolbox
 from civilly.score.models import ModelSource
+from civilly.toolbox import Toolbox
 from civilly.types import GenerationOptions, Prompt, Text
 
 constants = pytest.importorskip("huggingface_hub.constants")

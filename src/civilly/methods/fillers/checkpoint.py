@@ -79,17 +79,17 @@ def open_checkpoint(filler: str, auto_class: str, spec: object, example: str) ->
             f"The filler {filler!r} was given no model.", mend=f"--option model={example}"
         )
     target = Target.parse(str(spec))
+    if target.adapter:
+        raise CivillyError(
+            f"The filler {filler!r} loads no adapter, and {str(spec)!r} names one.",
+            mend="merge it into its model, and name the merged model's folder",
+        )
     require_hub(target.model)
     try:
         import torch
         import transformers
     except ImportError as error:
         raise MissingExtraError(f"The filler {filler!r}", "hf", error.name or "torch") from error
-    if target.adapter:
-        raise CivillyError(
-            f"The filler {filler!r} loads no adapter, and {str(spec)!r} names one.",
-            mend="merge it into its model, and name the merged model's folder",
-        )
     device = device_of(torch, target.device)
     where: dict[str, Any] = {"local_files_only": Path(target.model).is_dir()}
     if target.revision:
