@@ -148,6 +148,16 @@ def test_a_folder_asks_nobody(black_hole: BlackHole, tmp_path: Path) -> None:
     assert not black_hole.held
 
 
+@pytest.mark.parametrize("name", ["./none", "no/such/folder", "/none", "../none"])
+def test_a_path_that_is_not_there_asks_nobody(
+    name: str, black_hole: BlackHole, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(constants, "ENDPOINT", black_hole.url)
+    with pytest.raises(ModelError, match=f"{name}' cannot be loaded"):
+        open_engine(f"hf:{name}")
+    assert not black_hole.held
+
+
 def test_a_proxy_stands_for_the_hub(
     black_hole: BlackHole, dead: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import ssl
 import sys
 import threading
@@ -23,6 +24,8 @@ SHORT_PATIENCE = 1.0
 """The same where the hub's cache has a copy, so that nothing is lost by not waiting."""
 _REMEMBERED = 60.0
 """Seconds for which a hub that did not answer is not asked again."""
+_HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
+"""The shape of a hub id; anything else is a path, about which the library complains at once."""
 _state: dict[str, tuple[float, str | None]] = {}
 
 
@@ -115,7 +118,7 @@ def _access(name: str | Path) -> tuple[Access, Any]:
         from huggingface_hub import constants
     except ImportError:  # whoever needs it says so
         return Access(), None
-    if Path(name).is_dir():
+    if Path(name).is_dir() or not _HUB_ID.fullmatch(str(name)):
         return Access(), constants
     if constants.HF_HUB_OFFLINE:
         return Access("the hub may not be asked (HF_HUB_OFFLINE is set)"), constants
