@@ -14,8 +14,12 @@ from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
+from civilly.data.chunks import LEAST_LENGTH, chunks_of
 from civilly.errors import EngineError
 from civilly.types import Candidate, Detection, Rewrite, Scores, Span
+
+CHUNK_ROWS = 40
+"""Short texts in one chunk."""
 
 
 def detect(text: str) -> Detection:
@@ -46,6 +50,9 @@ class Detoxifier:
 
     def describe(self) -> dict[str, Any]:
         return self.asked
+
+    def chunks(self, texts: Sequence[str], window: int) -> list[list[int]]:
+        return chunks_of([len(text) for text in texts], CHUNK_ROWS * LEAST_LENGTH, window)
 
     def rewrite(self, texts: Sequence[str], langs: str | Sequence[str] = "auto") -> list[Rewrite]:
         time.sleep(float(os.environ.get("CIVILLY_TEST_DELAY", "0")))

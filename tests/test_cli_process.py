@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from civilly.data.journal import CHUNK_ROWS
+from fake_pipeline import CHUNK_ROWS
 
 CLI = [sys.executable, str(Path(__file__).with_name("fake_pipeline.py"))]
-ROWS = CHUNK_ROWS * 5 + 17
+ROWS = CHUNK_ROWS * 15 + 17
 
 
 def civilly(*arguments: object, delay: float = 0, **options: object) -> subprocess.CompletedProcess:
@@ -42,7 +42,10 @@ def start(*arguments: object, delay: float) -> subprocess.Popen[bytes]:
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
     path = tmp_path / "in.tsv"
-    rows = "".join(f"a damn row {number}\t{'en' if number % 3 else ''}\n" for number in range(ROWS))
+    rows = "".join(
+        f"a damn row {number} {'of many ' * (number * 7 % 23)}\t{'en' if number % 3 else ''}\n"
+        for number in range(ROWS)
+    )
     path.write_text("toxic_sentence\tlang\n" + rows, encoding="utf-8")
     return path
 
@@ -63,7 +66,7 @@ def test_killed_and_resumed_gives_the_same_bytes(
     whole, output = tmp_path / f"whole{suffix}", tmp_path / f"out{suffix}"
     assert civilly("rewrite", source, "-o", whole, *options).returncode == 0
 
-    process = start("rewrite", source, "-o", output, *options, delay=0.4)
+    process = start("rewrite", source, "-o", output, *options, delay=0.2)
     wait_for_chunks(output.with_name(output.name + ".partial"), 2)
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
@@ -82,13 +85,13 @@ def test_killed_and_resumed_gives_the_same_bytes(
 
 def test_resuming_other_work_is_refused(tmp_path: Path, source: Path) -> None:
     output = tmp_path / "out.tsv"
-    process = start("rewrite", source, "-o", output, delay=0.4)
+    process = start("rewrite", source, "-o", output, delay=0.2)
     wait_for_chunks(tmp_path / "out.tsv.partial", 1)
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
     other_method = civilly("rewrite", source, "-o", output, "--resume", "--method", "delete")
     assert (other_method.returncode, b"pipeline differ" in other_method.stderr) == (2, True)
-    source.write_text(source.read_text().replace("row 9\t", "row nine\t"))
+    source.write_text(source.read_text().replace("row 9 ", "row nine "))
     other_input = civilly("rewrite", source, "-o", output, "--resume")
     assert (other_input.returncode, b"input differ" in other_input.stderr) == (2, True)
     assert civilly("rewrite", source, "-o", output, "--overwrite").returncode == 0
@@ -96,7 +99,7 @@ def test_resuming_other_work_is_refused(tmp_path: Path, source: Path) -> None:
 
 def test_interrupt_ends_cleanly_and_says_how_to_go_on(tmp_path: Path, source: Path) -> None:
     output = tmp_path / "out.tsv"
-    process = start("rewrite", source, "-o", output, delay=0.4)
+    process = start("rewrite", source, "-o", output, delay=0.2)
     wait_for_chunks(tmp_path / "out.tsv.partial", 1)
     os.kill(process.pid, signal.SIGINT)
     _, stderr = process.communicate(timeout=30)
@@ -107,7 +110,7 @@ def test_interrupt_ends_cleanly_and_says_how_to_go_on(tmp_path: Path, source: Pa
 
 
 def test_interrupt_without_a_file_is_quiet(source: Path) -> None:
-    process = start("rewrite", source, delay=0.5)
+    process = start("rewrite", source, delay=0.2)
     assert process.stdout is not None
     process.stdout.readline()
     os.kill(process.pid, signal.SIGINT)

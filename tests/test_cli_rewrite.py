@@ -238,7 +238,7 @@ def test_a_page_replaces_nothing_and_is_asked_for_before_the_work(tmp_path: Path
         ([comments, "--page", comments], "is the input"),
         ([comments, "-o", output, "--page", output], "is the input or -o"),
         ([comments, "-o", output, "--page", page], "exists"),
-        ([comments, "-o", output, "--page", tmp_path / "none" / "page.html"], "no folder"),
+        ([comments, "-o", output, "--page", tmp_path / "none" / "page.html"], "mkdir -p"),
     ]:
         with pytest.raises(CivillyError, match=words):
             run(*wrong)

@@ -83,8 +83,11 @@ def test_train_calls_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         monkeypatch.setitem(sys.modules, made.__name__, made)
     recipe, out = tmp_path / "r.toml", Path("runs/x")
     recipe.write_text("seed = 3\n")
-    run("train", "sft", recipe, "-o", out, "--data", tmp_path, "--resume", "--take-out-leaks")
-    run("train", "fim", recipe, "-o", out, "--data", tmp_path)
+    sft = run("train", "sft", recipe, "-o", out, "--data", tmp_path, "--resume", "--take-out-leaks")
+    assert "next: civilly rewrite" in sft.stderr
+    assert f"--adapter {out}" in sft.stderr
+    fim = run("train", "fim", recipe, "-o", out, "--data", tmp_path)
+    assert f"-m infill --adapter {out}" in fim.stderr
     run("train", "detector", recipe, "--out", out, "--data", tmp_path)
     run("train", "language", recipe, "-o", out, "--data", tmp_path)
     run("train", "vocabulary", "-o", out, "--data", tmp_path)

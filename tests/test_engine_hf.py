@@ -347,8 +347,24 @@ def test_an_adapters_folder_opens_its_base_model(engines, folders):
         assert [row[0].text for row in made] == [row[0].text for row in wanted]
 
 
+def test_the_run_folder_of_a_training_stands_for_what_it_made(engines, folders, tmp_path):
+    lora, whole = tmp_path / "lora", tmp_path / "whole"
+    shutil.copytree(folders["adapter"], lora / "adapter")
+    shutil.copytree(folders["llama"], whole / "model")
+    prompts = [Prompt.of("the bus is late")]
+    wanted = engines["llama"].generate(prompts, GenerationOptions(adapter=str(folders["adapter"])))
+    per_request = engines["llama"].generate(prompts, GenerationOptions(adapter=str(lora)))
+    assert per_request == wanted
+    for spec in (f"hf:{lora}?dtype=fp32", f"hf:{folders['llama']}?dtype=fp32&adapter={lora}"):
+        assert open_engine(spec).generate(prompts, GenerationOptions()) == wanted
+    plain = engines["llama"].generate(prompts, GenerationOptions())
+    assert open_engine(f"hf:{whole}?dtype=fp32").generate(prompts, GenerationOptions()) == plain
+    with pytest.raises(ModelError, match=rf"whole model.*--engine hf:{whole}/model"):
+        open_engine(f"hf:{folders['llama']}?adapter={whole}")
+
+
 def test_an_adapter_that_is_none_or_does_not_fit(engines, folders, tmp_path):
-    with pytest.raises(ModelError, match="no adapter"):
+    with pytest.raises(ModelError, match="No adapter"):
         engines["llama"].generate([Prompt.of("a")], GenerationOptions(adapter=str(tmp_path)))
     broken = shutil.copytree(folders["adapter"], tmp_path / "broken")
     (broken / "adapter_model.safetensors").write_bytes(b"nonsense")

@@ -192,7 +192,7 @@ def test_the_pipeline_takes_a_selector_and_a_strength_and_says_so():
     ],
 )
 def test_how_many_candidates_are_asked_for(arguments, n):
-    assert Detoxifier("delete", **arguments).n_candidates == n
+    assert Detoxifier("tuned", **arguments).n_candidates == n
 
 
 def test_through_the_command_line():

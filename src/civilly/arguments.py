@@ -176,11 +176,10 @@ def checked_options(options: Mapping[str, Any] | None) -> dict[str, Any]:
             allowed="a dictionary by name",
             mend='options={"decoding": "sample"}',
         )
-    for name in ("strength", "adapter"):
-        if name in options:
-            raise CivillyError(
-                f"The {name} is no option of a method.", mend=f"Detoxifier({name}=…), --{name}"
-            )
+    if "strength" in options:
+        raise CivillyError(
+            "The strength is no option of a method.", mend="Detoxifier(strength=…), --strength"
+        )
     return dict(options)
 
 

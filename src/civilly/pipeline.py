@@ -10,12 +10,15 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from civilly import __version__, arguments, registry
+from civilly.data.chunks import AT_ONCE
 from civilly.data.files import mend_surrogates
-from civilly.engines import engine_name
+from civilly.engines import check_engine
+from civilly.engines.pacing import chunks_for
 from civilly.languages import AUTO
 from civilly.methods.decoding import CANDIDATES, usual_candidates
 from civilly.methods.ensemble import Ensemble, Member, names_of, options_of
 from civilly.methods.long_text import split_parts
+from civilly.methods.options import check_names, with_adapter
 from civilly.select.strength import FREE, USUAL, checked_strength
 from civilly.toolbox import Toolbox
 from civilly.types import (
@@ -88,15 +91,13 @@ class Detoxifier:
         }  # fmt: skip
         self.method = arguments.checked_name(method, "method")
         asked = arguments.checked_candidates(n_candidates)
-        chosen = {
-            **own_options,
-            "adapter": arguments.checked_adapter(adapter),
-            "strength": checked_strength(strength),
-        }
+        chosen = with_adapter(own_options, arguments.checked_adapter(adapter))
+        chosen["strength"] = checked_strength(strength)
         names = names_of(method)
+        selector = DEFAULT_SELECTOR if select is None else arguments.checked_name(select, "select")
+        check_names(chosen, names, selector)
+        check_engine(None if engine is None else arguments.checked_name(engine, "engine"))
         self._modules = {name: registry.load("methods", name) for name in names}
-        if engine is not None:
-            registry.load("engines", engine_name(arguments.checked_name(engine, "engine")))
         self._tools = Toolbox(engine, chosen)
         self._own = {
             name: Toolbox(engine, options_of(chosen, name, names), self._tools) for name in names
@@ -106,8 +107,6 @@ class Detoxifier:
             for name, module in self._modules.items()
         }
         self.n_candidates = max(self._asked.values())
-        if select is not None:
-            registry.load("select", arguments.checked_name(select, "select"))
         self._select = select
 
     def __getstate__(self) -> dict[str, Any]:
@@ -151,6 +150,11 @@ class Detoxifier:
             "n_candidates": self.n_candidates,
             "select": self._select,
         }
+
+    def chunks(self, texts: Sequence[str], window: int = AT_ONCE) -> list[list[int]]:
+        """The rows of each call of `rewrite`, for long work; see `civilly.engines.pacing`."""
+        named = getattr(self._rewriter, "generates", True) and self._tools.engine_spec
+        return chunks_for(texts, self._tools.engine() if named else self._tools.opened, window)
 
     def rewrite(self, texts: Iterable[str], langs: str | Iterable[str] = AUTO) -> list[Rewrite]:
         """Rewrites a batch: same length, same order.

@@ -11,6 +11,7 @@ import ast
 import importlib
 import pkgutil
 import warnings
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
@@ -31,6 +32,27 @@ ROOMS = {
 
 OLD_GROUPS = {"methods": "civilly.rewrite"}
 """What a room's group of entry points was called before; packages that say so are still found."""
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """What a user may say to a method: ``--option NAME=VALUE``.
+
+    A module of a room lists its options as ``OPTIONS``; where they depend on each other, it has a
+    function ``options(given)`` that lists them for what was given. One that does neither is given
+    all options unseen.
+
+    Attributes:
+        name: What the user types.
+        help: What it does, one sentence.
+        values: The words that it may be, where these are few.
+        default: What it is if nobody says, as the user would type it; for engines.
+    """
+
+    name: str
+    help: str
+    values: tuple[str, ...] = ()
+    default: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,3 +176,33 @@ def _imported(entry: Entry, kind: str) -> ModuleType:
 def create(room: str, name: str, *arguments: Any) -> Any:
     """Creates one method: calls ``create(*arguments)`` of its module."""
     return load(room, name).create(*arguments)
+
+
+def options_of(module: Any, given: Mapping[str, Any]) -> Sequence[Option] | None:
+    """The options that a method has, where others are given already; None if it does not say."""
+    if hasattr(module, "options"):
+        return module.options(given)  # type: ignore[no-any-return]
+    return getattr(module, "OPTIONS", None)
+
+
+def check_options(room: str, name: str, given: Mapping[str, Any]) -> None:
+    """Makes sure that a method has all options that it is given, if it says which it has.
+
+    Raises:
+        UnknownNameError: See `refuse_unknown`.
+    """
+    known = options_of(load(room, name), given)
+    if known is not None:
+        refuse_unknown(f"option of the {ROOMS[room]} {name!r}", given, known)
+
+
+def refuse_unknown(kind: str, given: Iterable[str], known: Sequence[Option]) -> None:
+    """Makes sure that all names of options are known.
+
+    Raises:
+        UnknownNameError: Naming the first that is not, and the nearest that is.
+    """
+    names = [option.name for option in known]
+    for name in given:
+        if name not in names:
+            raise UnknownNameError(kind, name, names or ("none",))

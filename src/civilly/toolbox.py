@@ -32,6 +32,11 @@ class Toolbox:
             return self.lender.detector
         return registry.create("detect", "toxicity", self)  # type: ignore[no-any-return]
 
+    @property
+    def opened(self) -> Engine | None:
+        """The engine, if one was asked for."""
+        return vars(self).get("_engine")
+
     @cached_property
     def _engine(self) -> Engine:
         if self.lender:

@@ -24,14 +24,14 @@ from civilly.cli import (
     train,
     version,
 )
-from civilly.cli._console import debugging, report_error
+from civilly.cli._console import debugging, drop_output, occupy_closed_streams, report_error
+from civilly.cli._verbs import Shell
 from civilly.errors import CivillyError, LeakError
 
-app = typer.Typer(
+app = Shell(
     name="civilly",
     help="Say the same thing, civilly: rewrites toxic text in 15 languages, offline.",
     epilog='Example: civilly rewrite "What the hell is wrong with you?"',
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -72,10 +72,21 @@ def main() -> None:
     Exit codes: 0 done, 1 evaluation rows in training data, 2 another error that the user can mend,
     130 interrupted.
     """
+    occupy_closed_streams()
     try:
         app()
-    except CivillyError as error:
+    except (CivillyError, OSError) as error:
         if debugging():
             raise
-        report_error(error)
+        known = error if isinstance(error, CivillyError) else _of_the_system(error)
+        report_error(known)
+        drop_output()
         sys.exit(1 if isinstance(error, LeakError) else 2)
+
+
+def _of_the_system(error: OSError) -> CivillyError:
+    """What the operating system refused and nobody nearer could explain."""
+    where = f"{str(error.filename)!r}: " if error.filename else ""
+    return CivillyError(
+        f"{where}{error.strerror or error}.", mend="--debug shows where it happened"
+    )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from civilly.cli import _console
+from civilly.cli._options import complete_option
 from civilly.cli._source import complete_entry
 from civilly.errors import CivillyError, UnknownNameError
 
@@ -28,6 +29,12 @@ SCORES_SUFFIX = ".json"
 def complete_metric(incomplete: str) -> list[tuple[str, str]]:
     """Suites and metrics for shell completion, with their summaries."""
     return complete_entry("score", incomplete)
+
+
+def complete_suite_option(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
+    """Options of the suite for shell completion."""
+    given = [item for item in ctx.params.get("option") or [] if item]
+    return complete_option("score", ctx.params.get("suite") or DEFAULT_SUITE, given, incomplete)
 
 
 ReferenceOption = Annotated[
@@ -47,7 +54,12 @@ SuiteOption = Annotated[
 ]
 SuiteOptionsOption = Annotated[
     list[str] | None,
-    typer.Option("--option", metavar="NAME=VALUE", help="Option of the suite; repeatable."),
+    typer.Option(
+        "--option",
+        metavar="NAME=VALUE",
+        autocompletion=complete_suite_option,
+        help="Option of the suite: see civilly ls options; repeatable.",
+    ),
 ]
 EngineOption = Annotated[
     str | None, typer.Option(help="Engine of a suite that asks a model: see civilly ls engines.")
@@ -258,9 +270,9 @@ def open_scoring(
     known = {str(name): name for name in MISMATCHES}
     if mismatch not in known:
         raise UnknownNameError("treatment of mismatches", mismatch, known)
-    if any(named(argument)[1].suffix.lower() != SCORES_SUFFIX for argument in arguments):
-        registry.load("score", suite)  # fails early
     options_by_name = parse_options(options or [])
+    if any(named(argument)[1].suffix.lower() != SCORES_SUFFIX for argument in arguments):
+        registry.check_options("score", suite, options_by_name)  # fails early
     return Scoring(suite, options_by_name, engine, reference, tuple(codes), known[mismatch])
 
 

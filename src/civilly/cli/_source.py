@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import sys
+import os
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from civilly.errors import DataError
+from civilly.cli._console import stdin_is_terminal
+from civilly.errors import CivillyError, DataError
 from civilly.languages import AUTO, chosen_language
 
 if TYPE_CHECKING:
@@ -19,6 +21,15 @@ if TYPE_CHECKING:
     from civilly.data.table import Table
 
 STDIN = Path("-")
+_OTHER_SUFFIXES = frozenset(
+    f".{ending}"
+    for endings in (
+        "json xls xlsx ods doc docx odt rtf pdf html htm xml yaml yml toml md log sql db sqlite",
+        "feather arrow avro orc zip gz bz2 xz zst 7z tar dat",
+    )
+    for ending in endings.split()
+)
+"""What ends like this is the name of a file, though of none that can be read here."""
 
 
 def complete_entry(room: str, incomplete: str) -> list[tuple[str, str]]:
@@ -47,6 +58,14 @@ def complete_format(incomplete: str) -> list[str]:
 TextArgument = Annotated[
     str | None,
     typer.Argument(metavar="[TEXT|FILE|-]", help="A text, a file that exists, or - for stdin."),
+]
+TextOption = Annotated[
+    str | None,
+    typer.Option(
+        "--text",
+        metavar="TEXT",
+        help="A text, also if it is the name of a file or begins with a dash.",
+    ),
 ]
 LangOption = Annotated[
     str,
@@ -116,6 +135,7 @@ def open_source(
     text_column: str | None = None,
     lang_column: str | None = None,
     encoding: str | None = None,
+    given_text: str | None = None,
 ) -> Source:
     """Reads the texts that the user means.
 
@@ -126,9 +146,11 @@ def open_source(
         text_column: The user's choice, or None.
         lang_column: The user's choice, or None.
         encoding: Encoding of the file, or None to find it.
+        given_text: What is a text whatever it looks like, instead of ``argument``.
 
     Raises:
-        UnknownNameError: If ``lang`` is no language, or ``encoding`` no encoding.
+        CivillyError: If both ``argument`` and ``given_text`` are given.
+        UnknownNameError: If ``lang``, ``format_name`` or ``encoding`` does not exist.
         DataError: If the file cannot be read, or its columns are not understood.
     """
     from civilly.data.columns import languages_of, recognize, texts_of
@@ -138,15 +160,19 @@ def open_source(
     from civilly.data.table import Problem, Table, findings, summarize
 
     code = chosen_language(lang, auto=True)
-    path = _path_of(argument)
+    if argument is not None and given_text is not None:
+        raise CivillyError("There are two texts.", mend="leave one out, or hand over a file")
+    path = _path_of(argument) if given_text is None else None
+    text_column, lang_column = map(_as_typed, (text_column, lang_column))
     if path is None:
-        text = mend_surrogates(argument or "")
+        text = mend_surrogates(_as_typed(given_text or argument) or "")
         data, name = text.encode(), "the text"
         table = Table([COLUMN], [{COLUMN: text}], "lines")
     else:
         data, name = read_bytes(path), "stdin" if path == STDIN else str(path)
-        format_name = format_name or ("lines" if path == STDIN else format_of(path))
-        table = parse_table(data, format_name, name, encoding)
+        if format_name is None:
+            format_name = "lines" if path == STDIN else format_of(path)
+        table = parse_table(data, format_name.strip().lower(), name, encoding)
     roles = recognize(table, name, text_column, lang_column)
     texts, odd_texts = texts_of(table, roles)
     langs, odd_langs = languages_of(table, roles)
@@ -205,12 +231,41 @@ def settled_languages(texts: Sequence[str], langs: Sequence[str]) -> list[str]:
     return [next(detected) if lang == AUTO else lang for lang in langs]
 
 
+def file_or_stdout(path: Path | None) -> Path | None:
+    """The file that ``-o`` names; None, which is standard output, for ``-``."""
+    return None if path == STDIN else path
+
+
+def a_file(path: Path | None) -> Path | None:
+    """What ``-o`` or the like names, where standard output is taken by something else.
+
+    Raises:
+        CivillyError: If it is ``-``.
+    """
+    if path == STDIN:
+        raise CivillyError("This cannot go to standard output.", mend="name a file or folder")
+    return path
+
+
+def _as_typed(argument: str | None) -> str | None:
+    """An argument as UTF-8, whatever encoding Python took the command line for.
+
+    In an old locale without UTF-8 mode, bytes above 127 arrive as lone surrogates.
+    """
+    if argument is None or argument.isascii():
+        return argument
+    try:
+        return os.fsencode(argument).decode("utf-8", errors="replace")
+    except UnicodeEncodeError:  # no argument of a command line
+        return argument
+
+
 def _path_of(argument: str | None) -> Path | None:
     """The file that an argument names; None if it is a text."""
     from civilly.data.io import knows_suffix
 
     if argument is None:
-        if sys.stdin.isatty():
+        if stdin_is_terminal():
             raise DataError(
                 "There is no text.", mend='civilly rewrite "a text", a file name, or - for stdin'
             )
@@ -222,12 +277,12 @@ def _path_of(argument: str | None) -> Path | None:
         exists = path.exists()
     except (OSError, ValueError):  # too long for a file name, or a NUL in it
         return None
-    looks_like_a_file = len(argument.split()) == 1 and knows_suffix(path)
     if exists and argument:
         return path
-    if looks_like_a_file:
+    suffix = path.suffix.lower()
+    if len(argument.split()) == 1 and (knows_suffix(path) or suffix in _OTHER_SUFFIXES):
         raise DataError(
             f"There is no file {argument!r}.",
-            mend="check the path; if it is a text, hand it over on stdin",
+            mend=f"check the path; if it is a text: --text {shlex.quote(argument)}",
         )
     return None

@@ -10,7 +10,8 @@ import typer
 
 from civilly.cli import _console
 from civilly.cli._options import DataOption
-from civilly.cli._source import EncodingOption
+from civilly.cli._source import EncodingOption, a_file
+from civilly.cli._verbs import Shell
 
 if TYPE_CHECKING:
     from civilly.data.pair_leaks import PairLeak
@@ -24,7 +25,7 @@ civilly data leaks train.jsonl test.tsv
 
 civilly data leaks train.jsonl.gz test.tsv -o clean.jsonl.gz"""
 
-sets = typer.Typer(help="Look after data sets.", no_args_is_help=True, epilog=BUILD_EXAMPLE)
+sets = Shell(help="Look after data sets.", epilog=BUILD_EXAMPLE)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -35,7 +36,9 @@ def add_to(app: typer.Typer) -> None:
 @sets.command(epilog=BUILD_EXAMPLE)
 def build(
     recipe: Annotated[Path, typer.Argument(help="Recipe file with a corpus table.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the corpus.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", callback=a_file, help="Folder for the corpus.")
+    ],
     data: DataOption = None,
     take_out_leaks: Annotated[
         bool,
@@ -57,6 +60,7 @@ def build(
     from civilly.data.corpus.build import build_corpus
     from civilly.data.corpus.folder_reader import REPORT_FILE
     from civilly.data.corpus.folder_writer import write_corpus
+    from civilly.data.files import check_folder
     from civilly.data.pairs import data_folder
     from civilly.data.recipe_table import read_recipe
     from civilly.data.values import as_json as to_json
@@ -65,12 +69,15 @@ def build(
 
     if (output / REPORT_FILE).exists() and not overwrite:
         raise DataError(f"{str(output)!r} holds a corpus.", mend="--overwrite to replace it")
+    check_folder(output)
     corpus = build_corpus(
         read_recipe(recipe), data_folder(data), take_out_leaks=take_out_leaks, tell=_console.note
     )
     report = write_corpus(corpus, output, lambda text, lang: tuned_prompt(text, lang).text)
     _console.write_out(to_json(report) + "\n" if as_json else _overview(report))
-    _console.note(f"done: {output}")
+    _console.done(
+        output, 'name it in a recipe as a source of the kind "built", then civilly train sft RECIPE'
+    )
 
 
 def _overview(report: Mapping[str, Any]) -> str:
@@ -106,7 +113,12 @@ def leaks(
     evaluation: Annotated[Path, typer.Argument(metavar="EVAL", help="Evaluation rows.")],
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="File to write: TRAIN without the leaking rows."),
+        typer.Option(
+            "--output",
+            "-o",
+            callback=a_file,
+            help="File to write: TRAIN without the leaking rows.",
+        ),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace -o FILE.")] = False,
     go_on: Annotated[bool, typer.Option("--go-on", help="Only warn: exit with 0.")] = False,
@@ -146,6 +158,7 @@ def leaks(
 
 
 def _check_files(training: Path, evaluation: Path, output: Path | None, overwrite: bool) -> None:
+    from civilly.data.files import refuse_existing
     from civilly.data.io import format_of
     from civilly.errors import DataError
 
@@ -153,9 +166,11 @@ def _check_files(training: Path, evaluation: Path, output: Path | None, overwrit
         raise DataError("Both TRAIN and EVAL are stdin.", mend="name a file for one of them")
     if output is None:
         return
-    format_of(output, writing=True)
-    if output.exists() and not overwrite:
-        raise DataError(f"{str(output)!r} exists.", mend="--overwrite to replace it")
+    if format_of(output, writing=True) == "parquet":
+        import civilly.data.parquet as parquet
+
+        parquet.require()
+    refuse_existing(output, overwrite)
 
 
 def _read(path: Path, encoding: str | None) -> Table:

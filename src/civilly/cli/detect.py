@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,13 +17,19 @@ from civilly.cli._source import (
     Source,
     TextArgument,
     TextColumnOption,
+    TextOption,
     complete_entry,
+    file_or_stdout,
     open_source,
     settled_languages,
 )
+from civilly.cli._verbs import TextVerb
 
 if TYPE_CHECKING:
     from civilly.types import Detector
+
+ROWS_AT_ONCE = 512
+"""Rows between two signs of life: less than a second's work."""
 
 EXAMPLES = """Examples:
 
@@ -38,11 +45,12 @@ def complete_detector(incomplete: str) -> list[tuple[str, str]]:
 
 def add_to(app: typer.Typer) -> None:
     """Adds the verb."""
-    app.command(epilog=EXAMPLES)(detect)
+    app.command(epilog=EXAMPLES, cls=TextVerb)(detect)
 
 
 def detect(
     text: TextArgument = None,
+    given_text: TextOption = None,
     lang: LangOption = "auto",
     detector: Annotated[
         str,
@@ -50,7 +58,12 @@ def detect(
     ] = "toxicity",
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="File to write, .tsv, .csv, .jsonl or .parquet."),
+        typer.Option(
+            "--output",
+            "-o",
+            callback=file_or_stdout,
+            help="File to write, .tsv, .csv, .jsonl or .parquet. Default, and -: standard output.",
+        ),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace -o FILE.")] = False,
     json_lines: Annotated[
@@ -70,47 +83,59 @@ def detect(
     from civilly.data.io import write_table
     from civilly.data.table import Table
 
-    if output is not None:
-        _check_output(output, overwrite)
-    source = open_source(text, lang, format_name, text_column, lang_column, encoding)
+    _check_output(output, json_lines=json_lines, overwrite=overwrite)
+    source = open_source(text, lang, format_name, text_column, lang_column, encoding, given_text)
     _console.warn(source.warnings)
-    found = _detect(registry.create("detect", detector, None), source)
+    chunks = _detect(registry.create("detect", detector, None), source)
     if output is not None:
+        found = [row for chunk in chunks for row in chunk]
         columns = ["text", "lang", "p_toxic", "spans"]
         write_table(output, Table(columns, found, "jsonl"))
         _console.note(f"{len(found)} rows: {output}")
-    elif json_lines:
-        from civilly.data.values import as_json
-
-        _console.write_out("".join(as_json(row) + "\n" for row in found))
-    else:
-        _console.write_out("".join(map(_line, found)))
+        return
+    for chunk in chunks:
+        _console.write_out("".join(map(_json_line if json_lines else _line, chunk)))
 
 
-def _check_output(output: Path, overwrite: bool) -> None:
+def _check_output(output: Path | None, *, json_lines: bool, overwrite: bool) -> None:
+    from civilly.data.files import refuse_existing
     from civilly.data.io import format_of
-    from civilly.errors import DataError
+    from civilly.errors import CivillyError, DataError
 
-    if format_of(output, writing=True) == "lines":
+    if output is None:
+        if overwrite:
+            raise CivillyError("--overwrite is about a file.", mend="name it with -o FILE")
+        return
+    format_name = format_of(output, writing=True)
+    if format_name == "lines":
         raise DataError(
             f"{str(output)!r}: plain lines cannot hold a detection.", mend="-o FILE.jsonl"
         )
-    if output.exists() and not overwrite:
-        raise DataError(f"{str(output)!r} exists.", mend="--overwrite to replace it")
+    if json_lines and format_name != "jsonl":
+        raise DataError(
+            f"--json writes JSON lines, but {str(output)!r} is another format.",
+            mend="-o FILE.jsonl",
+        )
+    if format_name == "parquet":
+        import civilly.data.parquet as parquet
+
+        parquet.require()
+    refuse_existing(output, overwrite)
 
 
-def _detect(detector: Detector, source: Source) -> list[dict[str, Any]]:
+def _detect(detector: Detector, source: Source) -> Iterator[list[dict[str, Any]]]:
+    """What was found, in parts that follow each other as the rows do."""
     from dataclasses import asdict
 
-    from civilly.data.journal import chunk_bounds
     from civilly.types import Text
 
-    found: list[dict[str, Any]] = []
-    with _console.progress("detecting", len(source.texts), quiet=source.single) as advance:
-        for rows in chunk_bounds(len(source.texts)):
-            texts = source.texts[rows.start : rows.stop]
-            langs = settled_languages(texts, source.langs[rows.start : rows.stop])
+    total = len(source.texts)
+    with _console.progress("detecting", total, quiet=source.single) as advance:
+        for start in range(0, total, ROWS_AT_ONCE):
+            texts = source.texts[start : start + ROWS_AT_ONCE]
+            langs = settled_languages(texts, source.langs[start : start + ROWS_AT_ONCE])
             detections = detector.detect([Text(*pair) for pair in zip(texts, langs, strict=True)])
+            found = []
             for text, lang, detection in zip(texts, langs, detections, strict=True):
                 spans = [
                     {**asdict(span), "text": text[span.start : span.end]}
@@ -118,8 +143,14 @@ def _detect(detector: Detector, source: Source) -> list[dict[str, Any]]:
                 ]
                 p_toxic = detection.p_toxic
                 found.append({"text": text, "lang": lang, "p_toxic": p_toxic, "spans": spans})
-            advance(len(rows))
-    return found
+            yield found
+            advance(len(texts))
+
+
+def _json_line(row: dict[str, Any]) -> str:
+    from civilly.data.values import as_json
+
+    return as_json(row) + "\n"
 
 
 def _line(row: dict[str, Any]) -> str:

@@ -15,6 +15,7 @@ SHELVES = {
     "detectors": "detect",
     "selectors": "select",
     "metrics": "score",
+    "options": "",
 }
 """What can be listed, with the room that holds it."""
 
@@ -33,19 +34,24 @@ def ls(
     what: Annotated[
         str | None,
         typer.Argument(
-            autocompletion=complete_shelf, help=f"One of: {', '.join(SHELVES)}. Default: all."
+            autocompletion=complete_shelf,
+            help=f"One of: {', '.join(SHELVES)}. Default: all but options.",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
     debug: _console.DebugOption = False,
 ) -> None:
-    """List languages, methods, engines, detectors, selectors and metrics, with who brings them."""
+    """List languages, methods, engines, detectors, selectors, metrics, options, and their source.
+
+    Options of methods and metrics are given with --option NAME=VALUE, those of engines in their
+    address: --engine "hf:MODEL?NAME=VALUE&NAME=VALUE".
+    """
     from civilly.data import values
     from civilly.errors import UnknownNameError
 
     if what is not None and what not in SHELVES:
         raise UnknownNameError("list", what, SHELVES)
-    shelves = {shelf: _items(shelf) for shelf in ([what] if what else SHELVES)}
+    shelves = {shelf: _items(shelf) for shelf in ([what] if what else list(SHELVES)[:-1])}
     if as_json:
         _console.write_out(values.as_json(shelves) + "\n")
         return
@@ -67,7 +73,24 @@ def _items(shelf: str) -> list[dict[str, str]]:
             {"name": code, "summary": f"{lang.name}, {lang.script} script", "provider": "civilly"}
             for code, lang in LANGUAGES.items()
         ]
+    if shelf == "options":
+        return [item for room in ("methods", "engines", "score") for item in _options(room)]
     return [
         {"name": entry.name, "summary": entry.summary, "provider": entry.provider}
         for entry in registry.entries(SHELVES[shelf])
+    ]
+
+
+def _options(room: str) -> list[dict[str, str]]:
+    """The options of all methods of a room that say which they have."""
+    from civilly import registry
+
+    return [
+        {
+            "name": f"{entry.name}: {option.name}",
+            "summary": option.help + (f" {', '.join(option.values)}." if option.values else ""),
+            "provider": entry.provider,
+        }
+        for entry in registry.entries(room)
+        for option in registry.options_of(registry.load(room, entry.name), {}) or ()
     ]

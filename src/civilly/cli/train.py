@@ -12,13 +12,18 @@ import typer
 
 from civilly.cli import _console
 from civilly.cli._options import DataOption
+from civilly.cli._source import a_file
+from civilly.cli._verbs import Shell
 from civilly.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from civilly.train.finetuning import Options
 
 RecipeArgument = Annotated[Path, typer.Argument(help="Recipe file.")]
-OutOption = Annotated[Path, typer.Option("--output", "--out", "-o", help="Folder for the result.")]
+OutOption = Annotated[
+    Path,
+    typer.Option("--output", "--out", "-o", callback=a_file, help="Folder for the result."),
+]
 ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on with -o after a stop.")]
 TakeOutLeaksOption = Annotated[
     bool,
@@ -28,9 +33,8 @@ TakeOutLeaksOption = Annotated[
     ),
 ]
 
-trainings = typer.Typer(
+trainings = Shell(
     help="Train an adapter, a detector or a language model; choose the vocabulary.",
-    no_args_is_help=True,
     epilog="Example: civilly train sft recipes/tuned.toml -o runs/tuned",
 )
 
@@ -84,9 +88,31 @@ Training = Callable[[Job], None]
 
 
 def _run(train: Training, feature: str, job: Job) -> None:
+    from civilly.data.files import check_folder
+
+    check_folder(job.output)
     with _needing_extra(feature):
         train(job)
-    _console.note(f"done: {job.output}")
+    _console.done(job.output, _following(train.__name__, job))
+
+
+def _following(verb: str, job: Job) -> str:
+    """What to type next, for a training whose result the other verbs take."""
+    import shlex
+
+    from civilly.model.adapter import weights_folder
+
+    run = shlex.quote(str(job.output))
+    if verb == "sweep":
+        return f"civilly train sft {shlex.quote(str(job.output / 'best.toml'))} -o RUN"
+    if verb not in ("sft", "fim"):
+        return ""
+    base = job.content.get("base", {}).get("name", "embedded")
+    if base == "embedded":
+        method = " -m infill" if verb == "fim" else ""
+        return f'civilly rewrite "You fucking idiot."{method} --adapter {run}'
+    engine = f"hf:{weights_folder(job.output)}"
+    return f'civilly rewrite "You fucking idiot." --engine {shlex.quote(engine)}'
 
 
 def _fine_tuning(feature: str) -> Callable[[Training], None]:
@@ -177,7 +203,9 @@ def language(job: Job) -> None:
 
 @trainings.command(epilog="Example: civilly train vocabulary -o runs/kept_tokens.safetensors")
 def vocabulary(
-    output: Annotated[Path, typer.Option("--output", "-o", help="File for the list.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", callback=a_file, help="File for the list.")
+    ],
     data: DataOption = None,
     debug: _console.DebugOption = False,
 ) -> None:
@@ -186,13 +214,15 @@ def vocabulary(
     from civilly.train.vocabulary import write_vocabulary
 
     kept = write_vocabulary(data_folder(data), output)
-    _console.note(f"done: {output}, {kept} tokens")
+    _console.done(f"{output}, {kept} tokens")
 
 
 @trainings.command(epilog="Example: civilly train seams recipes/seams.toml -o runs/seams.json")
 def seams(
     recipe: RecipeArgument,
-    output: Annotated[Path, typer.Option("--output", "-o", help="File for the table.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", callback=a_file, help="File for the table.")
+    ],
     data: DataOption = None,
     debug: _console.DebugOption = False,
 ) -> None:
@@ -211,7 +241,9 @@ def seams(
 @trainings.command(epilog="Example: civilly train smoothing recipes/distilled_pairs -o peaks")
 def smoothing(
     pairs: Annotated[Path, typer.Argument(help="Folder of pairs, a file per language.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="File for the peaks.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", callback=a_file, help="File for the peaks.")
+    ],
     debug: _console.DebugOption = False,
 ) -> None:
     """Measure the activations by which the embedded model's rounding is smoothed."""
@@ -219,7 +251,7 @@ def smoothing(
         from civilly.train.smoothquant import train_smoothing
 
         train_smoothing(pairs, output)
-    _console.note(f"done: {output}")
+    _console.done(output)
 
 
 @trainings.command(epilog="Example: civilly train suite -o runs/suite")
@@ -231,4 +263,4 @@ def suite(output: OutOption, data: DataOption = None, debug: _console.DebugOptio
         from civilly.train.suite import train_suite
 
         train_suite(data_folder(data), output)
-    _console.note(f"done: {output}")
+    _console.done(output)

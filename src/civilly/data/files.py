@@ -42,6 +42,8 @@ def read_bytes(path: Path) -> bytes:
     Raises:
         DataError: If the file is missing, a folder, not readable, or a damaged gzip file.
     """
+    if str(path) == "-" and sys.stdin is None:
+        raise DataError("Standard input is closed.", mend="name a file, or hand it over on stdin")
     try:
         data = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
     except FileNotFoundError:
@@ -135,7 +137,7 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 def _replace(path: Path, data: bytes) -> None:
     mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:80]}.")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".civilly-")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
@@ -155,12 +157,64 @@ def _umask() -> int:
     return mask
 
 
+def check_writable(path: Path) -> None:
+    """Makes sure, before the work, that its result can be written where it shall go.
+
+    Raises:
+        DataError: If the folder is missing or takes no files, or the name is too long.
+    """
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if path.exists() and not path.is_file():
+            return  # a device or a pipe
+        _try_to_write(Path(os.path.realpath(path)).parent)
+    except OSError as error:
+        raise write_error(path, error) from error
+
+
+def _try_to_write(folder: Path) -> None:
+    # Asking for permissions is not enough: some folders, and whoever may do anything, lie.
+    handle, name = tempfile.mkstemp(dir=folder, prefix=".civilly-")
+    os.close(handle)
+    os.unlink(name)
+
+
+def check_folder(path: Path) -> None:
+    """Makes sure, before the work, that a folder takes files, or can be made.
+
+    Raises:
+        DataError: If it cannot, or is a file.
+    """
+    try:
+        nearest = next(place for place in (path, *path.absolute().parents) if place.exists())
+        if not nearest.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        _try_to_write(nearest)
+    except OSError as error:
+        raise write_error(path, error) from error
+
+
+def refuse_existing(path: Path, overwrite: bool) -> None:
+    """Makes sure, before the work, that a result replaces nothing unasked and can be written.
+
+    Raises:
+        DataError: If the file exists and may not be replaced, or cannot be written.
+    """
+    check_writable(path)
+    if path.is_file() and not overwrite:
+        raise DataError(f"{str(path)!r} exists.", mend="--overwrite to replace it")
+
+
 def write_error(path: Path, error: OSError) -> DataError:
     """What to tell somebody whose file could not be written."""
+    missing = not path.parent.is_dir()
     mends = {
-        errno.ENOENT: f"make the folder first: mkdir -p {str(path.parent)!r}",
+        errno.ENOENT: f"make the folder first: mkdir -p {str(path.parent)!r}" if missing else "",
         errno.EISDIR: "name a file in that folder",
+        errno.ENOTDIR: "choose another name, or move the file away",
         errno.ENOSPC: "free some disk space; nothing was half written",
+        errno.ENAMETOOLONG: "choose a shorter name",
     }
-    mend = mends.get(error.errno or 0, "choose another folder with -o")
+    mend = mends.get(error.errno or 0) or "choose another folder with -o"
     return DataError(f"{str(path)!r} cannot be written: {error.strerror}.", mend=mend)

@@ -1,14 +1,14 @@
 """A journal of finished chunks, so that long work can be killed and taken up again.
 
 Next to the file that is being made, ``OUT``, lies ``OUT.partial``: its first line says what is made
-from what, every further line holds the records of one finished chunk. Chunks have fixed bounds, so
-the result does not depend on where the work was interrupted.
+from what, every further line holds a checksum, the numbers of the rows of one finished chunk, and
+their records. What is not there is still to do.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
+import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,63 +17,71 @@ from typing import Any, BinaryIO
 
 from filelock import FileLock, Timeout
 
-from civilly.data.files import write_error
+from civilly.data.files import check_writable, write_error
 from civilly.data.values import as_json
 from civilly.errors import DataError
 
 Record = dict[str, Any]
 """What is kept of one row; any JSON object."""
 
-CHUNK_ROWS = 512
-"""Rows per chunk: enough for batches of like length, a minute or so of work on two cores."""
-
-
-def chunk_bounds(rows: int) -> list[range]:
-    """The rows of each chunk."""
-    return [range(start, min(start + CHUNK_ROWS, rows)) for start in range(0, rows, CHUNK_ROWS)]
+VERSION = 2
+LONGEST_NAME = 255
+"""Bytes that the name of a file may have on the usual file systems."""
+_SUFFIX, _LOCK = ".partial", ".lock"
 
 
 class Journal:
-    """The finished chunks of one output file, in order, on disk.
+    """The finished chunks of one output file, on disk.
 
     Made by `open_journal`.
 
     Attributes:
-        records: The records of all finished chunks, in the order of the rows.
+        records: The records of all finished rows, by row number.
     """
 
-    def __init__(self, path: Path, file: BinaryIO, records: list[Record]) -> None:
+    def __init__(self, path: Path, file: BinaryIO, records: dict[int, Record]) -> None:
         self._path = path
         self._file = file
         self.records = records
 
-    def append(self, records: Sequence[Record]) -> None:
-        """Adds the next chunk; on return it is safe on disk.
+    def append(self, rows: Sequence[int], records: Sequence[Record]) -> None:
+        """Adds a chunk; on return it is safe on disk.
+
+        Args:
+            rows: Numbers of the rows, none of which was there before.
+            records: Their records, in that order.
 
         Raises:
             DataError: If it cannot be written.
         """
+        content = as_json([list(rows), list(records)]).encode()
         try:
-            self._file.write(as_json(list(records)).encode() + b"\n")
+            self._file.write(_checksum(content) + b" " + content + b"\n")
             self._file.flush()
             os.fsync(self._file.fileno())
         except OSError as error:
             raise write_error(self._path, error) from error
-        self.records += records
+        self.records.update(zip(rows, records, strict=True))
 
     def close(self) -> None:
         """Closes the file; what was appended stays."""
-        self._file.close()
+        # What could not be written cannot be written now either.
+        with contextlib.suppress(OSError):
+            self._file.close()
 
     def remove(self) -> None:
         """Deletes the journal, once the output file is complete."""
-        self._file.close()
+        self.close()
         self._path.unlink(missing_ok=True)
 
 
 def journal_path(output: Path) -> Path:
-    """Where the journal of an output file lies."""
-    return output.with_name(output.name + ".partial")
+    """Where the journal of an output file lies; a name that is too long for it is shortened."""
+    name = output.name
+    if len(os.fsencode(name + _SUFFIX + _LOCK)) > LONGEST_NAME:
+        digest = hashlib.sha256(os.fsencode(name)).hexdigest()[:16]
+        name = f"{os.fsencode(name)[:160].decode(errors='ignore')}.{digest}"
+    return output.with_name(name + _SUFFIX)
 
 
 @contextlib.contextmanager
@@ -100,10 +108,13 @@ def open_journal(
             use by another process; if it cannot be written.
     """
     path = journal_path(output)
-    _refuse_to_surprise(output, path, resume=resume, overwrite=overwrite)
-    if not path.parent.is_dir():
-        raise write_error(output, FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)))
-    lock = FileLock(path.with_name(path.name + ".lock"))
+    check_writable(output)
+    if output.exists() and not output.is_file():
+        raise DataError(
+            f"{str(output)!r} is not a regular file.",
+            mend="name a file, or leave -o out to write to standard output",
+        )
+    lock = FileLock(path.with_name(path.name + _LOCK))
     try:
         lock.acquire(timeout=0)
     except Timeout:
@@ -113,6 +124,8 @@ def open_journal(
     except OSError as error:
         raise write_error(output, error) from error
     try:
+        # Only now: before, what lies there may be the work of a process that is still at it.
+        _refuse_to_surprise(output, path, resume=resume, overwrite=overwrite)
         with contextlib.closing(_open(path, identity, rows, resume=resume)) as journal:
             yield journal
     finally:
@@ -122,11 +135,6 @@ def open_journal(
 
 
 def _refuse_to_surprise(output: Path, path: Path, *, resume: bool, overwrite: bool) -> None:
-    if output.exists() and not output.is_file():
-        raise DataError(
-            f"{str(output)!r} is not a regular file.",
-            mend="name a file, or leave -o out to write to standard output",
-        )
     if overwrite or (resume and path.exists()):
         return
     if path.exists():
@@ -142,7 +150,8 @@ def _refuse_to_surprise(output: Path, path: Path, *, resume: bool, overwrite: bo
 
 def _open(path: Path, identity: Mapping[str, Any], rows: int, *, resume: bool) -> Journal:
     file: BinaryIO
-    header = {"civilly_journal": 1, "rows": rows, "chunk_rows": CHUNK_ROWS, **identity}
+    header = {"civilly_journal": VERSION, "rows": rows, **identity}
+    records: dict[int, Record] = {}
     try:
         if resume and path.exists():
             records, end = _read(path, json.loads(as_json(header)), rows)
@@ -150,7 +159,7 @@ def _open(path: Path, identity: Mapping[str, Any], rows: int, *, resume: bool) -
             file.truncate(end)
             file.seek(end)
         else:
-            records, end = [], 0
+            end = 0
             file = path.open("wb")
         if end == 0:
             file.write(as_json(header).encode() + b"\n")
@@ -160,15 +169,18 @@ def _open(path: Path, identity: Mapping[str, Any], rows: int, *, resume: bool) -
     return Journal(path, file, records)
 
 
-def _read(path: Path, header: Mapping[str, Any], rows: int) -> tuple[list[Record], int]:
+def _read(path: Path, header: Mapping[str, Any], rows: int) -> tuple[dict[int, Record], int]:
     """The records of the finished chunks, and where in the file they end.
 
     A last line that was torn by a kill is left out.
     """
     lines = path.read_bytes().split(b"\n")[:-1]
     if not lines:
-        return [], 0
-    found = _json(path, lines[0])
+        return {}, 0
+    try:
+        found = json.loads(lines[0])
+    except ValueError:
+        found = None
     if not isinstance(found, dict) or "civilly_journal" not in found:
         raise DataError(f"{str(path)!r} is not a journal.", mend="move it away, or --overwrite")
     different = [name for name in {**found, **header} if found.get(name) != header.get(name)]
@@ -177,21 +189,14 @@ def _read(path: Path, header: Mapping[str, Any], rows: int) -> tuple[list[Record
             f"{str(path)!r} is of other work: {', '.join(sorted(different))} differ.",
             mend="use the same input, options and version, or --overwrite to begin again",
         )
-    records: list[Record] = []
-    for bounds, line in zip(chunk_bounds(rows), lines[1:], strict=False):
-        chunk = _json(path, line)
-        if not isinstance(chunk, list) or len(chunk) != len(bounds):
-            raise _damaged(path)
-        records += chunk
+    records: dict[int, Record] = {}
+    for line in lines[1:]:
+        checksum, _, content = line.partition(b" ")
+        if checksum != _checksum(content):
+            raise DataError(f"{str(path)!r} is damaged.", mend="--overwrite to begin again")
+        records.update(zip(*json.loads(content), strict=True))
     return records, sum(len(line) + 1 for line in lines)
 
 
-def _json(path: Path, line: bytes) -> Any:
-    try:
-        return json.loads(line)
-    except ValueError:
-        raise _damaged(path) from None
-
-
-def _damaged(path: Path) -> DataError:
-    return DataError(f"{str(path)!r} is damaged.", mend="--overwrite to begin again")
+def _checksum(content: bytes) -> bytes:
+    return hashlib.sha256(content).hexdigest()[:16].encode()

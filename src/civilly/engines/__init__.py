@@ -29,3 +29,15 @@ def open_engine(spec: str | None = None) -> Engine:
     target = (spec or DEFAULT).strip().partition(":")[2]
     engine: Engine = registry.create("engines", engine_name(spec), target)
     return engine
+
+
+def check_engine(spec: str | None) -> None:
+    """Makes sure that a specification is understood, without opening anything.
+
+    Raises:
+        UnknownNameError: If no engine has that name, or it has no option of a given name.
+        EngineError: If what follows the colon is not what the engine expects.
+    """
+    check = getattr(registry.load("engines", engine_name(spec)), "check_target", None)
+    if check is not None:  # an engine of another package may have none
+        check((spec or DEFAULT).strip().partition(":")[2])

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
-from civilly.engines.requests import check, cut_at_stop
-from civilly.errors import EngineError
+from civilly.engines.requests import check, cut_at_stop, refuse_target
 from civilly.types import Generation, GenerationOptions, Prompt
 
 
@@ -44,14 +44,12 @@ class EchoEngine:
         return answers
 
 
-def create(target: str = "") -> EchoEngine:
-    """The echo engine; it opens nothing.
+OPTIONS = ()
+check_target = partial(refuse_target, "echo")
+"""Makes sure that nothing follows the engine's name."""
 
-    Raises:
-        EngineError: If something follows ``echo:``.
-    """
-    if target:
-        raise EngineError(
-            f"The engine 'echo' opens nothing, but was given {target!r}.", mend="--engine echo"
-        )
+
+def create(target: str = "") -> EchoEngine:
+    """The echo engine; it opens nothing, and raises as `check_target` does."""
+    check_target(target)
     return EchoEngine()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,8 @@ from civilly.engines.background import Background
 from civilly.engines.batches import Batch, shared_batches
 from civilly.engines.hardware import default_threads
 from civilly.engines.memory import share_freed_buffers
-from civilly.engines.requests import check, check_search, width_of
+from civilly.engines.pacing import TOKENS_PER_THREAD
+from civilly.engines.requests import check, check_search, refuse_target, width_of
 from civilly.engines.sampling import seeded_lanes
 from civilly.errors import CivillyError
 from civilly.model.cache import loaded
@@ -38,8 +39,14 @@ SCORED_LOGITS = 6_000_000
 """The most logits that one scoring batch may hold (24 MB)."""
 
 
+OPTIONS = ()
+check_target = partial(refuse_target, "embedded")
+"""Makes sure that nothing follows the engine's name."""
+
+
 def create(target: str = "") -> EmbeddedEngine:
-    """The embedded engine; ``target`` is not used."""
+    """The embedded engine; raises as `check_target` does."""
+    check_target(target)
     return EmbeddedEngine()
 
 
@@ -53,6 +60,8 @@ class EmbeddedEngine:
     def __init__(self, threads: int | None = None) -> None:
         self._threads = threads or default_threads()
         self._models: dict[str | None, LoadedModel] = {}
+        self._prepared: str | None = None
+        self.tokens_at_once = TOKENS_PER_THREAD * self._threads
 
     def model(self, adapter: str | None = None) -> LoadedModel:
         """The model with an adapter merged in, loaded once.
@@ -71,10 +80,15 @@ class EmbeddedEngine:
         """Begins to load a model that is built already; see `civilly.types.Preparable`."""
         from civilly.model.build import embedded_if_built
 
+        self._prepared = adapter
         with suppress(CivillyError):  # whoever uses the model will hear of it
             folder = embedded_if_built(Path(adapter) if adapter else None)
             if folder is not None and adapter not in self._models:
                 self._models[adapter] = LoadedModel(folder, self._threads)
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text, of the model that was prepared, or else of the plain one."""
+        return [len(ids) for ids in self.model(self._prepared).tokenizer.encode_batch(texts)]
 
     def generate(
         self, prompts: Sequence[Prompt], options: GenerationOptions

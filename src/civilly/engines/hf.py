@@ -19,7 +19,7 @@ from civilly.engines.decoding import Ending, TokenScores, Until, mean_of
 from civilly.engines.diverse import DiverseSearch
 from civilly.engines.encoding import PromptEncoder
 from civilly.engines.hardware import device_of, dtype_of
-from civilly.engines.hf_target import ADAPTER_FILE, Target
+from civilly.engines.hf_target import ADAPTER_FILE, OPTIONS, Target, lora_folder
 from civilly.engines.requests import check, limit_of, width_of
 from civilly.errors import EngineError, MissingExtraError, ModelError
 from civilly.types import Generation, GenerationOptions, Prompt
@@ -27,6 +27,13 @@ from civilly.types import Generation, GenerationOptions, Prompt
 _LOADING_ERRORS = (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError)
 _TOKENS_PER_BATCH = 16_384
 _SCORES_PER_BATCH = 2**27  # floats: half a gigabyte
+
+
+TOKENS_PER_SEQUENCE = 64
+"""Tokens of texts that are worked on at a time, by the sequences that are generated together."""
+
+
+__all__ = ["OPTIONS", "HfEngine", "check_target", "create"]
 
 
 class HfEngine:
@@ -57,6 +64,11 @@ class HfEngine:
         self._attempts = 0
         self._peft: Any = None
         self._load(dtype_of(torch, target.dtype, self._device))
+
+    @property
+    def tokens_at_once(self) -> int:
+        """See `civilly.engines.pacing.Paced`: a few batches of short texts."""
+        return TOKENS_PER_SEQUENCE * self._target.batch
 
     def _load(self, dtype: Any) -> None:
         transformers, target = self._transformers, self._target
@@ -281,14 +293,9 @@ class HfEngine:
 
     def _adapter_name(self, folder: str) -> str:
         """The name of an adapter, which is loaded when it is first used."""
+        folder = lora_folder(folder)
         key = str(Path(folder).resolve())
         if key not in self._adapters:
-            if not (Path(folder) / ADAPTER_FILE).is_file():
-                raise ModelError(
-                    f"There is no adapter in {folder!r}.",
-                    allowed=f"a folder with {ADAPTER_FILE}",
-                    mend="name the folder that the training printed, or leave ?adapter= out",
-                )
             self._adapters[key] = self._load_adapter(folder)
         return self._adapters[key]
 
@@ -338,6 +345,11 @@ def _likelihood(generation: Generation) -> float:
 
 def _first_line(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).split("\n")[0]
+
+
+def check_target(target: str) -> None:
+    """Makes sure that a target is understood, without opening it; raises as `create` does."""
+    Target.parse(target)
 
 
 def create(target: str) -> HfEngine:

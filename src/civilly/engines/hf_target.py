@@ -8,19 +8,25 @@ from pathlib import Path
 
 from civilly.engines.requests import choice, positive, read_options
 from civilly.errors import EngineError, ModelError
+from civilly.model.adapter import weights_folder
+from civilly.registry import Option
 
-OPTIONS = {
-    "dtype": "auto",
-    "device": "auto",
-    "chat": "auto",
-    "bos": "auto",
-    "batch": "16",
-    "adapter": "none",
-}
-"""Options of a target, with their defaults."""
+OPTIONS = (
+    Option("dtype", "Precision of the weights.", ("auto", "fp32", "bf16", "fp16"), "auto"),
+    Option("device", "Device of torch, as cpu or cuda:1.", default="auto"),
+    Option("chat", "Whether prompts go through the chat template.", ("auto", "always", "never"),
+           "auto"),
+    Option("bos", "Whether prompts begin with the token of a beginning.", ("auto", "always"),
+           "auto"),
+    Option("batch", "The most sequences that are generated together.", default="16"),
+    Option("adapter", "Folder of a LoRA adapter, or of the training that made it.",
+           default="none"),
+)  # fmt: skip
+"""Options of a target."""
 
 ADAPTER_FILE = "adapter_config.json"
 """The file that makes a folder an adapter."""
+_CONFIG = "config.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +42,8 @@ class Target:
         chat: ``auto``, ``always`` or ``never`` (see `PromptEncoder`).
         bos: ``auto`` or ``always`` (see `PromptEncoder`).
         batch: The most sequences that are generated together.
-        adapter: Folder of a LoRA adapter that is used unless a request names another.
+        adapter: Folder of a LoRA adapter that is used unless a request names another; it and the
+            model may be the run folder of a training.
     """
 
     model: str
@@ -65,7 +72,8 @@ class Target:
             raise EngineError(
                 "The engine 'hf' was given no model.", mend="hf:org/name or hf:folder"
             )
-        adapter = None if given["adapter"] == "none" else given["adapter"]
+        adapter = None if given["adapter"] == "none" else lora_folder(given["adapter"])
+        name = _of_run(name)
         if (Path(name) / ADAPTER_FILE).is_file():
             adapter = adapter or name
             name, revision = _base_of(Path(name))
@@ -79,6 +87,33 @@ class Target:
             batch=max(1, int(positive("hf", "batch", given["batch"]))),
             adapter=adapter,
         )
+
+
+def lora_folder(folder: str) -> str:
+    """The folder of a LoRA adapter: itself, or the one that a training left in its run folder.
+
+    Raises:
+        ModelError: If there is none.
+    """
+    if (Path(folder) / ADAPTER_FILE).is_file():
+        return folder
+    found = weights_folder(Path(folder))
+    if not (found / ADAPTER_FILE).is_file():
+        raise ModelError(
+            f"{folder} holds a whole model, no LoRA adapter.", mend=f"--engine hf:{found}"
+        )
+    return str(found)
+
+
+def _of_run(name: str) -> str:
+    """The folder of the model or adapter in a run folder of a training; else what was given."""
+    folder = Path(name)
+    if not folder.is_dir() or any((folder / file).is_file() for file in (ADAPTER_FILE, _CONFIG)):
+        return name
+    try:
+        return str(weights_folder(folder))
+    except ModelError:
+        return name  # whoever opens it says what is missing
 
 
 def _base_of(adapter: Path) -> tuple[str, str | None]:

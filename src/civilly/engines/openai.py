@@ -31,21 +31,27 @@ from civilly.engines.requests import (
     well_formed,
 )
 from civilly.errors import EngineError
+from civilly.registry import Option
 from civilly.types import Generation, GenerationOptions, Prompt, Segment, Usage
 
-OPTIONS = {
-    "api": "auto",
-    "concurrency": "8",
-    "timeout": "120",
-    "retries": "5",
-    "backoff": "0.5",
-    "limit_field": "max_tokens",
-    "fim": "prompt",
-}
-"""Options of a target, with their defaults."""
+OPTIONS = (
+    Option("api", "Which of the server's services.", ("auto", "chat", "completions"), "auto"),
+    Option("concurrency", "The most requests at a time.", default="8"),
+    Option("timeout", "Seconds that one answer may take.", default="120"),
+    Option("retries", "How often a request is sent again.", default="5"),
+    Option("backoff", "Seconds before the first retry; twice as many before each next.",
+           default="0.5"),
+    Option("limit_field", "What the server calls the token limit.",
+           ("max_tokens", "max_completion_tokens"), "max_tokens"),
+    Option("fim", "Who builds the prompt of a hole.", ("prompt", "suffix", "mistral"), "prompt"),
+)  # fmt: skip
+"""Options of a target."""
 
 KEY_VARIABLE = "OPENAI_API_KEY"
 """Environment variable with the key."""
+
+TOKENS_PER_REQUEST = 128
+"""Tokens of texts that are worked on at a time, by the requests that are sent at a time."""
 
 _MOST_STOPS = 4  # of the protocol
 
@@ -129,6 +135,11 @@ class OpenAiEngine:
         self._offers_logprobs = True
         self._counting = threading.Lock()
         self._usage: Usage | None = None
+
+    @property
+    def tokens_at_once(self) -> int:
+        """See `civilly.engines.pacing.Paced`: for every connection some short texts, or a long."""
+        return TOKENS_PER_REQUEST * self._target.concurrency
 
     @property
     def usage(self) -> Usage | None:
@@ -359,6 +370,11 @@ def _mean_logprob(logprobs: Any) -> float | None:
         values = [each.get("logprob") for each in logprobs.get("content") or []]
     known = [float(value) for value in values if isinstance(value, int | float)]
     return sum(known) / len(known) if known else None
+
+
+def check_target(target: str) -> None:
+    """Makes sure that a target is understood, without opening it; raises as `create` does."""
+    Target.parse(target)
 
 
 def create(target: str) -> OpenAiEngine:

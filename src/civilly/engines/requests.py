@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from urllib.parse import parse_qsl
 
-from civilly.errors import EngineError, UnknownNameError
+from civilly.errors import EngineError
+from civilly.registry import Option, refuse_unknown
 from civilly.types import GenerationOptions, Prompt
 
 
@@ -92,13 +93,13 @@ def cut_at_stop(text: str, stop: Sequence[str]) -> tuple[str, bool]:
     return (text[: min(cuts)], True) if cuts else (text, False)
 
 
-def read_options(engine: str, query: str, known: Mapping[str, str]) -> dict[str, str]:
+def read_options(engine: str, query: str, known: Sequence[Option]) -> dict[str, str]:
     """Reads the options of an engine's target, written like ``batch=4&dtype=fp32``.
 
     Args:
         engine: The engine's name, for messages.
         query: What follows the question mark.
-        known: Every option with its default.
+        known: The engine's options.
 
     Returns:
         All options: those given, and the defaults of the others.
@@ -107,17 +108,30 @@ def read_options(engine: str, query: str, known: Mapping[str, str]) -> dict[str,
         UnknownNameError: If there is no option of a given name.
         EngineError: If an option has no value.
     """
-    chosen = dict(known)
-    for name, value in parse_qsl(query, keep_blank_values=True):
-        if name not in known:
-            raise UnknownNameError(f"option of the engine {engine!r}", name, known)
+    given = parse_qsl(query, keep_blank_values=True)
+    refuse_unknown(f"option of the engine {engine!r}", [name for name, _ in given], known)
+    chosen = {option.name: option.default for option in known}
+    for name, value in given:
         if not value:
             raise EngineError(
                 f"The option {name!r} of the engine {engine!r} has no value.",
-                mend=f"?{name}={known[name]}, its default, or leave it out",
+                mend=f"?{name}={chosen[name]}, its default, or leave it out",
             )
         chosen[name] = value
     return chosen
+
+
+def refuse_target(engine: str, target: str) -> None:
+    """Makes sure that an engine that opens nothing is given nothing to open.
+
+    Raises:
+        EngineError: If it is.
+    """
+    if target:
+        raise EngineError(
+            f"The engine {engine!r} opens nothing, but was given {target!r}.",
+            mend=f"--engine {engine}",
+        )
 
 
 def choice(engine: str, name: str, value: str, allowed: Sequence[str]) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from civilly.errors import CivillyError, UnknownNameError
+from civilly.registry import Option
 from civilly.types import GenerationOptions
 
 KINDS = ("greedy", "beam", "diverse", "sample")
@@ -17,6 +18,18 @@ TEMPERATURE = 0.7
 """Of sampling, where the user does not say."""
 DIVERSITY = 0.5
 """Of diverse beam search, where the user does not say, in nats; the paper's range is .2 to .8."""
+OPTIONS = (
+    Option("decoding", "Search; diverse is for --engine hf:MODEL only.", KINDS),
+    Option("temperature", "Of sampling: 0 to 100."),
+    Option("top_k", "Sample among the k best tokens; 0 is all."),
+    Option("top_p", "Sample among the best tokens of this probability in all."),
+    Option("beams", "Width of a beam search."),
+    Option("groups", "Groups of a diverse beam search."),
+    Option("diversity", "What a token costs in nats that an earlier group took."),
+    Option("seed", "Seed of sampling."),
+)
+"""Options of a method that decodes as it is told."""
+ADAPTER_OPTION = Option("adapter", "Folder of another adapter, or of the training that made it.")
 _BELONGS = {
     "temperature": ("sample",),
     "top_k": ("sample",),

@@ -140,6 +140,9 @@ def _capitalised(text: str) -> str:
     return upper + text[1:] if len(upper) == 1 else text
 
 
+OPTIONS = ()
+
+
 def create(tools: Tools) -> DeleteRewriter:
     """The rewriter; it has no options and needs no tools."""
     return DeleteRewriter()

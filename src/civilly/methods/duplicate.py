@@ -20,6 +20,9 @@ class DuplicateRewriter:
         return [[Candidate(each.text, "duplicate")] for each in texts]
 
 
+OPTIONS = ()
+
+
 def create(tools: Tools) -> DuplicateRewriter:
     """The rewriter; it has no options and needs no tools."""
     return DuplicateRewriter()

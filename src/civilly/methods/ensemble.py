@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from civilly.errors import CivillyError
+from civilly.errors import CivillyError, UnknownNameError
 from civilly.types import Candidate, CandidateScorer, Detection, Rewriter, SecondLook, Text
 
 PLUS = "+"
@@ -36,8 +36,8 @@ def options_of(options: Mapping[str, Any], name: str, names: Sequence[str]) -> d
         names: All methods.
 
     Raises:
-        CivillyError: If an option's own method is none of them, or if one adapter is given to
-            several methods.
+        UnknownNameError: If an option's own method is none of them.
+        CivillyError: If one adapter is given to several methods.
     """
     if options.get("adapter") and len(names) > 1:
         raise CivillyError(
@@ -52,9 +52,7 @@ def options_of(options: Mapping[str, Any], name: str, names: Sequence[str]) -> d
         elif owner == name:
             own[option] = value
         elif owner not in names:
-            raise CivillyError(
-                f"The option {key!r} is of no method here.", allowed=", ".join(names)
-            )
+            raise UnknownNameError("method of an option", owner, names)
     return common | own
 
 

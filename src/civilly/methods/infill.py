@@ -10,7 +10,7 @@ from typing import Any
 from civilly.detect.words import Bounds
 from civilly.errors import CivillyError, ModelError
 from civilly.methods.banned_words import BannedWords
-from civilly.methods.fillers import open_filler
+from civilly.methods.fillers import FILLERS, filler_options, open_filler
 from civilly.methods.holes import (
     Filler,
     Filling,
@@ -20,6 +20,7 @@ from civilly.methods.holes import (
     gap_at,
     holes_of,
 )
+from civilly.registry import Option
 from civilly.types import Candidate, Detection, Detector, Text, Tools
 
 METHOD = "infill"
@@ -233,10 +234,17 @@ class InfillRewriter:
         return answers
 
 
-def create(tools: Tools) -> InfillRewriter:
-    """The method; ``filler`` says who fills (`civilly.methods.fillers`), the others are its own.
+def options(given: Mapping[str, Any]) -> Sequence[Option]:
+    """The method's options, and those of the filler that is given."""
+    return (
+        Option("filler", "Who fills the holes.", FILLERS),
+        Option("holes", "The most holes of a text that are filled."),
+        *filler_options(given),
+    )
 
-    ``holes`` is the most holes of a text that are filled; ``adapter`` names another adapter.
+
+def create(tools: Tools) -> InfillRewriter:
+    """The method; see `options`.
 
     Raises:
         CivillyError: If an option is wrong.

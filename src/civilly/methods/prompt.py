@@ -12,8 +12,10 @@ from typing import Any
 
 from civilly.errors import CivillyError
 from civilly.languages import language
+from civilly.methods import decoding
 from civilly.methods.answers import read_answer
 from civilly.methods.decoding import Decoding
+from civilly.registry import Option
 from civilly.types import (
     Candidate,
     Detection,
@@ -199,8 +201,15 @@ def _is_plausible(rewrite: str, text: str) -> bool:
     return any(map(str.isalpha, rewrite)) and 0.15 * length <= len(rewrite) <= 2.5 * length + 30
 
 
+OPTIONS = (
+    *decoding.OPTIONS,
+    Option("examples", "Examples in a prompt; a language has up to four."),
+    Option("longest", "Longest text in characters that is sent to the engine."),
+)
+
+
 def create(tools: Tools) -> PromptRewriter:
-    """The rewriter; its options are those of `Settings` and `civilly.methods.decoding.Decoding`.
+    """The rewriter; see `OPTIONS`.
 
     One candidate is greedy, several are sampled, unless the option ``decoding`` says otherwise.
 

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from civilly.errors import CivillyError
+from civilly.methods import decoding
 from civilly.methods.branching import forks
-from civilly.methods.decoding import Decoding
+from civilly.methods.decoding import ADAPTER_OPTION, Decoding
 from civilly.methods.tuned_prompt import tuned_prompt
 from civilly.model.adapter import adapter_digest, shipped_adapter
+from civilly.registry import Option
 from civilly.types import (
     Brancher,
     Candidate,
@@ -40,10 +42,15 @@ MOST_BRANCHED = 2
 """Proposals per text that are kept of those; each costs a reading by the model."""
 
 
-def create(tools: Tools) -> TunedRewriter:
-    """The method; its options are those of `civilly.methods.decoding.Decoding` and two more.
+OPTIONS = (
+    *decoding.OPTIONS,
+    ADAPTER_OPTION,
+    Option("second_look", "Whether poor texts are looked at again.", ("on", "off")),
+)
 
-    ``adapter`` names another adapter's folder; ``second_look=off`` leaves the second look out.
+
+def create(tools: Tools) -> TunedRewriter:
+    """The method; see `OPTIONS`.
 
     Raises:
         CivillyError: If an option is wrong.

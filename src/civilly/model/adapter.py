@@ -16,6 +16,9 @@ from civilly.model.source import FloatArray
 
 WEIGHTS_FILE, CONFIG_FILE = "adapter_model.safetensors", "adapter_config.json"
 FULL_FILE = "model.safetensors"
+ADAPTER_FOLDER, FULL_FOLDER = "adapter", "model"
+"""Where a training puts what it made, in its run folder."""
+_FILES = (WEIGHTS_FILE, FULL_FILE)
 _PREFIX = "base_model.model."
 
 
@@ -60,11 +63,13 @@ def load_change(folder: Path) -> Change:
     """Reads an adapter, or a model that was trained as a whole.
 
     Args:
-        folder: PEFT folder of a LoRA or DoRA adapter, or a folder with ``model.safetensors``.
+        folder: PEFT folder of a LoRA or DoRA adapter, a folder with ``model.safetensors``, or a
+            run folder with either.
 
     Raises:
         ModelError: If the folder holds neither.
     """
+    folder = weights_folder(folder)
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
@@ -153,10 +158,35 @@ class Replacement:
 def change_file(folder: Path) -> Path:
     """The file that holds the weights of an adapter or of a whole model.
 
+    Args:
+        folder: As `weights_folder` takes it.
+
     Raises:
-        ModelError: If the folder holds neither.
+        ModelError: If there are none.
     """
-    for name in (WEIGHTS_FILE, FULL_FILE):
-        if (folder / name).exists():
-            return folder / name
-    raise ModelError(f"No adapter in {folder}.", mend=f"name one with {WEIGHTS_FILE}")
+    folder = weights_folder(folder)
+    return next(folder / name for name in _FILES if (folder / name).exists())
+
+
+def weights_folder(folder: Path) -> Path:
+    """The folder with the weights of an adapter or of a whole model.
+
+    Args:
+        folder: It itself, or the run folder of a training or a sweep (of which the best is kept).
+
+    Raises:
+        ModelError: If there are none.
+    """
+    kinds = (ADAPTER_FOLDER, FULL_FOLDER)
+    best = sorted(path for kind in kinds for path in folder.glob(f"trials/*/{kind}"))
+    for place in (folder, *(folder / kind for kind in kinds), *best):
+        if any((place / name).exists() for name in _FILES):
+            return place
+    if next(folder.glob("checkpoint-*"), None):
+        raise ModelError(
+            f"The training in {folder} is not finished.", mend="civilly train … --resume"
+        )
+    raise ModelError(
+        f"No adapter in {folder}.",
+        mend=f"name a folder of `civilly train`, or one with {WEIGHTS_FILE} or {FULL_FILE}",
+    )

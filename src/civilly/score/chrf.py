@@ -9,6 +9,8 @@ from typing import Any
 from civilly.errors import CivillyError, MissingExtraError
 from civilly.types import Text, Tools
 
+OPTIONS = ()
+
 
 def create(tools: Tools | None = None) -> Chrf:
     """The metric with sacrebleu's defaults: character order 6, beta 2."""

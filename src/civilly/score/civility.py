@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from civilly import __version__
 from civilly.types import Detector, Text, Tools
 
+OPTIONS = ()
+
 
 def create(tools: Tools) -> Civility:
     """The metric on the shared detector."""

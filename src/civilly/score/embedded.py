@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from civilly import __version__
 from civilly.errors import CivillyError
 from civilly.model.cache import fingerprint
+from civilly.registry import Option
 from civilly.score.embedded_cache import VectorCache, default_path
 from civilly.score.embedded_encoder import SIGNATURE, WIDTH, SentenceEncoder
 from civilly.score.embedded_features import FeatureReader, Features
@@ -16,6 +17,9 @@ from civilly.types import Text, Tools
 
 CHUNK = 1_000
 """Rows read at once, so that memory stays bounded."""
+
+
+OPTIONS = (Option("cache", "Whether vectors of texts are kept on disk.", ("on", "off")),)
 
 
 def create(tools: Tools) -> EmbeddedSuite:

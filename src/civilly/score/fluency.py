@@ -12,6 +12,9 @@ from civilly.types import Prompt, Segment, Text, Tools
 BEGIN = Prompt((Segment("<bos>", special=True),))
 
 
+OPTIONS = ()
+
+
 def create(tools: Tools | None = None) -> Fluency:
     """The metric on the embedded model."""
     return Fluency(EmbeddedEngine())

@@ -23,6 +23,7 @@ from typing import Any
 from civilly import __version__
 from civilly.engines import DEFAULT
 from civilly.errors import CivillyError
+from civilly.registry import Option
 from civilly.score.joint import JointSuite
 from civilly.score.judge_questions import (
     QUESTIONS,
@@ -287,6 +288,14 @@ def _agreed(scores: Sequence[float]) -> float:
 
 def _wrong(name: str, given: str, allowed: str) -> CivillyError:
     return CivillyError(f"The option {name!r} of the judge is {given!r}.", allowed=allowed)
+
+
+OPTIONS = (
+    Option("swap", "Whether each question is put in both orders.", ("yes", "no")),
+    Option("retries", "How often a question is put again."),
+    Option("answer_tokens", "The most tokens of an answer."),
+    Option("longest", "Longest text in characters that is judged."),
+)
 
 
 def create(tools: Tools) -> Judge:

@@ -12,7 +12,8 @@ from typing import Any
 
 from civilly.data.hub_access import hub_access
 from civilly.engines.hardware import device_of, dtype_of
-from civilly.errors import CivillyError, MissingExtraError, ModelError, UnknownNameError
+from civilly.errors import CivillyError, MissingExtraError, ModelError
+from civilly.registry import Option
 
 EXTRA = "official"
 DTYPES = ("fp32", "bf16", "fp16")
@@ -145,18 +146,11 @@ class Runtime:
         return torch, device, dtype_of(torch, self.dtype, device)
 
 
-RUNTIME_OPTIONS = ("device", "dtype", "batch")
-
-
-def check_options(metric: str, options: Mapping[str, Any], known: Sequence[str]) -> None:
-    """Refuses an option that the metric does not have.
-
-    Raises:
-        UnknownNameError: Naming the nearest option that exists.
-    """
-    for name in options:
-        if name not in known:
-            raise UnknownNameError(f"option of the metric {metric!r}", name, known)
+RUNTIME_OPTIONS = (
+    Option("device", "Device of torch, as cpu or cuda:1."),
+    Option("dtype", "Precision of the weights.", DTYPES),
+    Option("batch", "Texts that are read together."),
+)
 
 
 @contextmanager

@@ -7,14 +7,22 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+from civilly.registry import Option, refuse_unknown
 from civilly.score.joint import JointSuite
-from civilly.score.models import RUNTIME_OPTIONS, ModelSource, Runtime, check_options
+from civilly.score.models import RUNTIME_OPTIONS, ModelSource, Runtime
 from civilly.score.references import best_of_references
 from civilly.score.sentence_encoder import SentenceEncoder
 from civilly.score.toxicity_classifier import ToxicityClassifier
 from civilly.types import Text
 
 SIM_MODEL = "sentence-transformers/LaBSE"
+OPTIONS = (
+    Option("sta", "Toxicity classifier: org/name, org/name@revision or a folder."),
+    Option("sta_tokenizer", "Its tokenizer, if not its own."),
+    Option("sim", "Sentence encoder."),
+    *RUNTIME_OPTIONS,
+)
+"""What both years can be told."""
 
 
 class OfficialSuite(JointSuite):
@@ -22,11 +30,10 @@ class OfficialSuite(JointSuite):
 
     Args:
         name: The suite's name, for messages.
-        options: ``sta``, ``sta_tokenizer``, ``sim``, what ``further`` names, and those of
-            `Runtime`.
+        options: Some of those in ``known``.
         sta: The classifier of that year.
         sta_tokenizer: Its tokenizer; a classifier that the user names brings its own.
-        further: Options that only this year has.
+        known: The options of this year's suite, those of `OPTIONS` among them.
 
     Raises:
         UnknownNameError: If there is no option of a given name.
@@ -39,9 +46,9 @@ class OfficialSuite(JointSuite):
         options: Mapping[str, Any],
         sta: str,
         sta_tokenizer: str,
-        further: Sequence[str] = (),
+        known: Sequence[Option] = OPTIONS,
     ) -> None:
-        check_options(name, options, ("sta", "sta_tokenizer", "sim", *further, *RUNTIME_OPTIONS))
+        refuse_unknown(f"option of the metric {name!r}", options, known)
         own_tokenizer = options.get("sta", sta_tokenizer)
         self._sta = ModelSource.parse(str(options.get("sta", sta)))
         self._tokenizer = ModelSource.parse(str(options.get("sta_tokenizer", own_tokenizer)))

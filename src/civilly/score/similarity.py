@@ -14,6 +14,9 @@ UNRELATED = 0.77
 """Cosine at which multilingual-e5-small texts have nothing in common; it is mapped to 0."""
 
 
+OPTIONS = ()
+
+
 def create(tools: Tools | None = None) -> Similarity:
     """The metric with the packaged multilingual-e5-small (4 bit)."""
     return Similarity()

@@ -7,11 +7,15 @@ from functools import cached_property
 from typing import Any
 
 from civilly import __version__
+from civilly.score import official
 from civilly.score.chrf import Chrf
 from civilly.score.official import OfficialSuite
 from civilly.types import Text, Tools
 
 STA_MODEL = "textdetox/xlmr-large-toxicity-classifier"
+
+
+OPTIONS = official.OPTIONS
 
 
 def create(tools: Tools) -> TextDetox2024:

@@ -7,6 +7,8 @@ from functools import cached_property
 from typing import Any
 
 from civilly import __version__
+from civilly.registry import Option
+from civilly.score import official
 from civilly.score.models import ModelSource
 from civilly.score.official import OfficialSuite
 from civilly.score.xcomet import XComet
@@ -17,6 +19,13 @@ STA_TOKENIZER = "cardiffnlp/twitter-xlm-roberta-large-2022"
 FL_MODEL = "myyycroft/XCOMET-lite"
 FL_ENCODER = "microsoft/mdeberta-v3-base"
 INPUT_WEIGHT, REFERENCE_WEIGHT = 0.4, 0.6
+
+
+OPTIONS = (
+    *official.OPTIONS,
+    Option("fl", "XCOMET-lite: org/name, org/name@revision or a folder."),
+    Option("fl_encoder", "The encoder that it is built on."),
+)
 
 
 def create(tools: Tools) -> TextDetox2025:
@@ -68,8 +77,7 @@ class TextDetox2025(OfficialSuite):
     """
 
     def __init__(self, options: Mapping[str, Any]) -> None:
-        further = ("fl", "fl_encoder")
-        super().__init__("textdetox2025", options, STA_MODEL, STA_TOKENIZER, further)
+        super().__init__("textdetox2025", options, STA_MODEL, STA_TOKENIZER, OPTIONS)
         self._fl = ModelSource.parse(str(options.get("fl", FL_MODEL)))
         self._fl_encoder = ModelSource.parse(str(options.get("fl_encoder", FL_ENCODER)))
 

@@ -13,6 +13,10 @@ CIVIL = 0.5
 """From this civility on a candidate has a vote, and may be chosen."""
 
 
+OPTIONS = ()
+"""The strength is an option of all methods (`civilly.pipeline.Detoxifier`)."""
+
+
 def create(tools: Tools) -> ConsensusSelector:
     """The selector on the shared detector; the option ``strength`` is in [0, 1].
 

@@ -33,6 +33,10 @@ CHANGED_SIMILARITY = 0.5
 """One that loses or invents a number, a name or a link keeps this share of its similarity."""
 
 
+OPTIONS = ()
+"""The strength is an option of all methods (`civilly.pipeline.Detoxifier`)."""
+
+
 def create(tools: Tools) -> RerankSelector:
     """The selector on the shared detector; the option ``strength`` is in [0, 1].
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from civilly.data.hub_access import hub_access
 from civilly.engines.encoding import PromptEncoder
 from civilly.errors import ModelError
-from civilly.model.adapter import CONFIG_FILE, WEIGHTS_FILE
+from civilly.model.adapter import ADAPTER_FOLDER, CONFIG_FILE, FULL_FOLDER, WEIGHTS_FILE
 from civilly.model.tokenizer import TextTokenizer
 from civilly.train.examples import Example
 from civilly.train.recipe import EMBEDDED, AdapterSettings, BaseSettings
@@ -19,7 +19,6 @@ from civilly.types import Prompt
 
 EMBEDDED_NAME = "civilly: trimmed gemma-3-270m"
 """What an adapter of the embedded model calls its base, instead of a path."""
-FULL_FOLDER, ADAPTER_FOLDER = "model", "adapter"
 
 
 class Encoding(Protocol):

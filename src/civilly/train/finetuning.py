@@ -176,7 +176,7 @@ def _plain(recipe: SftRecipe) -> dict[str, Any]:
 
 def _weights(out: Path) -> Path | None:
     """What a run folder holds of trained weights."""
-    from civilly.train.base_model import ADAPTER_FOLDER, FULL_FOLDER
+    from civilly.model.adapter import ADAPTER_FOLDER, FULL_FOLDER
 
     return next((out / n for n in (ADAPTER_FOLDER, FULL_FOLDER) if (out / n).exists()), None)
 

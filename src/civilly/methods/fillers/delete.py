@@ -17,6 +17,9 @@ class DeleteFiller:
         return [[Filling("")] for _ in gaps]
 
 
+OPTIONS = ()
+
+
 def create(tools: Tools, options: Mapping[str, Any]) -> DeleteFiller:
     """The filler; it has no options and needs no tools."""
     return DeleteFiller()

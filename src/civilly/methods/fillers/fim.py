@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from civilly.errors import CivillyError, UnknownNameError
-from civilly.methods.decoding import Decoding
+from civilly.methods import decoding
+from civilly.methods.decoding import ADAPTER_OPTION, Decoding
 from civilly.methods.fim_formats import FimFormat, Slot, family_of, format_of
 from civilly.methods.fim_middles import ask_middles, read_middle
 from civilly.methods.holes import Filling, Gap, fits
 from civilly.model.adapter import adapter_digest, shipped_adapter
+from civilly.registry import Option
 from civilly.types import Engine, Generation, Preparable, Tools
 
 ADAPTER = "fim"
@@ -86,8 +88,17 @@ def _most(gaps: Sequence[Gap]) -> int:
     return max(len(gap.cut.encode("utf-8", "replace")) for gap in gaps) + 16
 
 
+OPTIONS = (
+    *decoding.OPTIONS,
+    ADAPTER_OPTION,
+    Option("family", "Whose prompt the model reads; see docs/infill.md."),
+    Option("order", "Which side of the hole comes first.", ("psm", "spm")),
+    Option("cut", "Whether the model sees what was cut out.", ("shown", "hidden")),
+)
+
+
 def create(tools: Tools, options: Mapping[str, Any]) -> FimFiller:
-    """The filler; its options are ``family``, ``order``, ``cut``, ``adapter`` and the decoding's.
+    """The filler; see `OPTIONS`.
 
     Raises:
         CivillyError: If an option is wrong, or the family of the engine's model is not known.

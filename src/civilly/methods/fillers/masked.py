@@ -20,6 +20,7 @@ from civilly.methods.delete import BLANKS
 from civilly.methods.fillers.checkpoint import MOST_LOGITS, Checkpoint, open_checkpoint
 from civilly.methods.fim_middles import fit_middle
 from civilly.methods.holes import Filling, Gap, fits
+from civilly.registry import Option
 from civilly.types import Tools
 
 EXAMPLE = "FacebookAI/xlm-roberta-base"
@@ -223,6 +224,12 @@ class MaskedFiller:
                 going_on = piece.startswith("##") if mark is None else not piece.startswith(mark)
                 (inside if going_on else begins)[index] = True
         return begins, inside, mark is not None
+
+
+OPTIONS = (
+    Option("model", "Hub id or folder of a masked language model."),
+    Option("masks", "The most masks in a hole: 1 to 8."),
+)
 
 
 def create(tools: Tools, options: Mapping[str, Any]) -> MaskedFiller:

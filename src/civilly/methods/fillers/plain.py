@@ -12,7 +12,8 @@ from dataclasses import replace
 from typing import Any
 
 from civilly.detect.words import words
-from civilly.methods.decoding import Decoding
+from civilly.methods import decoding
+from civilly.methods.decoding import ADAPTER_OPTION, Decoding
 from civilly.methods.delete import BLANKS, first_blanks, last_blanks
 from civilly.methods.holes import Filling, Gap, fits
 from civilly.types import Engine, Prompt, Segment, TextScorer, Tools
@@ -100,6 +101,9 @@ def beginnings(gap: Gap, continuation: str) -> Iterator[str]:
         text = line[lead:end]
         if text and fits(gap, text):
             yield text
+
+
+OPTIONS = (*decoding.OPTIONS, ADAPTER_OPTION)
 
 
 def create(tools: Tools, options: Mapping[str, Any]) -> PlainFiller:

@@ -16,6 +16,7 @@ from civilly.methods.fillers.checkpoint import MOST_LOGITS, Checkpoint, open_che
 from civilly.methods.fim_formats import longest_middle
 from civilly.methods.fim_middles import fit_middle
 from civilly.methods.holes import Broken, Filling, Gap, fits
+from civilly.registry import Option
 from civilly.types import Prompt, Segment, Tools
 
 EXAMPLE = "google/mt5-base"
@@ -198,6 +199,9 @@ def _sentinels(checkpoint: Checkpoint) -> list[str]:
             mend=f"--option model={EXAMPLE}",
         )
     return found
+
+
+OPTIONS = (Option("model", "Hub id or folder of a model with sentinels, as T5."),)
 
 
 def create(tools: Tools, options: Mapping[str, Any]) -> SentinelFiller:

@@ -21,8 +21,8 @@ from transformers import TrainerCallback
 
 from civilly.data.files import write_bytes
 from civilly.errors import CivillyError, DataError, MissingExtraError
+from civilly.model.adapter import ADAPTER_FOLDER, FULL_FOLDER
 from civilly.score.joint import JOINT
-from civilly.train.base_model import ADAPTER_FOLDER, FULL_FOLDER
 from civilly.train.finetuning import RESULT_FILE
 from civilly.train.sft import train_sft
 from civilly.train.sweep.importance import importances
