@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import unicodedata
-from functools import lru_cache
+from functools import cache, lru_cache
+
+from civilly.languages import language
 
 _KANA = "Kana"
 _BY_WORD = {
@@ -40,3 +42,17 @@ def script_of(character: str) -> str | None:
     if word in _OF_NO_SCRIPT:
         return None
     return _BY_WORD.get(word, word.title())
+
+
+@cache
+def scripts_of_language(lang: str) -> frozenset[str]:
+    """The scripts in which a language is written.
+
+    Args:
+        lang: One of the 15 codes.
+
+    Raises:
+        UnknownNameError: If it is none of them.
+    """
+    script = language(lang).script
+    return frozenset(("Han", _KANA) if script == "Japanese" else (script,))

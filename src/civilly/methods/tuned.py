@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from civilly.errors import CivillyError
+from civilly.methods.blanks import restore_blanks
 from civilly.methods.branching import forks
 from civilly.methods.decoding import Decoding
 from civilly.methods.tuned_prompt import tuned_prompt
@@ -112,9 +113,13 @@ class TunedRewriter:
         options = self._decoding.generation(n, max_new_tokens=limit, adapter=self._adapter)
         results: list[list[Candidate]] = [[] for _ in texts]
         for i, generations in zip(short, self._engine.generate(prompts, options), strict=True):
-            best = {g.text: g for g in reversed(generations) if g.finished and g.text.strip()}
-            ranked = sorted(best.values(), key=lambda g: -(g.logprob or 0.0))
-            results[i] = [Candidate(g.text.strip(), ADAPTER, g.logprob) for g in ranked]
+            best = {
+                restore_blanks(texts[i].text, g.text.strip()): g
+                for g in reversed(generations)
+                if g.finished and g.text.strip()
+            }
+            ranked = sorted(best.items(), key=lambda item: -(item[1].logprob or 0.0))
+            results[i] = [Candidate(text, ADAPTER, g.logprob) for text, g in ranked]
         return results
 
     def score(self, texts: Sequence[Text], proposals: Sequence[str]) -> list[float]:
@@ -145,7 +150,8 @@ class TunedRewriter:
         proposals: list[dict[str, float]] = [{} for _ in texts]
         for (i, fork), generations in zip(places, turns, strict=True):
             for generation in generations:
-                text = (fork.joined(generation.text, generation.finished) or "").strip()
+                joined = fork.joined(generation.text, generation.finished) or ""
+                text = restore_blanks(texts[i].text, joined.strip())
                 if text and text != texts[i].text:
                     proposals[i].setdefault(text, generation.logprob or 0.0)
         kept = _best(texts, detections, proposals, self._detector)

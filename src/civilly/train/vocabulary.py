@@ -10,8 +10,8 @@ from pathlib import Path
 
 from civilly.data.io import read_utf8
 from civilly.data.pairs import read_pairs
-from civilly.detect.scripts import script_of
-from civilly.languages import LANGUAGES
+from civilly.detect.scripts import script_of, scripts_of_language
+from civilly.languages import CODES
 from civilly.model.source import SourceModel, Vocabulary, assemble_packaged
 from civilly.model.tokenizer import BLANKS, SPACE, build_tokenizer, is_blank_run, merges_of
 from civilly.model.vocabulary import close_over_merges, pack
@@ -19,11 +19,7 @@ from civilly.model.vocabulary import close_over_merges, pack
 KEPT = 46_000
 """Tokens chosen by frequency; closing them over merges and bytes adds about 3,600."""
 LEXICON_LINES = 6_000
-SCRIPTS = frozenset(
-    script
-    for lang in LANGUAGES.values()
-    for script in (("Han", "Kana") if lang.script == "Japanese" else (lang.script,))
-) | {"Greek"}
+SCRIPTS = frozenset().union(*map(scripts_of_language, CODES)) | {"Greek"}
 """The scripts of our languages, and Greek, whose letters are symbols everywhere (μ, π, Ω)."""
 
 

@@ -1,0 +1,135 @@
+"""Gives a rewrite the blanks of its text: runs, tabs and wide spaces come back as they were."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from rapidfuzz.distance import Levenshtein
+
+_STRETCH = re.compile(r"\s+")
+_UNUSUAL = re.compile(r"\s\s|[^\S ]")
+"""Anything but single spaces."""
+
+
+def single_blanks(text: str) -> str:
+    """The text with a space for each stretch of blanks."""
+    return _STRETCH.sub(" ", text)
+
+
+def restore_blanks(source: str, rewritten: str) -> str:
+    """A rewrite with the blanks that its text has at the same places.
+
+    Both texts are aligned character by character, each stretch of blanks being one. A stretch of
+    the rewrite becomes the one that it stands for; a run that the rewrite dropped comes back if
+    what is before or after it is still there; the longest of several that fell together stays. A
+    run that the text has nowhere becomes one blank, unless it breaks the line.
+
+    Args:
+        source: The text.
+        rewritten: What became of it.
+    """
+    if not (_UNUSUAL.search(source) or _UNUSUAL.search(rewritten)):
+        return rewritten
+    before, after = _Laid.out(source), _Laid.out(rewritten)
+    found = {i: each if "\n" in each else each[:1] for i, each in after.stretches.items()}
+    added: dict[int, str] = {}
+    for block in _blocks(before.text, after.text):
+        own = [before.stretches[i] for i in range(*block.source) if i in before.stretches]
+        places = [i for i in range(*block.output) if i in after.stretches]
+        if len(own) <= len(places):
+            found.update(zip(places, own, strict=False))
+            continue
+        longest = max(own, key=len)
+        if places:
+            found.update(zip(places, _longest(own, len(places)), strict=True))
+        elif (beside := _blank_beside(block, after)) is not None:
+            found[beside] = max(found[beside], longest, key=len)
+        elif len(longest) > 1 and (place := _edge(block, before, after, longest)) is not None:
+            added[place] = longest
+    return after.with_stretches(found, added)
+
+
+@dataclass(frozen=True, slots=True)
+class _Laid:
+    """A text with one space per stretch of blanks, and what stands there.
+
+    Attributes:
+        text: The text with single spaces.
+        stretches: The stretch at each position of a space.
+    """
+
+    text: str
+    stretches: dict[int, str]
+
+    @classmethod
+    def out(cls, text: str) -> _Laid:
+        stretches, shift = {}, 0
+        for match in _STRETCH.finditer(text):
+            stretches[match.start() - shift] = match[0]
+            shift += len(match[0]) - 1
+        return cls(single_blanks(text), stretches)
+
+    def with_stretches(self, found: dict[int, str], added: dict[int, str]) -> str:
+        """The text with other stretches, and some more before the characters at some positions."""
+        pieces = [
+            added.get(i, "") + found.get(i, character) for i, character in enumerate(self.text)
+        ]
+        return "".join(pieces) + added.get(len(self.text), "")
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """Where two texts agree, or where they do not: ranges of positions.
+
+    Attributes:
+        equal: Whether they agree.
+        source: From and to in the text.
+        output: From and to in the rewrite.
+    """
+
+    equal: bool
+    source: tuple[int, int]
+    output: tuple[int, int]
+
+
+def _blocks(before: str, after: str) -> Iterator[_Block]:
+    """The blocks of both texts in order; equal and other ones take turns."""
+    open_block: _Block | None = None
+    for each in Levenshtein.opcodes(before, after):
+        equal = each.tag == "equal"
+        block = _Block(equal, (each.src_start, each.src_end), (each.dest_start, each.dest_end))
+        if open_block is not None and open_block.equal == equal:
+            block = _Block(
+                equal,
+                (open_block.source[0], block.source[1]),
+                (open_block.output[0], block.output[1]),
+            )
+        elif open_block is not None:
+            yield open_block
+        open_block = block
+    if open_block is not None:
+        yield open_block
+
+
+def _longest(stretches: Sequence[str], number: int) -> list[str]:
+    """The longest ``number`` of them, in order."""
+    chosen = sorted(range(len(stretches)), key=lambda i: (-len(stretches[i]), i))[:number]
+    return [stretches[i] for i in sorted(chosen)]
+
+
+def _blank_beside(block: _Block, after: _Laid) -> int | None:
+    """The position of a blank of the rewrite that touches a block without one."""
+    start, end = block.output
+    return next((i for i in (start - 1, end) if i in after.stretches), None)
+
+
+def _edge(block: _Block, before: _Laid, after: _Laid, stretch: str) -> int | None:
+    """Where a dropped stretch belongs in the rewrite if it is at an edge of its block."""
+    start, end = block.source
+    for position, place in ((start, block.output[0]), (end - 1, block.output[1])):
+        inside = 0 < place < len(after.text)
+        if inside and before.stretches.get(position) == stretch:
+            return place
+    return None
