@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from civilly.methods.blanks import restore_blanks, single_blanks
 
 BLANKS = st.text(alphabet=" \t\u3000\xa0", min_size=1, max_size=5)
-WORDS = st.lists(st.text(alphabet="abcdeかクなに人", min_size=1, max_size=6), min_size=1, max_size=8)
+WORDS = st.lists(
+    st.text(alphabet="abcdeかクなに人", min_size=1, max_size=6), min_size=1, max_size=8
+)
 
 
 def joined(data, words):

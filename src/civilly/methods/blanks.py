@@ -1,4 +1,4 @@
-"""Gives a rewrite the blanks of its text: runs, tabs and wide spaces come back as they were."""
+"""The blanks of a rewrite: runs, tabs and wide spaces come back as they were, and stay blank."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from dataclasses import dataclass
 
 from rapidfuzz.distance import Levenshtein
 
+LEAST_BESIDE = 3
+"""Characters in which text and rewrite must agree beside a run that is put back."""
 _STRETCH = re.compile(r"\s+")
+_RUN = re.compile(r"\s\s")
 _UNUSUAL = re.compile(r"\s\s|[^\S ]")
 """Anything but single spaces."""
 
@@ -35,7 +38,8 @@ def restore_blanks(source: str, rewritten: str) -> str:
     before, after = _Laid.out(source), _Laid.out(rewritten)
     found = {i: each if "\n" in each else each[:1] for i, each in after.stretches.items()}
     added: dict[int, str] = {}
-    for block in _blocks(before.text, after.text):
+    blocks = list(_blocks(before.text, after.text))
+    for number, block in enumerate(blocks):
         own = [before.stretches[i] for i in range(*block.source) if i in before.stretches]
         places = [i for i in range(*block.output) if i in after.stretches]
         if len(own) <= len(places):
@@ -46,9 +50,34 @@ def restore_blanks(source: str, rewritten: str) -> str:
             found.update(zip(places, _longest(own, len(places)), strict=True))
         elif (beside := _blank_beside(block, after)) is not None:
             found[beside] = max(found[beside], longest, key=len)
-        elif len(longest) > 1 and (place := _edge(block, before, after, longest)) is not None:
+        elif len(longest) > 1 and (place := _edge(blocks, number, before, longest)) is not None:
             added[place] = longest
     return after.with_stretches(found, added)
+
+
+def fills_blanks(source: str, rewritten: str) -> bool:
+    """Whether a rewrite says something where its text has only a run of blanks.
+
+    Args:
+        source: The text.
+        rewritten: What became of it.
+    """
+    if not _RUN.search(source):
+        return False
+    before, after = _Laid.out(source), _Laid.out(rewritten)
+    return any(
+        _is_run_alone(before, block) and any(map(str.isalnum, after.text[slice(*block.output)]))
+        for block in _blocks(before.text, after.text)
+        if not block.equal
+    )
+
+
+def _is_run_alone(laid: _Laid, block: _Block) -> bool:
+    """Whether a block of the text holds nothing but blanks, and is or touches a run of them."""
+    start, end = block.source
+    if laid.text[start:end].strip():
+        return False
+    return any(len(laid.stretches.get(i, "")) > 1 for i in range(start - 1, end + 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +122,11 @@ class _Block:
     source: tuple[int, int]
     output: tuple[int, int]
 
+    @property
+    def length(self) -> int:
+        """How much of the rewrite it is, in characters."""
+        return self.output[1] - self.output[0]
+
 
 def _blocks(before: str, after: str) -> Iterator[_Block]:
     """The blocks of both texts in order; equal and other ones take turns."""
@@ -125,11 +159,23 @@ def _blank_beside(block: _Block, after: _Laid) -> int | None:
     return next((i for i in (start - 1, end) if i in after.stretches), None)
 
 
-def _edge(block: _Block, before: _Laid, after: _Laid, stretch: str) -> int | None:
-    """Where a dropped stretch belongs in the rewrite if it is at an edge of its block."""
-    start, end = block.source
-    for position, place in ((start, block.output[0]), (end - 1, block.output[1])):
-        inside = 0 < place < len(after.text)
-        if inside and before.stretches.get(position) == stretch:
+def _edge(blocks: Sequence[_Block], number: int, laid: _Laid, stretch: str) -> int | None:
+    """Where a dropped stretch belongs in the rewrite: at an edge of its block that is sure.
+
+    Args:
+        blocks: All blocks.
+        number: Which of them dropped the stretch.
+        laid: The text.
+        stretch: What it dropped.
+    """
+    start, end = blocks[number].source
+    first, last = blocks[number].output
+    before, after = blocks[:number][-1:], blocks[number + 1 :][:1]
+    sides = [(start, first, before, number == 1), (end - 1, last, after, number == len(blocks) - 2)]
+    for position, place, beside, outermost in sides:
+        sure = any(outermost or each.length >= LEAST_BESIDE for each in beside)
+        # What was cut off together with the end of the text leaves no blanks there.
+        inside = (before and after) or first < last
+        if sure and inside and laid.stretches.get(position) == stretch:
             return place
     return None

@@ -14,6 +14,7 @@ from civilly.detect.language import (
 )
 from civilly.detect.scripts import script_of, scripts_of_language
 from civilly.languages import language
+from civilly.methods.blanks import fills_blanks
 from civilly.types import Text
 
 # The bounds were measured on pairs that people wrote (docs/decisions.md).
@@ -44,6 +45,7 @@ SCRIPT = "in another script than the text"
 RUBBLE = "with characters that are no text"
 FOREIGN = "with letters of a script that the text has not"
 SYMBOL = "with a symbol that the text has not"
+FILLED = "with words where the text has only blanks"
 
 
 def refusals(texts: Sequence[Text], candidates: Sequence[str]) -> list[str | None]:
@@ -60,6 +62,7 @@ def refusals(texts: Sequence[Text], candidates: Sequence[str]) -> list[str | Non
         refused_length(text.text, candidate)
         or refused_script(text, candidate)
         or refused_characters(text, candidate)
+        or (FILLED if fills_blanks(text.text, candidate) else None)
         for text, candidate in zip(texts, candidates, strict=True)
     ]
     open_ones = [i for i, reason in enumerate(found) if reason is None]
