@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from civilly.methods.blanks import restore_blanks, single_blanks
+from civilly.methods.blanks import restore_blanks_and_symbols, single_blanks
 
 BLANKS = st.text(alphabet=" \t\u3000\xa0", min_size=1, max_size=5)
 WORDS = st.lists(
@@ -24,8 +24,8 @@ def joined(data, words):
 @given(st.data(), WORDS)
 def test_blanks_that_were_flattened_come_back(data, words):
     text = joined(data, words)
-    assert restore_blanks(text, single_blanks(text)) == text
-    assert restore_blanks(text, text) == text
+    assert restore_blanks_and_symbols(text, single_blanks(text)) == text
+    assert restore_blanks_and_symbols(text, text) == text
 
 
 @given(st.data(), WORDS, st.integers(0, 7))
@@ -34,20 +34,34 @@ def test_blanks_around_a_changed_word_come_back(data, words, place):
     changed = [*words]
     changed[place % len(words)] = "xyz"
     blanks = re.findall(r"\s+", text)
-    assert re.findall(r"\s+", restore_blanks(text, " ".join(changed))) == blanks
+    assert re.findall(r"\s+", restore_blanks_and_symbols(text, " ".join(changed))) == blanks
 
 
 @given(st.text(max_size=40), st.text(max_size=40))
-def test_only_blanks_change(source, rewritten):
-    restored = restore_blanks(source, rewritten)
-    assert re.sub(r"\s", "", restored) == re.sub(r"\s", "", rewritten)
+def test_nothing_of_the_rewrite_is_lost_but_blanks(source, rewritten):
+    restored = iter(restore_blanks_and_symbols(source, rewritten))
+    assert all(character in restored for character in rewritten if not character.isspace())
+
+
+@given(st.lists(st.sampled_from(["a", "b", " ", "★", "🤷‍♂️", "❤️", "🇮🇳", "→"]), max_size=20))
+def test_symbols_that_were_dropped_come_back(clusters):
+    source = " ".join(clusters)
+    marks = [c for c in source if c in "★🤷♂❤🇮🇳→"]
+    for rewritten in (re.sub(r"[^ab]+", " ", source).strip(), "cd", ""):
+        restored = restore_blanks_and_symbols(source, rewritten)
+        assert [c for c in restored if c in "★🤷♂❤🇮🇳→"] == marks
+
+
+def test_symbols_of_toxic_stretches_stay_away():
+    text = "you 🖕 moron ❤ ok"
+    assert restore_blanks_and_symbols(text, "you person ok", ["🖕 moron"]) == "you person ❤ ok"
 
 
 @given(st.text(alphabet="ab \n", max_size=30))
 def test_texts_with_single_spaces_alone_are_left_alone(rewritten):
     text = " ".join("abc")
     if not re.search(r"\s\s|\n", rewritten):
-        assert restore_blanks(text, rewritten) is rewritten
+        assert restore_blanks_and_symbols(text, rewritten) is rewritten
 
 
 @pytest.mark.parametrize(
@@ -61,8 +75,15 @@ def test_texts_with_single_spaces_alone_are_left_alone(rewritten):
      ("you\tare\u3000an idiot", "you are a person", "you\tare\u3000a person"),
      ("tais-toi\xa0!", "chut !", "chut\xa0!"),
      ("a b", "a   b", "a b"),
+     ("〜 you idiot", "you person", "〜 you person"),
+     ("तू मूर्ख 🇮🇳 🤷‍♂️ ❤️ है", "तू भोला 🇮🇳 ❤️ है", "तू भोला 🇮🇳 🤷‍♂️ ❤️ है"),
+     ("You are an idiot ★ and late", "You are wrong and late", "You are wrong ★ and late"),
+     ("Заткнись, придурок ★ ты не прав", "Зачем ты не прав", "Зачем ★ ты не прав"),
+     ("このクソ★また", "このゲームまた", "このゲーム★また"),
+     ("you sh¥t and a$$ ok", "you person ok", "you person ok"),
+     ("(you moron) hey", "you hey", "you hey"),
      ("can not", "cannot", "cannot"),
      ("a  b", "a b\nc", "a  b\nc")],
 )  # fmt: skip
 def test_examples(source, rewritten, wanted):
-    assert restore_blanks(source, rewritten) == wanted
+    assert restore_blanks_and_symbols(source, rewritten) == wanted

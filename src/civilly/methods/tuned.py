@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from civilly.errors import CivillyError
-from civilly.methods.blanks import restore_blanks
+from civilly.methods.blanks import restore_blanks_and_symbols
 from civilly.methods.branching import forks
 from civilly.methods.decoding import Decoding
 from civilly.methods.tuned_prompt import tuned_prompt
@@ -114,7 +114,7 @@ class TunedRewriter:
         results: list[list[Candidate]] = [[] for _ in texts]
         for i, generations in zip(short, self._engine.generate(prompts, options), strict=True):
             best = {
-                restore_blanks(texts[i].text, g.text.strip()): g
+                _restored(texts[i], detections[i], g.text): g
                 for g in reversed(generations)
                 if g.finished and g.text.strip()
             }
@@ -151,13 +151,20 @@ class TunedRewriter:
         for (i, fork), generations in zip(places, turns, strict=True):
             for generation in generations:
                 joined = fork.joined(generation.text, generation.finished) or ""
-                text = restore_blanks(texts[i].text, joined.strip())
+                text = _restored(texts[i], detections[i], joined)
                 if text and text != texts[i].text:
                     proposals[i].setdefault(text, generation.logprob or 0.0)
         kept = _best(texts, detections, proposals, self._detector)
         flat = [(text, proposal) for text, row in zip(texts, kept, strict=True) for proposal in row]
         scores = iter(self.score([text for text, _ in flat], [proposal for _, proposal in flat]))
         return [[Candidate(proposal, ADAPTER, next(scores)) for proposal in row] for row in kept]
+
+
+def _restored(text: Text, detection: Detection | None, proposal: str) -> str:
+    """A proposal with the blanks and harmless symbols of its text."""
+    spans = detection.spans if detection else ()
+    cut = [text.text[span.start : span.end] for span in spans]
+    return restore_blanks_and_symbols(text.text, proposal.strip(), cut)
 
 
 def _at_fork(text: Text, before: str) -> Prompt:
