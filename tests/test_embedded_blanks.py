@@ -89,3 +89,28 @@ def test_the_vocabulary_has_what_nobody_may_lose(tokenizer):
 def test_texts_with_blanks_and_symbols_survive(tokenizer):
     for text in [*RUNS, *SYMBOLS, "\t\t\t", " " * 100, "\n" * 100, string.printable]:
         assert tokenizer.decode(tokenizer.encode(text)) == text
+
+
+SENTENCES = {
+    "en": "You are a fucking idiot {} and you did not read the article",
+    "ru": "Заткнись, придурок {} ты не понимаешь в футболе",
+    "ar": "اخرس يا حمار {} انت لا تفهم شيئا في السياسة",
+    "hi": "तू चूतिया है {} और तुझे कुछ नहीं पता",
+    "am": "አንተ ደደብ ነህ {} ምንም አታውቅም",
+    "he": "אתה אידיוט מטומטם {} ולא מבין כלום בפוליטיקה",
+    "zh": "你这个傻逼{}根本没看过这部电影",
+    "ja": "このクソゲー{}また落ちてるじゃねーか",
+}
+TRIED = ["→", "★", "😀", "🤷‍♂️", "₽", "♥"]
+
+
+def test_symbols_beside_an_insult_are_neither_lost_nor_changed_nor_doubled():
+    trials = [
+        (lang, symbol, SENTENCES[lang].format(symbol))
+        for i, lang in enumerate(SENTENCES)
+        for symbol in (TRIED[i % len(TRIED)], TRIED[(i + 2) % len(TRIED)])
+    ]
+    results = Detoxifier().rewrite([text for *_, text in trials], [lang for lang, *_ in trials])
+    for (_, symbol, text), result in zip(trials, results, strict=True):
+        marked = any(symbol in text[span.start : span.end] for span in result.before.spans)
+        assert marked or result.rewritten.count(symbol) == 1, (text, result.rewritten)

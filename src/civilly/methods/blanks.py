@@ -66,7 +66,7 @@ def restore_blanks_and_symbols(source: str, rewritten: str, cut: Sequence[str] =
         elif (beside := _blank_beside(block, after)) is not None:
             found[beside] = max(found[beside], longest, key=len)
         elif len(longest) > 1 and (place := _edge(blocks, number, before, longest)) is not None:
-            added[place] = longest
+            added[place] = added.get(place, "") + longest
     return after.with_stretches(found, added)
 
 
