@@ -69,6 +69,7 @@ def refused(text: str, lang: str, candidate: str) -> str | None:
         ("Заткнись, дурак, в игре", "ru", "Помолчи, в PUBG", None),
         ("このクソゲー『また落ちてる", "ja", "このゲーム㏏また落ちてる", SYMBOL),
         ("you idiot 😀", "en", "you person 😀😀", SYMBOL),
+        ("you idiot ①", "en", "you person ②", SYMBOL),
         ("you idiot ❤", "en", "you person ❤️", None),
         ("यह बकवास है।", "hi", "यह ठीक नहीं है |", None),
         ("大事に思うが   それを押し付けるな     キチガイ", "ja",

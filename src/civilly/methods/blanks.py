@@ -71,9 +71,9 @@ def restore_blanks_and_symbols(source: str, rewritten: str, cut: Sequence[str] =
 
 
 def _is_symbol(character: str) -> bool:
-    """Whether it is a symbol, an emoji or a dash beyond ASCII."""
+    """Whether it is a symbol, an emoji, a number in a shape of its own, or a dash beyond ASCII."""
     kind = unicodedata.category(character)
-    return kind[0] == "S" or (kind == "Pd" and not character.isascii())
+    return kind[0] == "S" or kind == "No" or (kind == "Pd" and not character.isascii())
 
 
 def _clusters(stretch: str) -> dict[int, str]:

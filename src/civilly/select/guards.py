@@ -124,7 +124,9 @@ def _is_rubble(character: str) -> bool:
 
 
 def _is_symbol(character: str) -> bool:
-    return not character.isascii() and unicodedata.category(character)[0] == "S"
+    """Whether it is a symbol, an emoji or a number in a shape of its own (①, ½) beyond ASCII."""
+    kind = unicodedata.category(character)
+    return not character.isascii() and (kind[0] == "S" or kind == "No")
 
 
 def _parts(amounts: Mapping[str, float]) -> dict[str, float]:
