@@ -7,6 +7,7 @@ import string
 
 import pytest
 
+from civilly.methods.blanks import fills_blanks
 from civilly.model.adapter import shipped_adapter
 from civilly.model.build import embedded_folder, load_text_tokenizer
 from civilly.pipeline import Detoxifier
@@ -22,7 +23,7 @@ RUNS = {
     "ferme ta gueule\xa0!   tu racontes   de la merde\xa0!": "fr",
     "\n\nYou idiot\n\n\n  shut up\n": "en",
 }
-"""Texts with blanks by language; nothing of what they say is 苦手."""
+"""Texts with blanks by language."""
 
 SYMBOLS = {
     "Hello {{first_name}}, you are a fucking idiot.": ("en", "{{first_name}}"),
@@ -57,9 +58,9 @@ def rewritten():
 def test_runs_of_blanks_come_back_and_nothing_fills_them(text, rewritten):
     made = rewritten[text]
     assert not set(re.findall(r"\s\s+|[^\S ]", made)) - set(re.findall(r"\s\s+|[^\S ]", text))
-    assert len(re.findall(r"\S\s\s+\S", made)) >= len(re.findall(r"\S\s\s+\S", text)) - 1
+    assert 2 * len(re.findall(r"\s\s+", made)) >= len(re.findall(r"\s\s+", text))
     assert "\ufffd" not in made
-    assert "苦手" not in made
+    assert not fills_blanks(text, made)
 
 
 @pytest.mark.parametrize("text", SYMBOLS)
