@@ -1,17 +1,19 @@
 """The tokenizer loses nothing and lets no special token in."""
 
 import string
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from civilly.errors import ModelError
-from civilly.model.source import BYTE, CONTROL, Vocabulary
+from civilly.model.source import BYTE, CONTROL, USER_DEFINED, Vocabulary
 from civilly.model.tokenizer import SPACE, TextTokenizer, build_tokenizer, byte_piece, merges_of
 from civilly.model.vocabulary import close_over_merges, pack, unpack
 from civilly.types import Prompt, Segment
 
+RUNS = [blank * length for blank in (SPACE, "\n", "\t") for length in range(2, 6)]
 WORDS = ["he", "ll", "hell", "hello", SPACE + "w", "or", SPACE + "wor", SPACE + "world", "ld"]
 
 
@@ -22,7 +24,32 @@ def small_vocabulary() -> Vocabulary:
     kinds += [BYTE] * 256
     normal = [*string.ascii_lowercase, SPACE, *WORDS]
     scores = [-1000.0] * 260 + [-1000.0] * 27 + [-float(i) for i in range(len(WORDS))]
-    return Vocabulary(tuple(pieces + normal), tuple(scores), tuple(kinds + [1] * len(normal)))
+    kinds += [1] * len(normal)
+    runs = ["\n", "\t", *RUNS]
+    pieces += normal + runs
+    return Vocabulary(
+        tuple(pieces),
+        tuple(scores + [-5.0] * len(runs)),
+        tuple(kinds + [USER_DEFINED] * len(runs)),
+    )
+
+
+@pytest.fixture(scope="module")
+def sentencepiece() -> Any:
+    """Google's own tokenizer on the same vocabulary."""
+    library = pytest.importorskip("sentencepiece")
+    from sentencepiece import sentencepiece_model_pb2
+
+    v = small_vocabulary()
+    model = sentencepiece_model_pb2.ModelProto()
+    for piece, score, kind in zip(v.pieces, v.scores, v.kinds, strict=True):
+        model.pieces.add(piece=piece, score=score, type=2 if piece == "<unk>" else kind)
+    model.trainer_spec.model_type = 2
+    model.trainer_spec.byte_fallback = True
+    model.normalizer_spec.name = "identity"
+    model.normalizer_spec.add_dummy_prefix = False
+    model.normalizer_spec.remove_extra_whitespaces = False
+    return library.SentencePieceProcessor(model_proto=model.SerializeToString())
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +71,22 @@ def test_any_text_survives_a_round_trip(tokenizer, text):
 )
 def test_odd_texts_survive(tokenizer, text):
     assert tokenizer.decode(tokenizer.encode(text)) == text
+
+
+@settings(derandomize=True, max_examples=300, deadline=None)
+@given(st.text(alphabet="helowrd \n\t★é", max_size=40))
+def test_texts_are_cut_as_sentencepiece_cuts_them(tokenizer, sentencepiece, text):
+    assert tokenizer.encode(text) == sentencepiece.encode(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "pieces"),
+    [("a   b", ["a", SPACE * 3, "b"]), (" world", [SPACE + "world"]),
+     ("  world", [SPACE * 2, "w", "or", "ld"]), (" " * 6 + "world", [SPACE * 5, SPACE + "world"]),
+     ("a\n\n\nb\t\t", ["a", "\n" * 3, "b", "\t" * 2])],
+)  # fmt: skip
+def test_runs_of_blanks_are_one_piece_as_far_as_they_go(tokenizer, text, pieces):
+    assert [tokenizer.piece(i) for i in tokenizer.encode(text)] == pieces
 
 
 def test_words_are_merged(tokenizer):
@@ -84,6 +127,13 @@ def test_closing_keeps_the_merge_path_and_all_bytes():
     )
     assert [small.piece(i) for i in small.encode("hello")] == ["hello"]
     assert small.decode(small.encode("hello world")) == "hello world"
+
+
+def test_closing_keeps_the_shorter_runs():
+    v = small_vocabulary()
+    kept = {v.pieces[i] for i in close_over_merges([v.pieces.index(SPACE * 4)], v)}
+    assert {SPACE * length for length in range(1, 5)} <= kept
+    assert SPACE * 5 not in kept
 
 
 @settings(derandomize=True, max_examples=50)

@@ -10,7 +10,17 @@ from civilly import registry
 from civilly.data.pairs import data_folder, read_authored, read_pairs
 from civilly.data.split import dev_part
 from civilly.errors import DataError
-from civilly.select.guards import LINES, LONG, SCRIPT, SHORT, refusals
+from civilly.select.guards import (
+    FILLED,
+    FOREIGN,
+    LINES,
+    LONG,
+    RUBBLE,
+    SCRIPT,
+    SHORT,
+    SYMBOL,
+    refusals,
+)
 from civilly.types import Candidate, Detection, Text
 
 RUSSIAN = "Заткнись, придурок, ты ничего не понимаешь в футболе и в людях"
@@ -45,6 +55,27 @@ def refused(text: str, lang: str, candidate: str) -> str | None:
         ("滚，lkd", "zh", "请离我远一点，谢谢", None),
         ("you idiot", "en", "No, thank you", None),
         ("!!! 123", "en", "!!!", None),
+        ("元嬢なの？   それともババア", "ja", "元嬢なの？ \ufffd\ufffdそれとも元嬢", RUBBLE),
+        ("broken \ufffd text, you idiot", "en", "broken \ufffd text, you person", None),
+        ("you idiot friend", "en", "you \x07 friend", RUBBLE),
+        ("you idiot friend", "en", "you \ue000 friend", RUBBLE),
+        ("you idiot friend", "en", "\u202eyou friend", RUBBLE),
+        ("तू मूर्ख है क्\u200dया", "hi", "तू नासमझ है क्\u200dया क्\u200dयों", None),
+        ("Hello {{first_name}}, you are an idiot", "en", "Hello ろし、you are not right", FOREIGN),
+        ("bitch please ;} whatever", "en", "please ;にとって whatever", FOREIGN),
+        ("你这个白痴什么都不懂，根本没看过这部电影", "zh",
+         "你这个の什么都不懂，根本没看过这部电影", FOREIGN),
+        ("Заткнись, придурок", "ru", "Помолчи, 친구", FOREIGN),
+        ("Заткнись, дурак, в игре", "ru", "Помолчи, в PUBG", None),
+        ("このクソゲー『また落ちてる", "ja", "このゲーム㏏また落ちてる", SYMBOL),
+        ("you idiot 😀", "en", "you person 😀😀", SYMBOL),
+        ("you idiot ①", "en", "you person ②", SYMBOL),
+        ("you idiot ❤", "en", "you person ❤️", None),
+        ("यह बकवास है।", "hi", "यह ठीक नहीं है |", None),
+        ("大事に思うが   それを押し付けるな     キチガイ", "ja",
+         "大事に思うが   苦手で それを押し付けるな", FILLED),
+        ("大事に思うが   それを押し付けるな     キチガイ", "ja",
+         "大事に思うが   それを押し付けないで", None),
         ("", "en", "", None),
     ],
 )  # fmt: skip

@@ -9,6 +9,7 @@ from typing import Any
 
 from civilly.errors import CivillyError
 from civilly.methods import decoding
+from civilly.methods.blanks import restore_blanks_and_symbols
 from civilly.methods.branching import forks
 from civilly.methods.decoding import ADAPTER_OPTION, Decoding
 from civilly.methods.tuned_prompt import tuned_prompt
@@ -119,9 +120,13 @@ class TunedRewriter:
         options = self._decoding.generation(n, max_new_tokens=limit, adapter=self._adapter)
         results: list[list[Candidate]] = [[] for _ in texts]
         for i, generations in zip(short, self._engine.generate(prompts, options), strict=True):
-            best = {g.text: g for g in reversed(generations) if g.finished and g.text.strip()}
-            ranked = sorted(best.values(), key=lambda g: -(g.logprob or 0.0))
-            results[i] = [Candidate(g.text.strip(), ADAPTER, g.logprob) for g in ranked]
+            best = {
+                _restored(texts[i], detections[i], g.text): g
+                for g in reversed(generations)
+                if g.finished and g.text.strip()
+            }
+            ranked = sorted(best.items(), key=lambda item: -(item[1].logprob or 0.0))
+            results[i] = [Candidate(text, ADAPTER, g.logprob) for text, g in ranked]
         return results
 
     def score(self, texts: Sequence[Text], proposals: Sequence[str]) -> list[float]:
@@ -152,13 +157,21 @@ class TunedRewriter:
         proposals: list[dict[str, float]] = [{} for _ in texts]
         for (i, fork), generations in zip(places, turns, strict=True):
             for generation in generations:
-                text = (fork.joined(generation.text, generation.finished) or "").strip()
+                joined = fork.joined(generation.text, generation.finished) or ""
+                text = _restored(texts[i], detections[i], joined)
                 if text and text != texts[i].text:
                     proposals[i].setdefault(text, generation.logprob or 0.0)
         kept = _best(texts, detections, proposals, self._detector)
         flat = [(text, proposal) for text, row in zip(texts, kept, strict=True) for proposal in row]
         scores = iter(self.score([text for text, _ in flat], [proposal for _, proposal in flat]))
         return [[Candidate(proposal, ADAPTER, next(scores)) for proposal in row] for row in kept]
+
+
+def _restored(text: Text, detection: Detection | None, proposal: str) -> str:
+    """A proposal with the blanks and harmless symbols of its text."""
+    spans = detection.spans if detection else ()
+    cut = [text.text[span.start : span.end] for span in spans]
+    return restore_blanks_and_symbols(text.text, proposal.strip(), cut)
 
 
 def _at_fork(text: Text, before: str) -> Prompt:

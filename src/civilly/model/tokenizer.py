@@ -19,12 +19,20 @@ from civilly.types import Prompt, Segment
 SPACE = "\u2581"
 """SentencePiece's visible space; its literal occurrence in a text must go through bytes."""
 
+BLANKS = f"{SPACE}\n\t"
+"""The blanks of which the vocabulary has pieces for whole runs."""
+
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 def byte_piece(value: int) -> str:
     """The spelling of a byte-fallback piece, for example ``<0x0A>``."""
     return f"<0x{value:02X}>"
+
+
+def is_blank_run(piece: str) -> bool:
+    """Whether a piece is a run of at least two of the same of `BLANKS`."""
+    return len(piece) > 1 and piece[0] in BLANKS and piece == piece[0] * len(piece)
 
 
 def merges_of(
@@ -40,16 +48,22 @@ def merges_of(
     Returns:
         Pairs ``(left, right)``, best first. Follows the conversion that `transformers` uses for
         Gemma: every split of a piece into two pieces is a merge, ranked by the score of the whole.
+        Runs of blanks are "user defined" to SentencePiece, which cuts them out of the text first,
+        each as long as it can be: here they grow blank by blank, the longest first of all.
     """
     ids = {piece: index for index, piece in enumerate(pieces) if index not in atomic}
     ranked: list[tuple[float, int, int, int, str, str]] = []
+    runs = sorted(filter(is_blank_run, ids), key=lambda run: (-len(run), run))
     for piece, index in ids.items():
+        if is_blank_run(piece):
+            continue
         for cut in range(1, len(piece)):
             left, right = piece[:cut], piece[cut:]
             if left in ids and right in ids:
                 ranked.append((-scores[index], len(left), len(right), index, left, right))
     ranked.sort()
-    return [(left, right) for *_, left, right in ranked]
+    grown = [(run[:-1], run[-1]) for run in runs if run[:-1] in ids and run[-1] in ids]
+    return grown + [(left, right) for *_, left, right in ranked]
 
 
 def build_tokenizer(pieces: Sequence[str], merges: Sequence[tuple[str, str]]) -> Tokenizer:

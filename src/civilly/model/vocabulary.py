@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from civilly.model.source import BYTE, CONTROL, Vocabulary
-from civilly.model.tokenizer import SPACE
+from civilly.model.tokenizer import SPACE, is_blank_run
 
 KEPT_FILE = "weights/vocabulary/kept_tokens.safetensors"
 """Kept ids of the packaged vocabulary, as differences; made by `civilly.train.vocabulary`."""
@@ -81,6 +81,8 @@ def close_over_merges(kept: Iterable[int], vocabulary: Vocabulary) -> list[int]:
 
 def _merge_path(piece: str, ids: dict[str, int], scores: tuple[float, ...]) -> set[int]:
     """Ids that appear while a piece is merged from its characters, best merge first."""
+    if is_blank_run(piece):
+        return {ids[piece[:end]] for end in range(1, len(piece) + 1)}
     symbols = list(piece)
     path = {ids[symbol] for symbol in symbols if symbol in ids}
     while len(symbols) > 1:

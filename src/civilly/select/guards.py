@@ -1,7 +1,9 @@
-"""Refuses candidates of another language, script or length than a rewrite of the text can have."""
+"""Refuses what no rewrite of a text can be: another language, script or length, odd characters."""
 
 from __future__ import annotations
 
+import unicodedata
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from civilly.detect.language import (
@@ -10,7 +12,9 @@ from civilly.detect.language import (
     script_shares,
     words_of,
 )
+from civilly.detect.scripts import script_of, scripts_of_language
 from civilly.languages import language
+from civilly.methods.blanks import fills_blanks
 from civilly.types import Text
 
 # The bounds were measured on pairs that people wrote (docs/decisions.md).
@@ -31,10 +35,17 @@ WITHOUT_KANA = 12
 LEAST_WORDS = 3
 """Fewer words than this, of which some are names, say nothing about a language."""
 
+JOINERS = "\u200c\u200d"
+"""Invisible, but letters and emoji need them."""
+
 SHORT = "far shorter than civil rewrites are"
 LONG = "far longer than civil rewrites are"
 LINES = "of more lines than the text"
 SCRIPT = "in another script than the text"
+RUBBLE = "with characters that are no text"
+FOREIGN = "with letters of a script that the text has not"
+SYMBOL = "with a symbol that the text has not"
+FILLED = "with words where the text has only blanks"
 
 
 def refusals(texts: Sequence[Text], candidates: Sequence[str]) -> list[str | None]:
@@ -48,7 +59,10 @@ def refusals(texts: Sequence[Text], candidates: Sequence[str]) -> list[str | Non
         candidates: One proposal per input.
     """
     found = [
-        refused_length(text.text, candidate) or refused_script(text, candidate)
+        refused_length(text.text, candidate)
+        or refused_script(text, candidate)
+        or refused_characters(text, candidate)
+        or (FILLED if fills_blanks(text.text, candidate) else None)
         for text, candidate in zip(texts, candidates, strict=True)
     ]
     open_ones = [i for i, reason in enumerate(found) if reason is None]
@@ -83,6 +97,36 @@ def refused_script(source: Text, candidate: str) -> str | None:
         return None  # names and hashtags in other letters may go
     main = max(before, key=before.__getitem__)
     return SCRIPT if after.get(main, 0.0) < LEAST_OF_SCRIPT * before[main] else None
+
+
+def refused_characters(source: Text, candidate: str) -> str | None:
+    """`RUBBLE`, `FOREIGN`, `SYMBOL` or None, by the characters that are new or more than before.
+
+    Latin letters may be new, since people write names in them in every script (PUBG, RSS); so may
+    symbols of ASCII, and every punctuation mark.
+    """
+    new = Counter(candidate) - Counter(source.text)
+    if any(map(_is_rubble, new)):
+        return RUBBLE
+    known = {script_of(character) for character in source.text}
+    known |= {None, "Latin", *scripts_of_language(source.lang)}
+    if any(script_of(character) not in known for character in new):
+        return FOREIGN
+    return SYMBOL if any(map(_is_symbol, new)) else None
+
+
+def _is_rubble(character: str) -> bool:
+    """Whether it stands for a lost character, or is invisible, unassigned or of private use."""
+    if character == "\ufffd":
+        return True
+    kind = unicodedata.category(character)
+    return kind[0] == "C" and not character.isspace() and character not in JOINERS
+
+
+def _is_symbol(character: str) -> bool:
+    """Whether it is a symbol, an emoji or a number in a shape of its own (①, ½) beyond ASCII."""
+    kind = unicodedata.category(character)
+    return not character.isascii() and (kind[0] == "S" or kind == "No")
 
 
 def _parts(amounts: Mapping[str, float]) -> dict[str, float]:

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import tempfile
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 from civilly.data.io import read_utf8
 from civilly.data.pairs import read_pairs
+from civilly.detect.scripts import script_of, scripts_of_language
+from civilly.languages import CODES
 from civilly.model.source import SourceModel, Vocabulary, assemble_packaged
-from civilly.model.tokenizer import build_tokenizer, merges_of
+from civilly.model.tokenizer import BLANKS, SPACE, build_tokenizer, is_blank_run, merges_of
 from civilly.model.vocabulary import close_over_merges, pack
 
 KEPT = 46_000
 """Tokens chosen by frequency; closing them over merges and bytes adds about 3,600."""
 LEXICON_LINES = 6_000
-NEWLINE_RUNS = 107
-"""First of the five shortest newline runs, which stay whatever their frequency."""
+SCRIPTS = frozenset().union(*map(scripts_of_language, CODES)) | {"Greek"}
+"""The scripts of our languages, and Greek, whose letters are symbols everywhere (μ, π, Ω)."""
 
 
 def texts_by_language(data: Path) -> Iterator[tuple[str, str]]:
@@ -36,8 +39,36 @@ def texts_by_language(data: Path) -> Iterator[tuple[str, str]]:
             yield path.stem, line
 
 
+def always_kept(piece: str) -> bool:
+    """Whether a piece stays however rare it is: what nobody may lose from a text.
+
+    That is every character that is no letter, and every letter and mark of our scripts or of none,
+    with or without a space before it; runs of blanks; symbols with what joins or varies them.
+    """
+    if is_blank_run(piece):
+        return True
+    characters = piece.removeprefix(SPACE)
+    if len(characters) < 2:
+        return characters in BLANKS or _is_ours(characters)
+    return all(_is_ours(each) and _is_symbol(each) for each in characters)
+
+
+def _is_ours(character: str) -> bool:
+    """Whether it is an assigned character of public use, and no letter or mark of other scripts."""
+    if unicodedata.category(character) in ("Cn", "Co", "Cs"):
+        return False
+    return script_of(character) in (SCRIPTS | {None})
+
+
+def _is_symbol(character: str) -> bool:
+    """Whether it is a symbol that is no operator or currency, or a mark or joiner."""
+    return unicodedata.category(character) in ("So", "Sk", "Mn", "Me", "Cf")
+
+
 def choose_vocabulary(vocabulary: Vocabulary, data: Path, kept: int = KEPT) -> list[int]:
-    """The ``kept`` tokens that the languages use most, each language weighing the same, closed.
+    """The ``kept`` tokens that the languages use most, each language weighing the same.
+
+    To these come the pieces of `always_kept`, and the list is closed over merges.
 
     Args:
         vocabulary: The whole vocabulary.
@@ -61,8 +92,9 @@ def choose_vocabulary(vocabulary: Vocabulary, data: Path, kept: int = KEPT) -> l
         for index, count in counts.items():
             share[index] = share.get(index, 0.0) + count / total
     ranked = sorted(share, key=lambda index: (-share[index], index))
-    newlines = range(NEWLINE_RUNS, NEWLINE_RUNS + 5)
-    return close_over_merges([*ranked[:kept], *newlines], vocabulary)
+    atomic = vocabulary.atomic
+    safe = (i for i, p in enumerate(vocabulary.pieces) if i not in atomic and always_kept(p))
+    return close_over_merges([*ranked[:kept], *safe], vocabulary)
 
 
 def write_vocabulary(data: Path, target: Path) -> int:
