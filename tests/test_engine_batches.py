@@ -13,10 +13,10 @@ from civilly.engines.batches import (
     LEAST_SHARED,
     LEAST_STEPS,
     MOST_KEPT,
-    STRIDE,
     batches_of,
     reading_of,
     step_class,
+    stride,
 )
 from civilly.engines.embedded import LoadedModel
 from civilly.model.ctranslate2_format import write_ctranslate2
@@ -130,7 +130,7 @@ def test_every_prompt_is_in_one_batch_of_prompts_that_are_read_like_it(rows, who
         assert {readings[i] for i in batch.positions} == {batch.reading}
         own = [len(rows[i]) - len(batch.reading.head) for i in batch.positions]
         assert own == sorted(own, reverse=True)
-        assert batch.reading.at_once <= own[-1] <= own[0] < batch.reading.at_once + STRIDE
+        assert batch.reading.at_once <= own[-1] <= own[0] < batch.reading.at_once + stride(own[0])
         assert batch.reading.at_once >= min(own[-1], LEAST_OWN)
         assert not whole or {batch.reading.at_once} == {*own}
         assert len(batch.positions) <= BATCH_PROMPTS

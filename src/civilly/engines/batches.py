@@ -25,9 +25,9 @@ LEAST_SHARED = 32
 """A head of fewer tokens is not worth a reading of its own."""
 LEAST_OWN = 2
 """CTranslate2 gives a prompt back with the answer where the shortest of a batch has one token."""
-STRIDE = 8
-"""Prompts whose lengths have the same multiple of this below them are read alike: the wider, the
-fuller the batches, and the more is read token by token."""
+LEAST_STRIDE = 8
+"""Prompts whose lengths have the same multiple of a stride below them are read alike: the wider it
+is, the fuller are the batches, and the more is read token by token. See `stride`."""
 LEAST_STEPS = 64
 """Limits of answers up to here, and then up to twice as much each time, count as one limit."""
 
@@ -71,13 +71,19 @@ def reading_of(
         steps: The most tokens that may be generated.
         longest: Longer prompts have no head: past its sliding window the model would read a prompt
             in two parts unlike one read at once.
-        whole: Whether all of it is read at once, rather than up to a multiple of `STRIDE`.
+        whole: Whether all of it is read at once, rather than up to a multiple of its
+            `stride`.
     """
     shared = _common(row[: len(row) - LEAST_OWN], head) if len(row) <= longest else 0
     shared = shared if shared >= LEAST_SHARED else 0
     own = len(row) - shared
-    at_once = own if whole else max(min(own, LEAST_OWN), own - own % STRIDE)
+    at_once = own if whole else max(min(own, LEAST_OWN), own - own % stride(own))
     return Reading(tuple(row[:shared]), at_once, steps)
+
+
+def stride(length: int) -> int:
+    """An eighth to a quarter of a length, a power of two; `LEAST_STRIDE` for short ones."""
+    return max(LEAST_STRIDE, 1 << max(0, length.bit_length() - 3))
 
 
 def _common(left: Sequence[int], right: Sequence[int]) -> int:

@@ -91,6 +91,10 @@ class EmbeddedEngine:
         """Scores given texts; see `civilly.types.TextScorer`."""
         return self.model(adapter).logprobs(prompts, texts)
 
+    def count_tokens(self, texts: Sequence[str], adapter: str | None = None) -> list[int]:
+        """What texts cost; see `civilly.types.TokenCounter`."""
+        return [len(ids) for ids in self.model(adapter).tokenizer.encode_batch(texts)]
+
     def branch(
         self, prompts: Sequence[Prompt], n: int, max_new_tokens: int, adapter: str | None = None
     ) -> list[list[Generation]]:
