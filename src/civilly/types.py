@@ -238,15 +238,6 @@ class TextScorer(Protocol):
         ...
 
 
-@runtime_checkable
-class TokenCounter(Protocol):
-    """An engine that can say how many tokens a text has, and so what it costs."""
-
-    def count_tokens(self, texts: Sequence[str], adapter: str | None = None) -> list[int]:
-        """Tokens of each text, in order."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Usage:
     """Tokens that an engine has read and generated so far."""

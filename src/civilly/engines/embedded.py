@@ -92,7 +92,7 @@ class EmbeddedEngine:
         return self.model(adapter).logprobs(prompts, texts)
 
     def count_tokens(self, texts: Sequence[str], adapter: str | None = None) -> list[int]:
-        """What texts cost; see `civilly.types.TokenCounter`."""
+        """What texts cost; see `civilly.engines.limits.TokenCounter`."""
         return [len(ids) for ids in self.model(adapter).tokenizer.encode_batch(texts)]
 
     def branch(

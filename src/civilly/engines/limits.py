@@ -1,11 +1,20 @@
-"""How many tokens an answer may have, and stopping a greedy search there, row by row."""
+"""How many tokens a text has and its answer may have; stopping a greedy search there."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from civilly.types import GenerationOptions, Prompt
+
+
+@runtime_checkable
+class TokenCounter(Protocol):
+    """An engine that can say how many tokens a text has, and so what it costs."""
+
+    def count_tokens(self, texts: Sequence[str], adapter: str | None = None) -> list[int]:
+        """Tokens of each text, in order."""
+        ...
 
 
 def limit_of(prompt: Prompt, tokens: int, options: GenerationOptions) -> int:

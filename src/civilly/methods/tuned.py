@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from civilly.engines.limits import TokenCounter
 from civilly.errors import CivillyError
 from civilly.methods.branching import forks
 from civilly.methods.decoding import Decoding
@@ -23,7 +24,6 @@ from civilly.types import (
     Segment,
     Text,
     TextScorer,
-    TokenCounter,
     Tools,
 )
 
