@@ -1,4 +1,8 @@
-"""How prompts are read together, and that no answer depends on its neighbours."""
+"""How prompts are read together, and that no answer depends on its neighbours.
+
+The tiny model is too small to round otherwise where it reads a prompt otherwise; the real one does
+(test_same_text_same_result.py). Here limits, orders, stops and the rows of a batch are tried.
+"""
 
 from dataclasses import replace
 

