@@ -78,7 +78,7 @@ def test_the_echo_engine_gives_every_language_its_text_back(code):
 
 def test_the_prompt_in_full():
     shots = examples("de")[:1]
-    assert few_shot(Text("Du  Idiot\nda", "de"), shots) == (
+    assert few_shot(Text("Du  Idiot\nda", "de"), shots).text == (
         "Formuliere den unhöflichen Text höflich und behalte den Sinn bei.\n\n"
         f'Unhöflich: "{shots[0].toxic}"\nHöflich: "{shots[0].neutral}"\n\n'
         'Unhöflich: "Du Idiot da"\nHöflich:'
@@ -99,8 +99,8 @@ ODD = st.one_of(
 @given(ODD)
 def test_no_text_breaks_out_of_its_quotation(text):
     shots = examples("en")[:2]
-    prompt = few_shot(Text(text, "en"), shots)
-    empty = few_shot(Text("", "en"), shots)
+    prompt = few_shot(Text(text, "en"), shots).text
+    empty = few_shot(Text("", "en"), shots).text
     assert prompt.count("\n") == empty.count("\n")
     assert len(prompt.splitlines()) == len(empty.splitlines())
     asked = prompt.split("\n")[-2].removeprefix("Rude: ")

@@ -7,7 +7,8 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 import tiny_gemma
-from civilly.engines.embedded import LoadedModel, equal_lengths, like_lengths
+from civilly.engines.batches import equal_lengths
+from civilly.engines.embedded import LoadedModel
 from civilly.errors import ModelError
 from civilly.model.adapter import CONFIG_FILE, WEIGHTS_FILE, load_change, shipped_adapter
 from civilly.model.ctranslate2_format import write_ctranslate2
@@ -141,9 +142,9 @@ def test_tensor_names():
         hugging_face_name("blk.3.surprise.weight")
 
 
-def test_batches_cover_every_position_once():
+def test_groups_of_one_length_cover_every_position_once():
     lengths = [5, 3, 5, 900, 3, 3, 7] * 40
-    for batches in (list(like_lengths(lengths)), list(equal_lengths(lengths, 20))):
-        assert sorted(i for b in batches for i in b) == list(range(len(lengths)))
-    assert all(len({lengths[i] for i in b}) == 1 for b in equal_lengths(lengths, 20))
-    assert max(len(b) * max(lengths[i] for i in b) for b in like_lengths(lengths)) <= 1_536
+    groups = list(equal_lengths(lengths, 20))
+    assert sorted(i for group in groups for i in group) == list(range(len(lengths)))
+    assert all(len({lengths[i] for i in group}) == 1 for group in groups)
+    assert all(len(group) == 1 or len(group) * lengths[group[0]] <= 20 for group in groups)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -17,7 +16,13 @@ from civilly.engines.pacing import chunks_for
 from civilly.languages import AUTO
 from civilly.methods.decoding import CANDIDATES, usual_candidates
 from civilly.methods.ensemble import Ensemble, Member, names_of, options_of
-from civilly.methods.long_text import split_parts
+from civilly.methods.long_text import (
+    Part,
+    bloats,
+    first_looked,
+    parts_of,
+    rows_with_one_part,
+)
 from civilly.methods.options import check_names, with_adapter
 from civilly.select.strength import FREE, USUAL, checked_strength
 from civilly.toolbox import Toolbox
@@ -40,16 +45,6 @@ FALLBACK = "delete"
 NOTHING_TO_DO = "the text is civil already, or has no words"
 TOXIC_PART = 0.3
 """Parts of a long text are rewritten from this p(toxic) on; one short text is always tried."""
-
-
-@dataclass(frozen=True)
-class _Part:
-    """A stretch of an input that is rewritten on its own: ``left + core + right``."""
-
-    row: int
-    left: str
-    core: str
-    right: str
 
 
 class Detoxifier:
@@ -175,21 +170,25 @@ class Detoxifier:
         texts = arguments.checked_texts(texts)
         selector = self._selector  # first, since a model may load in the background meanwhile
         codes = self._languages(texts, langs)
-        parts = [p for row, text in enumerate(texts) for p in _parts(row, text)]
+        parts = [p for row, text in enumerate(texts) for p in parts_of(row, text)]
         inputs = [Text(part.core, codes[part.row]) for part in parts]
         found = self._tools.detector.detect(inputs)
-        alone = _rows_with_one_part(parts)
+        alone = rows_with_one_part(parts)
         tried = [
             i
             for i, (part, detection) in enumerate(zip(parts, found, strict=True))
             if selector.worth_trying(detection)
             and (part.row in alone or detection.p_toxic >= TOXIC_PART)
         ]
-        choices = dict(
-            zip(tried, self._choose([inputs[i] for i in tried], [found[i] for i in tried]),
-                strict=True)
-        )  # fmt: skip
+        choices = self._choices(parts, inputs, found, tried)
         outputs = self._joined(texts, parts, choices)
+        bloated = {
+            row for row, (t, o) in enumerate(zip(texts, outputs, strict=True)) if bloats(t, o)
+        }
+        if bloated:
+            again = [i for i in choices if parts[i].row in bloated]
+            choices |= self._shorter(again, inputs, found, choices)
+            outputs = self._joined(texts, parts, choices)
         before = self._detected(texts, codes, parts, found)
         return self._results(texts, codes, outputs, before, parts, choices)
 
@@ -203,25 +202,62 @@ class Detoxifier:
                 given[i] = code
         return given
 
-    def _choose(self, texts: list[Text], detections: list[Detection]) -> list[Choice]:
+    def _choices(
+        self, parts: list[Part], inputs: list[Text], found: list[Detection], tried: list[int]
+    ) -> dict[int, Choice]:
+        """The choice for each part that is tried; equal ones are rewritten once."""
+        looked = first_looked(parts, inputs, tried)
+        unique: dict[tuple[Text, bool], int] = {}
+        for i in tried:
+            unique.setdefault((inputs[i], i in looked), i)
+        texts = [text for text, _ in unique]
+        detections = [found[i] for i in unique.values()]
+        made = self._choose(texts, detections, [again for _, again in unique])
+        of_text = dict(zip(unique, made, strict=True))
+        return {i: of_text[inputs[i], i in looked] for i in tried}
+
+    def _shorter(
+        self,
+        again: list[int],
+        inputs: list[Text],
+        found: list[Detection],
+        choices: Mapping[int, Choice],
+    ) -> dict[int, Choice]:
+        """Choices anew, among the candidates that are no longer than their part."""
+        candidates = [
+            [c for c, _ in choices[i].scored if len(c.text) <= len(inputs[i].text)] for i in again
+        ]
+        made = self._selector.select(
+            [inputs[i] for i in again], [found[i] for i in again], candidates
+        )
+        return dict(zip(again, made, strict=True))
+
+    def _choose(
+        self, texts: list[Text], detections: list[Detection], looked: list[bool]
+    ) -> list[Choice]:
         candidates = _encodable(self._rewriter.rewrite(texts, detections, self.n_candidates))
         if self._fallback is not None:
             self._add_fallback(texts, detections, candidates)
         choices = self._selector.select(texts, detections, candidates)
         if isinstance(self._rewriter, SecondLook):
-            self._look_again(texts, detections, candidates, choices)
+            self._look_again(texts, detections, looked, candidates, choices)
         return choices
 
     def _look_again(
         self,
         texts: list[Text],
         detections: list[Detection],
+        looked: list[bool],
         candidates: list[list[Candidate]],
         choices: list[Choice],
     ) -> None:
         """Asks the method for more where the selector is not satisfied, and chooses anew there."""
         assert isinstance(self._rewriter, SecondLook)
-        poor = [i for i, choice in enumerate(choices) if not self._selector.satisfied(choice)]
+        poor = [
+            i
+            for i, choice in enumerate(choices)
+            if looked[i] and not self._selector.satisfied(choice)
+        ]
         more = self._rewriter.look_again([texts[i] for i in poor], [detections[i] for i in poor])
         for i, found in zip(poor, _encodable(more), strict=True):
             known = {candidate.text for candidate in candidates[i]}
@@ -251,7 +287,7 @@ class Detoxifier:
             candidates[i].append(candidate)
 
     def _joined(
-        self, texts: Sequence[str], parts: list[_Part], choices: Mapping[int, Choice]
+        self, texts: Sequence[str], parts: list[Part], choices: Mapping[int, Choice]
     ) -> list[str]:
         rows: list[list[str]] = [[] for _ in texts]
         for i, part in enumerate(parts):
@@ -263,7 +299,7 @@ class Detoxifier:
         self,
         texts: Sequence[str],
         codes: list[str],
-        parts: list[_Part],
+        parts: list[Part],
         found: list[Detection],
     ) -> list[Detection]:
         """Detections on the whole inputs; on those of one part they were made already."""
@@ -279,7 +315,7 @@ class Detoxifier:
         codes: list[str],
         outputs: list[str],
         before: list[Detection],
-        parts: list[_Part],
+        parts: list[Part],
         choices: Mapping[int, Choice],
     ) -> list[Rewrite]:
         """The last word on safety: no output may be more toxic than its input."""
@@ -323,28 +359,6 @@ def _reason(made: Sequence[Choice]) -> str:
     """Why a text became what it is: the reason of its first part that changed, if any did."""
     changed = [choice.reason for choice in made if choice.candidate]
     return next(iter([*changed, *(choice.reason for choice in made)]), NOTHING_TO_DO)
-
-
-def _parts(row: int, text: str) -> list[_Part]:
-    """The parts of one input that hold at least one letter; blanks stay outside the core."""
-    parts = []
-    for piece in split_parts(text):
-        core = piece.strip()
-        if not any(unicodedata.category(c)[0] == "L" for c in core):
-            parts.append(_Part(row, piece, "", ""))
-            continue
-        start = piece.index(core)
-        parts.append(_Part(row, piece[:start], core, piece[start + len(core) :]))
-    return parts
-
-
-def _rows_with_one_part(parts: Sequence[_Part]) -> set[int]:
-    """Rows with exactly one part that holds letters."""
-    counts: dict[int, int] = {}
-    for part in parts:
-        if part.core:
-            counts[part.row] = counts.get(part.row, 0) + 1
-    return {row for row, count in counts.items() if count == 1}
 
 
 def _usual_candidates(module: Any, options: Mapping[str, Any]) -> int:

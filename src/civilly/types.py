@@ -70,12 +70,15 @@ class Prompt:
         max_new_tokens: The most tokens to generate for this prompt; None: the options' limit.
         max_growth: The most new tokens per token of the prompt, where an engine counts; or None.
         control: Tokens of the model that plain text may not spell either, sent as a string.
+        head: What it begins with as many others do, such as an instruction with examples; plain
+            text, or nothing. An engine may read it once for all of them.
     """
 
     segments: tuple[Segment, ...]
     max_new_tokens: int | None = None
     max_growth: float | None = None
     control: tuple[str, ...] = ()
+    head: str = ""
 
     @classmethod
     def of(cls, text: str, max_new_tokens: int | None = None) -> Prompt:

@@ -1,21 +1,50 @@
-"""Which prompts are decoded together, and how much of them is read only once."""
+"""Which prompts are decoded together, so that no answer depends on its neighbours.
+
+CTranslate2 reads at once what all prompts of a batch have, and the rest token by token; and it can
+read a common beginning apart. Each way rounds differently, so how a prompt is read is made a
+function of that prompt alone: its declared head (`civilly.types.Prompt.head`) by itself, then a
+number of tokens that depends on its length, then the rest one by one. Prompts that are read alike
+go together; everything else that CTranslate2 computes, it computes row by row.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
-LEAST_SHARED = 32
-"""Prompts that begin with so many equal tokens are put together, and their beginning read once."""
+Kind = TypeVar("Kind", bound=Hashable)
 
+BATCH_PROMPTS = 32
+"""Prompts that a worker decodes together, so that memory stays bounded."""
+BATCH_TOKENS = 2_304
+"""The most prompt tokens in one batch: with its answer, a token keeps 37 kB of keys and values."""
 MOST_KEPT = 4_096
-"""The most tokens in a batch that shares some, whose keys and values every prompt keeps a copy of:
-at 37 kB each, 150 MB."""
+"""The same for a batch that shares a head, of which every prompt keeps a copy: 150 MB."""
+LEAST_SHARED = 32
+"""A head of fewer tokens is not worth a reading of its own."""
 LEAST_OWN = 2
 """CTranslate2 gives a prompt back with the answer where the shortest of a batch has one token."""
+LEAST_STRIDE = 8
+"""Prompts whose lengths have the same multiple of a stride below them are read alike: the wider it
+is, the fuller are the batches, and the more is read token by token. See `stride`."""
+LEAST_STEPS = 64
+"""Limits of answers up to here, and then up to twice as much each time, count as one limit."""
 
-Grouping = Callable[[Sequence[int]], Iterable[list[int]]]
-"""From lengths in tokens to positions in batches."""
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How a prompt is read.
+
+    Attributes:
+        head: Leading tokens that are read by themselves, once for a batch; or none.
+        at_once: Tokens after those that are read together; the others follow one by one.
+        steps: The most tokens that may be generated.
+    """
+
+    head: tuple[int, ...]
+    at_once: int
+    steps: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,56 +52,79 @@ class Batch:
     """Prompts that are decoded together.
 
     Attributes:
-        positions: Their positions in the call.
-        shared: Leading tokens that all of them have and that are read once; 0 for none. Each has
-            at least `LEAST_OWN` more.
+        positions: Their positions in the call, longest prompt first.
+        reading: How each of them is read.
     """
 
     positions: list[int]
-    shared: int = 0
+    reading: Reading
 
 
-def shared_batches(rows: Sequence[list[int]], grouping: Grouping, longest: int) -> Iterator[Batch]:
-    """Every position once, in batches of prompts that begin alike, then of all the others.
-
-    Few-shot prompts of one language begin with the same instruction and examples, most of what
-    there is to read; user texts that begin alike are welcome, too.
+def reading_of(
+    row: Sequence[int], head: Sequence[int], steps: int, longest: int, *, whole: bool
+) -> Reading:
+    """How one prompt is read, whatever its neighbours are.
 
     Args:
-        rows: Token ids of each prompt.
-        grouping: Cuts prompts into batches by the number of tokens that are their own.
-        longest: Prompts of more tokens share nothing: past its sliding window the model would
-            read a prompt in two parts unlike one read at once.
+        row: Its tokens.
+        head: Those of its head alone; the last of them may be another in the row.
+        steps: The most tokens that may be generated.
+        longest: Longer prompts have no head: past its sliding window the model would read a prompt
+            in two parts unlike one read at once.
+        whole: Whether all of it is read at once, rather than up to a multiple of its
+            `stride`.
     """
-    alike: dict[tuple[int, ...], list[int]] = {}
-    alone = []
-    for position, row in enumerate(rows):
-        if LEAST_SHARED + LEAST_OWN <= len(row) <= longest:
-            alike.setdefault(tuple(row[:LEAST_SHARED]), []).append(position)
-        else:
-            alone.append(position)
-    for positions in alike.values():
-        if len(positions) == 1:
-            alone += positions
-            continue
-        shared = common_beginning([rows[i] for i in positions])
-        for batch in grouping([len(rows[i]) - shared for i in positions]):
-            chosen = [positions[i] for i in batch]
-            most = max(1, MOST_KEPT // max(len(rows[i]) for i in chosen))
-            for start in range(0, len(chosen), most):
-                yield Batch(chosen[start : start + most], shared)
-    alone.sort()
-    for chosen in (
-        [i for i in alone if len(rows[i]) >= LEAST_OWN],
-        [i for i in alone if len(rows[i]) < LEAST_OWN],
-    ):
-        for batch in grouping([len(rows[i]) for i in chosen]):
-            yield Batch([chosen[i] for i in batch])
+    shared = _common(row[: len(row) - LEAST_OWN], head) if len(row) <= longest else 0
+    shared = shared if shared >= LEAST_SHARED else 0
+    own = len(row) - shared
+    at_once = own if whole else max(min(own, LEAST_OWN), own - own % stride(own))
+    return Reading(tuple(row[:shared]), at_once, steps)
 
 
-def common_beginning(rows: Sequence[list[int]]) -> int:
-    """How many leading tokens all rows have in common, leaving each `LEAST_OWN` of its own."""
-    # Whatever lies between two sequences in dictionary order begins as both of them begin.
-    first, last = min(rows), max(rows)
-    most = min(len(row) for row in rows) - LEAST_OWN
-    return next((i for i in range(most) if first[i] != last[i]), max(most, 0))
+def stride(length: int) -> int:
+    """An eighth to a quarter of a length, a power of two; `LEAST_STRIDE` for short ones."""
+    return max(LEAST_STRIDE, 1 << max(0, length.bit_length() - 3))
+
+
+def _common(left: Sequence[int], right: Sequence[int]) -> int:
+    """How many leading tokens two rows have in common."""
+    most = min(len(left), len(right))
+    return next((i for i in range(most) if left[i] != right[i]), most)
+
+
+def step_class(limit: int) -> int:
+    """The least of `LEAST_STEPS`, its double and so on that is at least ``limit``."""
+    steps = LEAST_STEPS
+    while steps < limit:
+        steps *= 2
+    return steps
+
+
+def batches_of(rows: Sequence[Sequence[int]], readings: Sequence[Reading]) -> Iterator[Batch]:
+    """Every position once, in batches of prompts that are read alike."""
+    for reading, positions in _groups(readings, lambda reading: reading.at_once):
+        positions.sort(key=lambda i: (-len(rows[i]), i))
+        most = MOST_KEPT if reading.head else BATCH_TOKENS
+        start = 0
+        while start < len(positions):
+            size = max(1, min(BATCH_PROMPTS, most // max(1, len(rows[positions[start]]))))
+            yield Batch(positions[start : start + size], reading)
+            start += size
+
+
+def equal_lengths(lengths: Sequence[int], most_tokens: int) -> Iterator[list[int]]:
+    """Positions in groups of one length, each of at most ``most_tokens`` (or one position).
+
+    CTranslate2's forward pass mishandles padding of Gemma 3; equal lengths need none.
+    """
+    for length, positions in _groups(lengths, int):
+        size = max(1, most_tokens // max(1, length))
+        yield from (positions[i : i + size] for i in range(0, len(positions), size))
+
+
+def _groups(kinds: Sequence[Kind], size: Callable[[Kind], int]) -> list[tuple[Kind, list[int]]]:
+    """The positions of each kind; the greatest first, so that workers end together."""
+    found: dict[Kind, list[int]] = {}
+    for position, kind in enumerate(kinds):
+        found.setdefault(kind, []).append(position)
+    return sorted(found.items(), key=lambda item: -size(item[0]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cached_property, partial
@@ -12,8 +12,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from civilly.engines.background import Background
-from civilly.engines.batches import Batch, shared_batches
+from civilly.engines.batches import (
+    BATCH_TOKENS,
+    Batch,
+    Reading,
+    batches_of,
+    equal_lengths,
+    reading_of,
+    step_class,
+)
 from civilly.engines.hardware import default_threads
+from civilly.engines.limits import limit_of, stop_after
 from civilly.engines.memory import share_freed_buffers
 from civilly.engines.pacing import TOKENS_PER_THREAD
 from civilly.engines.requests import check, check_search, refuse_target, width_of
@@ -25,12 +34,6 @@ from civilly.types import Generation, GenerationOptions, Prompt
 if TYPE_CHECKING:
     from civilly.model.tokenizer import TextTokenizer
 
-BATCH_PROMPTS = 32
-"""Prompts that a worker decodes together, so that memory stays bounded."""
-FEW_PROMPTS, MOST_SPREAD = 8, 6
-"""Batches of at least so many prompts may differ by at most so many tokens in length."""
-BATCH_TOKENS = 1_536
-"""The most prompt tokens in one batch: with its answer, a token keeps 37 kB of keys and values."""
 WINDOW = 512
 """Sliding window of Gemma 3 270M, in tokens."""
 LEAST_BRANCH_PROBABILITY = 0.01
@@ -86,10 +89,6 @@ class EmbeddedEngine:
             if folder is not None and adapter not in self._models:
                 self._models[adapter] = LoadedModel(folder, self._threads)
 
-    def count_tokens(self, texts: Sequence[str]) -> list[int]:
-        """Tokens of each text, of the model that was prepared, or else of the plain one."""
-        return [len(ids) for ids in self.model(self._prepared).tokenizer.encode_batch(texts)]
-
     def generate(
         self, prompts: Sequence[Prompt], options: GenerationOptions
     ) -> list[list[Generation]]:
@@ -101,6 +100,14 @@ class EmbeddedEngine:
     ) -> list[float]:
         """Scores given texts; see `civilly.types.TextScorer`."""
         return self.model(adapter).logprobs(prompts, texts)
+
+    def count_tokens(self, texts: Sequence[str], adapter: str | None = None) -> list[int]:
+        """Tokens of each text; all adapters share a tokenizer, so that of what is prepared will do.
+
+        See `civilly.engines.limits.TokenCounter`.
+        """
+        model = self.model(adapter or self._prepared)
+        return [len(ids) for ids in model.tokenizer.encode_batch(texts)]
 
     def branch(
         self, prompts: Sequence[Prompt], n: int, max_new_tokens: int, adapter: str | None = None
@@ -156,10 +163,9 @@ class LoadedModel:
     ) -> list[list[Generation]]:
         """Continues each prompt.
 
-        What prompts have in common at their beginning is read once per batch, and prompts of like
-        length are decoded together, since CTranslate2 reads at once only what all prompts of a
-        batch have; a limit per prompt cuts an answer off. The batches depend on the prompts alone,
-        so the same call gives the same bytes, also when sampling.
+        But for sampling, what comes out for a prompt depends on that prompt and the options alone,
+        to the last bit: prompts that are read alike (`civilly.engines.batches`) are decoded
+        together. Samples depend on the prompts of the call as well; the same call gives the same.
 
         Raises:
             EngineError: If an option is out of range, or asks for a diverse beam search, which
@@ -168,8 +174,9 @@ class LoadedModel:
         check(prompts, options)
         check_search("embedded", options, ("beam",))
         encoded = self.tokenizer.encode_prompts(prompts)
-        limits = [_limit(p, len(ids), options) for p, ids in zip(prompts, encoded, strict=True)]
-        batches = list(shared_batches(encoded, like_lengths, self._window))
+        limits = [limit_of(p, len(ids), options) for p, ids in zip(prompts, encoded, strict=True)]
+        readings = self._readings(prompts, encoded, limits, options)
+        batches = list(batches_of(encoded, readings))
         workers = self._workers(options)
         running = [
             self._start(workers[n % len(workers)], encoded, batch, limits, options)
@@ -180,6 +187,31 @@ class LoadedModel:
             return self._generation(ids, score, limits[i], options)
 
         return _collected([batch.positions for batch in batches], running, read)
+
+    def _readings(
+        self,
+        prompts: Sequence[Prompt],
+        encoded: Sequence[list[int]],
+        limits: Sequence[int],
+        options: GenerationOptions,
+    ) -> list[Reading]:
+        """How each prompt is read, and how far a batch of its like is decoded."""
+        heads: dict[str, list[int]] = {}
+        for prompt in prompts:
+            if prompt.head not in heads:
+                (heads[prompt.head],) = self.tokenizer.encode_prompts([Prompt.of(prompt.head)])
+        greedy = _is_greedy(options)
+        return [
+            reading_of(
+                ids,
+                heads[prompt.head],
+                # Greedy rows stop one by one; how a beam search goes depends on where it must end.
+                0 if greedy else step_class(limit),
+                self._window,
+                whole=options.temperature == 0 and not greedy,
+            )
+            for prompt, ids, limit in zip(prompts, encoded, limits, strict=True)
+        ]
 
     def _workers(self, options: GenerationOptions) -> list[Any]:
         """The generators to hand the batches of one call to, by turns."""
@@ -199,29 +231,36 @@ class LoadedModel:
         options: GenerationOptions,
     ) -> list[Any]:
         """Hands one batch to a worker; each row's result can be waited for."""
-        sampling = options.temperature > 0
+        sampling, greedy = options.temperature > 0, _is_greedy(options)
+        head = len(batch.reading.head)
         rows = [
             [self.tokenizer.piece(i) for i in encoded[position]] for position in batch.positions
         ]
-        return list(
-            worker.generate_batch(
-                [row[batch.shared :] for row in rows],
-                # CTranslate2 can also keep what it read for later calls, but never forgets it.
-                static_prompt=rows[0][: batch.shared] or None,
-                cache_static_prompt=False,
-                beam_size=1 if sampling else width_of(options),
-                num_hypotheses=options.n,
-                max_length=max(limits[i] for i in batch.positions),
-                end_token=self._end_tokens(options.stop),
-                sampling_topk=options.top_k if sampling else 1,
-                sampling_topp=options.top_p if sampling else 1.0,
-                sampling_temperature=options.temperature if sampling else 1.0,
-                include_prompt_in_result=False,
-                return_scores=True,
-                return_end_token=True,
-                asynchronous=True,
-            )
+        own = [row[head:] for row in rows]
+        most = [limits[i] + 1 for i in batch.positions]  # with the end of the answer
+        if greedy and len(own[-1]) > batch.reading.at_once:
+            # As much is read at once as the shortest row has: one more row, which stops at once.
+            own.append(own[-1][: batch.reading.at_once])
+            most.append(1)
+        started = worker.generate_batch(
+            own,
+            # CTranslate2 can also keep what it read for later calls, but never forgets it.
+            static_prompt=rows[0][:head] or None,
+            cache_static_prompt=False,
+            beam_size=1 if sampling else width_of(options),
+            num_hypotheses=options.n,
+            max_length=max(most) if greedy else batch.reading.steps,
+            callback=stop_after(most) if greedy else None,
+            end_token=self._end_tokens(options.stop),
+            sampling_topk=options.top_k if sampling else 1,
+            sampling_topp=options.top_p if sampling else 1.0,
+            sampling_temperature=options.temperature if sampling else 1.0,
+            include_prompt_in_result=False,
+            return_scores=True,
+            return_end_token=True,
+            asynchronous=True,
         )
+        return list(started[: len(rows)])
 
     def _end_tokens(self, stops: tuple[str, ...]) -> list[int]:
         """Tokens after which nothing is read: the end of a text, and what holds a stop string."""
@@ -350,16 +389,6 @@ def _collected(
     return results
 
 
-def _limit(prompt: Prompt, tokens: int, options: GenerationOptions) -> int:
-    """The most tokens to generate for a prompt of ``tokens`` tokens."""
-    limits = [options.max_new_tokens]
-    if prompt.max_new_tokens is not None:
-        limits.append(prompt.max_new_tokens)
-    if prompt.max_growth is not None:
-        limits.append(int(prompt.max_growth * tokens))
-    return max(1, min(limits))
-
-
 def _mean_logprob(logits: np.ndarray[Any, np.dtype[np.float32]], ids: Sequence[int]) -> float:
     """Mean log softmax of the given ids; ``logits`` is [tokens, vocabulary]."""
     peak = logits.max(axis=1, keepdims=True)
@@ -367,34 +396,5 @@ def _mean_logprob(logits: np.ndarray[Any, np.dtype[np.float32]], ids: Sequence[i
     return float((logits[np.arange(len(ids)), ids] - normaliser).mean())
 
 
-def like_lengths(lengths: Sequence[int]) -> Iterator[list[int]]:
-    """Positions sorted by length, longest first, in batches of bounded prompts and tokens.
-
-    What the longest prompt of a batch has more than the shortest is read token by token, so a
-    batch also ends where prompts get much shorter.
-    """
-    batch: list[int] = []
-    for position in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
-        widest = lengths[batch[0]] if batch else 0
-        full = len(batch) == BATCH_PROMPTS or widest * (len(batch) + 1) > BATCH_TOKENS
-        much_shorter = len(batch) >= FEW_PROMPTS and widest - lengths[position] > MOST_SPREAD
-        if batch and (full or much_shorter):
-            yield batch
-            batch = []
-        batch.append(position)
-    if batch:
-        yield batch
-
-
-def equal_lengths(lengths: Sequence[int], most_tokens: int) -> Iterator[list[int]]:
-    """Positions in groups of one length, each of at most ``most_tokens`` (or one position).
-
-    CTranslate2's forward pass mishandles padding of Gemma 3; equal lengths need none.
-    """
-    by_length: dict[int, list[int]] = {}
-    for position, length in enumerate(lengths):
-        by_length.setdefault(length, []).append(position)
-    for length in sorted(by_length, reverse=True):
-        positions = by_length[length]
-        size = max(1, most_tokens // max(1, length))
-        yield from (positions[i : i + size] for i in range(0, len(positions), size))
+def _is_greedy(options: GenerationOptions) -> bool:
+    return options.temperature == 0 and width_of(options) == 1

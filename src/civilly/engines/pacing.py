@@ -1,7 +1,7 @@
 """How long work is cut for an engine: into chunks of some seconds, of texts that go well together.
 
-An engine may say what it does at a time (`Paced`) and count tokens (`TokenCounter`); what is cut
-and how depends on the engine and the texts, never on a clock.
+An engine may say what it does at a time (`Paced`) and count tokens; what is cut and how depends on
+the engine and the texts, never on a clock.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 from civilly.data.chunks import chunks_of
+from civilly.engines.limits import TokenCounter
 from civilly.types import Engine
 
 TOKENS_AT_ONCE = 1_024
@@ -30,15 +31,6 @@ class Paced(Protocol):
     @property
     def tokens_at_once(self) -> int:
         """Tokens of texts that keep it busy to good effect for some seconds."""
-        ...
-
-
-@runtime_checkable
-class TokenCounter(Protocol):
-    """An engine that can count tokens without generating."""
-
-    def count_tokens(self, texts: Sequence[str]) -> list[int]:
-        """How many tokens each text has, in order."""
         ...
 
 

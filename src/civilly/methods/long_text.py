@@ -3,28 +3,64 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from civilly.types import Text
 
 LONGEST_PART = 400
-"""Characters; nearly all training sentences are shorter."""
+"""Letters of an alphabet, nearly all training sentences are shorter; of scripts and signs with more
+tokens per character fewer (`WORTH`)."""
+
+WORTH = ((0x1200, 1), (0x1380, 2), (0x1E00, 3), (0x2070, 1), (0x10000, 3), (0x110000, 4))
+"""What a character below each code point is worth: by and large, thirds of a token. Alphabets and
+the scripts of India 1, Ethiopic 2, Chinese and Japanese characters and symbols 3, emoji 4."""
+
+MOST_GROWTH, GROWTH_ROOM = 2, 24
+"""An output has at most so many characters per character of its text, and so many more."""
+
+LOOKED = 3
+"""Parts of one text that may get a second look, which costs as much as the first."""
 
 _SENTENCE_END = re.compile(r"(?:[.!?…]+[\"'»”)\]]*\s+|[。！？።؟।]+[\"'»”」』）\]]*\s*|\n+)")
+
+
+_PAUSE = re.compile(r"[ ，、；：]")
+"""Where a sentence that is too long may be cut: after one of these."""
 
 
 def split_parts(text: str, longest: int = LONGEST_PART) -> list[str]:
     """Parts whose concatenation is ``text``, byte for byte.
 
-    Line breaks always separate. Otherwise sentences are collected up to ``longest`` characters; a
-    sentence longer than that is cut at spaces, and a word longer than that anywhere.
+    Line breaks always separate. Otherwise sentences are collected up to ``longest``; a sentence
+    longer than that is cut at spaces or commas, and a word longer than that anywhere.
     """
     parts: list[str] = []
+    room = 0
     for sentence in _sentences(text):
-        room = parts and len(parts[-1]) + len(sentence) <= longest and "\n" not in parts[-1]
-        if room:
+        size = _size(sentence)
+        if parts and size <= room and "\n" not in parts[-1]:
             parts[-1] += sentence
+            room -= size
         else:
             parts += _cut(sentence, longest)
+            room = longest - _size(parts[-1])
     return parts
+
+
+def bloats(text: str, output: str) -> bool:
+    """Whether an output is too long to be a rewrite of the text: three times, say."""
+    return len(output) > MOST_GROWTH * len(text) + GROWTH_ROOM
+
+
+def _size(text: str) -> int:
+    return len(text) if text.isascii() else sum(map(_worth, text))
+
+
+def _worth(character: str) -> int:
+    code = ord(character)
+    return next(worth for limit, worth in WORTH if code < limit)
 
 
 def _sentences(text: str) -> Iterator[str]:
@@ -37,9 +73,64 @@ def _sentences(text: str) -> Iterator[str]:
 
 
 def _cut(sentence: str, longest: int) -> Iterator[str]:
-    while len(sentence) > longest:
-        space = sentence.rfind(" ", 1, longest)
-        cut = space + 1 if space > longest // 2 else longest
-        yield sentence[:cut]
-        sentence = sentence[cut:]
-    yield sentence
+    start = 0
+    while (room := _fitting(sentence, start, longest)) < len(sentence) - start:
+        pauses = [m.end() for m in _PAUSE.finditer(sentence, start + room // 2 + 1, start + room)]
+        cut = pauses[-1] if pauses else start + room
+        yield sentence[start:cut]
+        start = cut
+    yield sentence[start:]
+
+
+def _fitting(sentence: str, start: int, longest: int) -> int:
+    """How many characters from ``start`` on are worth at most ``longest``; one at least."""
+    spent = 0
+    for place in range(start, len(sentence)):
+        spent += _worth(sentence[place])
+        if spent > longest:
+            return max(place - start, 1)
+    return len(sentence) - start
+
+
+@dataclass(frozen=True)
+class Part:
+    """A stretch of an input that is rewritten on its own: ``left + core + right``."""
+
+    row: int
+    left: str
+    core: str
+    right: str
+
+
+def parts_of(row: int, text: str) -> list[Part]:
+    """The parts of one input that hold at least one letter; blanks stay outside the core."""
+    parts = []
+    for piece in split_parts(text):
+        core = piece.strip()
+        if not any(unicodedata.category(c)[0] == "L" for c in core):
+            parts.append(Part(row, piece, "", ""))
+            continue
+        start = piece.index(core)
+        parts.append(Part(row, piece[:start], core, piece[start + len(core) :]))
+    return parts
+
+
+def rows_with_one_part(parts: Sequence[Part]) -> set[int]:
+    """Rows with exactly one part that holds letters."""
+    counts: dict[int, int] = {}
+    for part in parts:
+        if part.core:
+            counts[part.row] = counts.get(part.row, 0) + 1
+    return {row for row, count in counts.items() if count == 1}
+
+
+def first_looked(parts: list[Part], inputs: list[Text], tried: list[int]) -> set[int]:
+    """Of the parts that are tried, the first `LOOKED` different ones of each row."""
+    seen: dict[int, set[Text]] = {}
+    looked = set()
+    for i in tried:
+        of_row = seen.setdefault(parts[i].row, set())
+        if inputs[i] in of_row or len(of_row) < LOOKED:
+            of_row.add(inputs[i])
+            looked.add(i)
+    return looked

@@ -23,6 +23,7 @@ from civilly.types import (
     Generation,
     GenerationOptions,
     Prompt,
+    Segment,
     Text,
     Tools,
 )
@@ -96,12 +97,12 @@ def one_line(text: str) -> str:
     return "".join(char for char in words if unicodedata.category(char) != "Cc")
 
 
-def few_shot(text: Text, shots: Sequence[Example]) -> str:
+def few_shot(text: Text, shots: Sequence[Example]) -> Prompt:
     r"""The prompt for one text.
 
     Its form is ``instruction\n\nRude: "…"\nPolite: "…"\n\nRude: "text"\nPolite:``. The text is one
     line between quotation marks that it does not contain, so it cannot end its own quotation, nor
-    add a line, nor pose as an example or an instruction.
+    add a line, nor pose as an example or an instruction. Its head is all but the text's own lines.
     """
     lang = language(text.lang)
     line = one_line(text.text)
@@ -114,11 +115,15 @@ def few_shot(text: Text, shots: Sequence[Example]) -> str:
         return f"{opening}{words}{closing}"
 
     shown = [
-        f"{lang.toxic_label}: {quoted(shot.toxic)}\n{lang.civil_label}: {quoted(shot.neutral)}"
+        f"{lang.toxic_label}: {quoted(shot.toxic)}\n{lang.civil_label}: {quoted(shot.neutral)}\n\n"
         for shot in shots
     ]
+    head = "".join([f"{lang.instruction}\n\n", *shown])
     asked = f"{lang.toxic_label}: {quoted(line)}\n{lang.civil_label}:"
-    return "\n\n".join([lang.instruction, *shown, asked])
+    # Half a token per byte is more than any of the 15 languages needs, and leaves room to put
+    # things another way.
+    most = 24 + len(text.text.encode("utf-8", "replace")) // 2
+    return Prompt((Segment(head + asked),), max_new_tokens=most, head=head)
 
 
 class PromptRewriter:
@@ -166,12 +171,7 @@ class PromptRewriter:
 
     def _prompt(self, text: Text) -> Prompt:
         shots = examples(text.lang)[: self._settings.examples]
-        # Half a token per byte is more than any of the 15 languages needs, and leaves room to
-        # put things another way.
-        return Prompt.of(
-            few_shot(text, shots),
-            max_new_tokens=24 + len(text.text.encode("utf-8", "replace")) // 2,
-        )
+        return few_shot(text, shots)
 
     def _options(self, n: int) -> GenerationOptions:
         decoding = self._decoding

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from civilly.engines.limits import TokenCounter
 from civilly.errors import CivillyError
 from civilly.methods import decoding
 from civilly.methods.blanks import restore_blanks_and_symbols
@@ -33,8 +34,11 @@ ADAPTER = "tuned"
 """Name of the adapter that the package brings."""
 LONGEST_TEXT = 2_000
 """Characters; longer texts get no candidate here, the pipeline cuts them into parts before."""
+MOST_TOKENS = 240
+"""A text of more, which is little but signs and random letters, gets no candidate either: the
+pipeline's parts of real sentences have fewer in each of the languages."""
 UNKNOWN_LOGPROB = -0.3
-"""Stands for the score of a proposal where the engine cannot score text."""
+"""Stands for the score of a proposal where the model does not score it."""
 BRANCHES = 4
 """Ways on that are tried at a span."""
 BRANCH_TOKENS = 10
@@ -114,7 +118,7 @@ class TunedRewriter:
         self, texts: Sequence[Text], detections: Sequence[Detection], n: int = 1
     ) -> list[list[Candidate]]:
         """Up to ``n`` distinct finished answers per text; see `civilly.types.Rewriter`."""
-        short = [i for i, text in enumerate(texts) if len(text.text) <= LONGEST_TEXT]
+        short = self._short(texts)
         prompts = [tuned_prompt(texts[i].text, texts[i].lang) for i in short]
         limit = max((p.max_new_tokens or 0 for p in prompts), default=1)
         options = self._decoding.generation(n, max_new_tokens=limit, adapter=self._adapter)
@@ -130,11 +134,25 @@ class TunedRewriter:
         return results
 
     def score(self, texts: Sequence[Text], proposals: Sequence[str]) -> list[float]:
-        """See `civilly.types.CandidateScorer`; an engine that cannot score: `UNKNOWN_LOGPROB`."""
-        if not isinstance(self._engine, TextScorer):
-            return [UNKNOWN_LOGPROB] * len(proposals)
-        prompts = [tuned_prompt(text.text, text.lang) for text in texts]
-        return self._engine.logprobs(prompts, proposals, self._adapter)
+        """See `civilly.types.CandidateScorer`; `UNKNOWN_LOGPROB` where the model is not asked."""
+        scores = [UNKNOWN_LOGPROB] * len(proposals)
+        if isinstance(self._engine, TextScorer):
+            short = self._short(texts)
+            prompts = [tuned_prompt(texts[i].text, texts[i].lang) for i in short]
+            asked = [proposals[i] for i in short]
+            for i, score in zip(
+                short, self._engine.logprobs(prompts, asked, self._adapter), strict=True
+            ):
+                scores[i] = score
+        return scores
+
+    def _short(self, texts: Sequence[Text]) -> list[int]:
+        """Positions of the texts that the model is given: neither too long nor too many tokens."""
+        short = [i for i, text in enumerate(texts) if len(text.text) <= LONGEST_TEXT]
+        if not isinstance(self._engine, TokenCounter):
+            return short
+        counts = self._engine.count_tokens([texts[i].text for i in short], self._adapter)
+        return [i for i, count in zip(short, counts, strict=True) if count <= MOST_TOKENS]
 
     def look_again(
         self, texts: Sequence[Text], detections: Sequence[Detection]
@@ -148,9 +166,8 @@ class TunedRewriter:
             return [[] for _ in texts]
         places = [
             (i, fork)
-            for i, (text, detection) in enumerate(zip(texts, detections, strict=True))
-            if len(text.text) <= LONGEST_TEXT
-            for fork in forks(text.text, detection.spans)
+            for i in self._short(texts)
+            for fork in forks(texts[i].text, detections[i].spans)
         ]
         prompts = [_at_fork(texts[i], fork.before) for i, fork in places]
         turns = self._engine.branch(prompts, BRANCHES, BRANCH_TOKENS, self._adapter)

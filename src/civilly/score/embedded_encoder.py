@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from civilly.data.files import mend_surrogates
 from civilly.engines.background import Background
+from civilly.engines.batches import equal_lengths
 from civilly.engines.hardware import default_threads
 from civilly.model.cache import loaded
 from civilly.model.e5 import FORMAT, NORMALISATION_FILE, TOKENIZER_FILE, encoder_folder
@@ -30,7 +31,7 @@ MOST_TOKENS = 256
 """Tokens of a text that are read."""
 BATCH_TOKENS = 512
 """Tokens read together: four times as many were a quarter slower (two cores with AVX2)."""
-SIGNATURE = f"multilingual-e5-small-int8|form:{FORMAT}|tokens:{MOST_TOKENS}"
+SIGNATURE = f"multilingual-e5-small-int8|form:{FORMAT}|tokens:{MOST_TOKENS}|unpadded"
 _SPACES = re.compile(" {2,}")
 _STEPS = 127
 
@@ -138,7 +139,9 @@ class SentenceEncoder:
 
         filled = [i for i, item in enumerate(texts) if item.spans]
         with ThreadPoolExecutor(self._threads) as pool:
-            list(pool.map(run, _batches(filled, texts)))
+            # Padding would show in the last digits: a text's vectors must not tell its neighbours.
+            groups = equal_lengths([len(texts[i].ids) for i in filled], BATCH_TOKENS)
+            list(pool.map(run, [[filled[place] for place in group] for group in groups]))
         return results
 
 
@@ -151,18 +154,6 @@ def _tokens(read: str, encoding: Any) -> Tokens:
     ]
     ids = [BEGIN, *encoding.ids[:MOST_TOKENS], END]
     return Tokens(read[len(PREFIX) :], ids, spans, skip)
-
-
-def _batches(rows: Sequence[int], texts: Sequence[Tokens]) -> Iterator[list[int]]:
-    """Rows of like length together, longest first."""
-    batch: list[int] = []
-    for row in sorted(rows, key=lambda i: (-len(texts[i].ids), i)):
-        if batch and len(texts[batch[0]].ids) * (len(batch) + 1) > BATCH_TOKENS:
-            yield batch
-            batch = []
-        batch.append(row)
-    if batch:
-        yield batch
 
 
 def cosines(left: Vectors, right: Vectors) -> NDArray[np.float32]:
