@@ -122,7 +122,7 @@ def rewrite(
     ] = False,
     page: Annotated[
         Path | None,
-        typer.Option(help="Also a page on which a person accepts or rejects each edit (HTML)."),
+        typer.Option(help="Also a page on which a person decides row by row (HTML)."),
     ] = None,
     format_name: FormatOption = None,
     text_column: TextColumnOption = None,
@@ -334,7 +334,7 @@ def _write_page(records: Sequence[Record], source: Source, page: Path) -> None:
     from civilly.cli._review import review_page
     from civilly.data.files import write_bytes
 
-    write_bytes(page, review_page(records, source.name).encode())
+    write_bytes(page, review_page(records, source).encode())
 
 
 def _identity(
