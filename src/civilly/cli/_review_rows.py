@@ -119,10 +119,9 @@ def _wordings(record: Record) -> list[tuple[str, float]]:
     found = [(record["rewritten"], record["after"]["p_toxic"])] if record["changed"] else []
     most = len(found) + OTHER_WORDINGS
     known = {_gist(text), *(_gist(wording) for wording, _ in found)}
-    core = text.strip()
-    # The candidates of a longer text are wordings of its parts.
-    candidates = record["candidates"] if core and len(split_parts(text)) == 1 else []
-    left, _, right = text.partition(core)
+    # The candidates of a longer text are wordings of its parts; none has the blanks around it.
+    candidates = record["candidates"] if len(split_parts(text)) == 1 else []
+    left, right = text[: len(text) - len(text.lstrip())], text[len(text.rstrip()) :]
     for candidate in candidates:
         p_toxic = 1.0 - candidate["scores"]["civility"]
         wording = left + candidate["text"] + right

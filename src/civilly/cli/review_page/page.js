@@ -103,14 +103,17 @@ const PAGE_KEYS = {
   p: () => stepChange(-1),
   u: () => undoLast(),
   b: () => blur(!view.blurred),
-  "/": () => form.elements.search.focus(),
-  g: () => byId("go").elements.row.focus(),
+  "/": () => form.elements.search.select(),
+  g: () => byId("go").elements.row.select(),
   "?": () => byId("help").showModal(),
 };
 
 function press(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || !view.keys || document.querySelector("dialog[open]")) return;
-  if (event.target.closest?.("select, input, textarea")) return;
+  if (event.target.closest?.("select, input, textarea")) {
+    if (event.key === "Escape" && event.target.closest("main form")) drawn()[0]?.focus();
+    return;
+  }
   const row = currentRow(), key = event.key;
   if (row && ROW_KEYS[key]) ROW_KEYS[key](row);
   else if (row && /^[1-9]$/.test(key)) {
@@ -232,7 +235,12 @@ function listen() {
     clearTimeout(later);
     later = setTimeout(search, event.target.name === "search" ? 150 : 0);
   });
-  form.addEventListener("submit", (event) => { event.preventDefault(); drawn()[0]?.focus(); });
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    clearTimeout(later);
+    search();
+    drawn()[0]?.focus();
+  });
   byId("go").addEventListener("submit", (event) => {
     event.preventDefault();
     goTo(Number(byId("go").elements.row.value) - 1);
