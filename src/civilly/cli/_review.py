@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 ROWS_PER_PAGE = 50
 RUDE = 0.5
 """From this p(toxic) on the page calls a text rude."""
-STATUS_COLUMN = "decision"
-"""Name of the column that says how a row was decided."""
 _SCRIPTS = ("decisions.js", "memory.js", "row.js", "find.js", "file.js", "page.js")
 _FOLDER = "review_page"
 
@@ -47,13 +45,13 @@ def review_page(records: Sequence[Record], source: Source) -> str:
     from html import escape
 
     from civilly import registry
-    from civilly.cli._review_rows import file_cells, page_rows, proposals
+    from civilly.cli._review_file import prepared_file
+    from civilly.cli._review_rows import page_rows, proposals
     from civilly.leaderboard.page import content_hash, language_data, page_style, script_json
 
     style = page_style() + _asset("page.css")
     script = '"use strict";\n' + "\n".join(map(_asset, _SCRIPTS))
     rows = page_rows(records, proposals(records, registry.create("detect", "toxicity", None)))
-    columns, cells = file_cells(source.table, source.roles, records)
     present = {record["lang"] for record in records}
     name = "" if source.single else Path(source.name).name
     content = {
@@ -62,14 +60,9 @@ def review_page(records: Sequence[Record], source: Source) -> str:
         "rude": RUDE,
         "fingerprint": _fingerprint(rows),
         "name": name,
-        "file": {
-            "stem": _stem(source),
-            "format": source.table.format,
-            "columns": columns,
-            "status": _free(STATUS_COLUMN, columns),
-        },
+        "stem": _stem(source),
+        "file": prepared_file(source, records),
         "rows": rows,
-        "cells": cells,
     }
     changed = sum(record["changed"] for record in records)
     return Template(_asset("page.html")).substitute(
@@ -125,12 +118,6 @@ def _stem(source: Source) -> str:
     if source.single or source.name in ("stdin", str(STDIN)):
         return "reviewed"
     return uncompressed(Path(source.name)).stem + ".reviewed"
-
-
-def _free(name: str, taken: Sequence[Any]) -> str:
-    while name in taken:
-        name += "_"
-    return name
 
 
 def _asset(name: str) -> str:

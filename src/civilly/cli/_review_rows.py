@@ -7,16 +7,12 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
-from civilly.data.columns import with_rewrites
-from civilly.data.values import as_json
 from civilly.methods.edits import Edit, apply, edits
 from civilly.methods.long_text import split_parts
 from civilly.types import Detector, Text
 
 if TYPE_CHECKING:
-    from civilly.data.columns import Roles
     from civilly.data.journal import Record
-    from civilly.data.table import Table
 
 OTHER_WORDINGS = 3
 """At most so many wordings beside the suggested one."""
@@ -24,8 +20,6 @@ MEASURED_WHOLLY = 3
 """With so many changes or fewer, every mixture of them is measured: at most six."""
 MEASURED_PARTLY = 8
 """With so many or fewer, each change alone, and all but one. Other mixtures are not measured."""
-MISSING, THE_TEXT, THE_RESULT = 0, 1, 2
-"""Cells of a row that its script fills in, or leaves out."""
 
 
 @dataclass(slots=True)
@@ -81,35 +75,6 @@ def page_rows(records: Sequence[Record], rows: Sequence[Sequence[Proposal]]) -> 
             [_page_proposal(record["text"], proposal) for proposal in row],
         ]
         for record, row in zip(records, rows, strict=True)
-    ]
-
-
-def file_cells(
-    table: Table, roles: Roles, records: Sequence[Record]
-) -> tuple[list[str], list[list[Any]]]:
-    """Columns and rows of the reviewed file, where ``-o`` would put them.
-
-    Returns:
-        The column names, and per row its cells: strings, ``[JSON]`` for other values, and
-        `MISSING`, `THE_TEXT` or `THE_RESULT`.
-    """
-    written = with_rewrites(
-        table, roles, [""] * len(records), [record["lang"] for record in records]
-    )
-
-    def cell(column: str, row: dict[str, Any], text: str) -> Any:
-        if column == roles.rewrite:
-            return THE_RESULT
-        if column not in row:
-            return MISSING
-        value = row[column]
-        if column == roles.text and value == text:
-            return THE_TEXT
-        return value if isinstance(value, str) else [as_json(value)]
-
-    rows = zip(written.rows, records, strict=True)
-    return written.columns, [
-        [cell(column, row, record["text"]) for column in written.columns] for row, record in rows
     ]
 
 

@@ -1,58 +1,40 @@
-// The reviewed file: the input's columns, the decided text where the rewrite belongs, and how it was decided.
-const MISSING = 0, THE_TEXT = 1, THE_RESULT = 2; // cells that _review_rows.py leaves to us
+// The reviewed file. Its rows were written by Civilly with a gap; here the decided text is put in, and how it was decided.
 const FORMATS = {
   tsv: { label: "TSV", suffix: "tsv", type: "text/tab-separated-values" },
   csv: { label: "CSV", suffix: "csv", type: "text/csv" },
   jsonl: { label: "JSON lines", suffix: "jsonl", type: "application/jsonl" },
-  lines: { label: "plain lines, the decided texts alone", suffix: "txt", type: "text/plain" },
+  lines: { label: "plain lines: the decided texts alone", suffix: "txt", type: "text/plain" },
 };
-const DELIMITERS = { tsv: "\t", csv: "," };
 
-/** What is offered, the input's own first. Plain lines have no room for a decision, so they come last. */
-function formatsOffered() {
-  const own = data.file.format;
-  const first = own === "parquet" ? "jsonl" : own === "lines" ? "tsv" : own;
-  return [first, ...Object.keys(FORMATS).filter((name) => name !== first && (name !== "lines" || own === "lines"))];
+const formatsOffered = () => (data.file.lines ? [data.file.format, "lines"] : [data.file.format]);
+const fileName = (format) => `${data.stem}.${FORMATS[format].suffix}`;
+
+/** A text as the format has it: JSON, or quoted as RFC 4180 says. */
+function spelt(text) {
+  const { format, quoted, delimiter } = data.file;
+  if (format === "jsonl") return JSON.stringify(text).slice(1, -1);
+  return quoted || text.includes(delimiter) || /["\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
-const fileName = (format) => `${data.file.stem}.${FORMATS[format].suffix}`;
-
-/** Quoted as RFC 4180 says. */
-function delimited(format, withStatus) {
-  const delimiter = DELIMITERS[format];
-  const columns = withStatus ? [...data.file.columns, data.file.status] : data.file.columns;
-  const record = (fields) => fields.map((field) => (
-    field.includes(delimiter) || /["\r\n]/.test(field) || (fields.length === 1 && !field)
-      ? `"${field.replaceAll('"', '""')}"`
-      : field)).join(delimiter) + "\n";
-  const plain = (cell, index) => {
-    if (cell === THE_TEXT) return rows[index].text;
-    if (cell === THE_RESULT) return inFile(index);
-    if (cell === MISSING || cell[0] === "null") return "";
-    return typeof cell === "string" ? cell : cell[0];
-  };
-  const lines = data.cells.map((cells, index) => {
-    const fields = cells.map((cell) => plain(cell, index));
-    return record(withStatus ? [...fields, statusOf(index)] : fields);
-  });
-  return [record(columns), ...lines].join("");
+function lineOf(index, withStatus) {
+  const [start, rest, behind, kept] = data.file.rows[index], { text } = rows[index], decided = inFile(index);
+  const before = rest === 0 ? start : start + text + rest;
+  const line = before + (decided === text ? kept ?? spelt(text) : spelt(decided)) + behind;
+  if (!withStatus) return line;
+  if (data.file.format !== "jsonl") return line + data.file.delimiter + spelt(statusOf(index));
+  return `${line.slice(0, -1)}, ${JSON.stringify(data.file.status)}: ${JSON.stringify(statusOf(index))}}`;
 }
 
-function jsonLines(withStatus) {
-  return data.cells.map((cells, index) => {
-    const pairs = cells.flatMap((cell, place) => {
-      if (cell === MISSING) return [];
-      const value = cell === THE_TEXT ? rows[index].text : cell === THE_RESULT ? inFile(index) : cell;
-      // Numbers are handed through as they were written: a script would round long ones.
-      return [[data.file.columns[place], Array.isArray(value) ? value[0] : JSON.stringify(value)]];
-    });
-    if (withStatus) pairs.push([data.file.status, JSON.stringify(statusOf(index))]);
-    return `{${pairs.map(([name, value]) => `${JSON.stringify(name)}: ${value}`).join(", ")}}\n`;
-  }).join("");
+function headOf(withStatus) {
+  const { head, end, delimiter, format, status } = data.file;
+  if (!withStatus || format === "jsonl" || !delimiter) return head;
+  return head.slice(0, -end.length) + delimiter + spelt(status) + end;
 }
 
 function reviewedFile(format, withStatus) {
-  if (format === "lines") return rows.map((_, index) => `${inFile(index).replace(/\r\n|\r|\n/g, " ")}\n`).join("");
-  const content = format === "jsonl" ? jsonLines(withStatus) : delimited(format, withStatus);
-  return content.startsWith("\ufeff") ? `\ufeff${content}` : content; // reading takes one mark away
+  const { end, closed } = data.file;
+  const plain = format === "lines";
+  const lines = rows.map((_, index) => (plain ? inFile(index).replace(/\r\n|\r|\n/g, " ") : lineOf(index, withStatus)));
+  const content = (plain ? "" : headOf(withStatus)) + lines.join(end) + (lines.length && closed ? end : "");
+  return plain && content.startsWith("\ufeff") ? `\ufeff${content}` : content; // reading takes one mark away
 }

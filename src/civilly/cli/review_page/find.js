@@ -38,7 +38,7 @@ function searchableOf(index) {
   searchable[index] ??= folded([
     rows[index].text,
     ...rows[index].proposals.map((_, wording) => textOf(index, choosing(index, wording))),
-    ...data.cells[index].map((cell) => (typeof cell === "string" ? cell : Array.isArray(cell) ? cell[0] : "")),
+    ...data.file.rows[index].filter((piece) => piece !== 0),
   ].join("\n"));
   const typed = decisions.get(index)?.typed;
   return typed ? `${searchable[index]}\n${folded(typed)}` : searchable[index];

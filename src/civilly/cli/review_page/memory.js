@@ -98,7 +98,7 @@ function save(content, name, type) {
 }
 
 function saveDecisions() {
-  save(decisionsFile(), `${data.file.stem}.decisions.json`, "application/json");
+  save(decisionsFile(), `${data.stem}.decisions.json`, "application/json");
   memory.unsaved = false;
   say("The decisions are saved as a file.");
 }

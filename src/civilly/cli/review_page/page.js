@@ -210,6 +210,7 @@ function fill() {
   for (const [name, { label }] of Object.entries(ORDERS)) form.elements.order.append(element("option", { value: name }, label));
   for (const [code, language] of Object.entries(data.languages)) form.elements.lang.append(element("option", { value: code }, language.name));
   for (const name of formatsOffered()) byId("format").append(element("option", { value: name }, FORMATS[name].label));
+  byId("format").closest("p").hidden = formatsOffered().length < 2;
   byId("status-name").textContent = data.file.status;
   byId("go").elements.row.max = rows.length;
 }
