@@ -37,7 +37,9 @@ def written(folder: Path, name: str) -> Path:
         rows[1] = {"comment": TEXTS[1], "lang": "ar", "x": "only here", "decision": "mine"}
         path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     elif path.suffix == ".txt":
-        path.write_text("".join(f"{text.split(chr(10))[0]}\n" for text in TEXTS), encoding="utf-8")
+        path.write_text(
+            "".join(f"{text.splitlines()[0] if text else ''}\n" for text in TEXTS), encoding="utf-8"
+        )
     else:
         delimiter = "," if path.suffix == ".csv" else "\t"
         quoted = [text.replace('"', '""') for text in TEXTS]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from civilly.data.columns import with_rewrites
@@ -17,124 +18,144 @@ if TYPE_CHECKING:
 
 STATUS_COLUMN = "decision"
 """Name of the column that says how a row was decided."""
-_LINE_END = re.compile(r"(\r\n|\n|\r)\Z")
-_NEXT_LINE_END = re.compile(r"\r\n|\n|\r")
+_ENDING = re.compile(r"(\r\n|\n|\r)\Z")
+_LINE_END = re.compile(r"\r\n|\n|\r")
 _GAP = "thegap"
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How the rows of the reviewed file are written.
+
+    Attributes:
+        format: Name of the format; plain lines, which have no room for a decision, become TSV.
+        lines: Whether the input is plain lines.
+        head: What stands before the rows.
+        end: The end of a line.
+        closed: Whether the last line has it, too.
+        delimiter: What separates fields; empty for JSON.
+        quoted: Whether every field is in quotes.
+        status: Name for a column of decisions.
+    """
+
+    format: str
+    lines: bool
+    head: str
+    end: str
+    closed: bool
+    delimiter: str
+    quoted: bool
+    status: str
+
+    def spelt(self, text: str) -> str:
+        """A text as the page's script puts it into a gap (file.js)."""
+        if self.format == "jsonl":
+            return json.dumps(text, ensure_ascii=False)[1:-1]
+        if self.quoted or re.search(rf'[{re.escape(self.delimiter)}"\r\n]', text):
+            return '"' + text.replace('"', '""') + '"'
+        return text
 
 
 def prepared_file(source: Source, records: Sequence[Record]) -> dict[str, Any]:
     """What the page's script needs to write the reviewed file.
 
     The writer of ``-o`` writes every row, so that columns, their order, quotes and line ends are
-    its own; the script only fills gaps. Plain lines have no room for a decision: they become TSV.
+    its own; the script only fills gaps.
 
     Args:
         source: The input.
         records: Its rewrites.
 
     Returns:
-        ``format``; ``lines`` whether the input is plain lines; ``head`` before the rows; ``end`` of
-        a line and whether the last line has it (``closed``); ``delimiter``, and whether every field
-        is ``quoted``; ``status``, the name for a column of decisions; and ``rows``: what stands
-        before and behind the gap. What stands before is in two if the text is in it, which the page
-        has already. A fourth item is how a kept text is spelt, where that is not the usual way.
+        The attributes of `Form`, and ``rows``: what stands before and behind each gap. What stands
+        before is in two if the text is in it, which the page has already, else the second part is
+        0. A fourth item is how a kept text is spelt, where that is not the usual way.
     """
-    given = source.table.format
-    format_name = {"parquet": "jsonl", "lines": "tsv"}.get(given, given)
-    head = _head(source, format_name, records)
-    rows = [_row(source, format_name, head, *item) for item in enumerate(records)]
-    first, final = (
-        (_line(source, format_name, head, n, records[n]) if records else "") for n in (0, -1)
-    )
-    end = _LINE_END.search(head or first)
-    found: dict[str, Any] = {
-        "format": format_name,
-        "lines": given == "lines",
-        "head": head,
-        "end": end[0] if end else "\n",
-        "closed": bool(_LINE_END.search(final)),
-        "delimiter": "",
-        "quoted": False,
-        "status": _free_name(STATUS_COLUMN, _written(source, records).columns),
-    }
-    if format_name != "jsonl" and rows:
-        before, behind = rows[0]
-        found["quoted"] = before.endswith('"') and behind.startswith('"')
-        found["delimiter"] = (behind.lstrip('"') or before.rstrip('"')[-1])[0]
-    found["rows"] = [
-        _packed(source, found, number, record, *rows[number])
-        for number, record in enumerate(records)
-    ]
-    return found
+    writer = _Writer(source, records)
+    gaps = [writer.gap(number) for number in range(len(records))]
+    form = writer.form(gaps)
+    rows = [_packed(writer, form, number, *gap) for number, gap in enumerate(gaps)]
+    return {**asdict(form), "rows": rows}
 
 
-def _written(source: Source, records: Sequence[Record], rewrite: str = "", start: int = 0) -> Table:
-    """Rows as ``-o`` has them, with some text for their rewrites."""
-    return with_rewrites(
-        source.table,
-        source.roles,
-        [rewrite] * len(records),
-        [record["lang"] for record in records],
-        start=start,
-    )
+class _Writer:
+    """Writes single rows as ``-o`` has them."""
+
+    def __init__(self, source: Source, records: Sequence[Record]) -> None:
+        self._source = source
+        self.records = records
+        given = source.table.format
+        self._format = {"parquet": "jsonl", "lines": "tsv"}.get(given, given)
+        self._head = self._written_head()
+
+    def line(self, number: int, rewrite: str) -> str:
+        """A row with some text for its rewrite, with its line end if it has one."""
+        return self._content([number], rewrite).removeprefix(self._head)
+
+    def gap(self, number: int) -> tuple[str, str]:
+        """What stands before and behind the rewrite of a row, without the line end."""
+        gap = _GAP
+        while True:
+            line = _ENDING.sub("", self.line(number, gap))
+            if line.count(gap) == 1:
+                before, _, behind = line.partition(gap)
+                return before, behind
+            gap += gap[-1]
+
+    def form(self, gaps: Sequence[tuple[str, str]]) -> Form:
+        """How the rows are written, as their gaps show it."""
+        first, last = (self.line(n, _GAP) if gaps else "" for n in (0, len(gaps) - 1))
+        # Between two rows there is always a line end; behind the last one there may be none.
+        two = self._content([0, 1], _GAP).removeprefix(self._head) if len(gaps) > 1 else first
+        end = _LINE_END.match(two, len(_ENDING.sub("", first))) or _ENDING.search(self._head)
+        delimiter, quoted = "", False
+        if self._format != "jsonl" and gaps:
+            before, behind = gaps[0]
+            quoted = before.endswith('"') and behind.startswith('"')
+            delimiter = (behind.lstrip('"') or before.rstrip('"')[-1])[0]
+        return Form(
+            format=self._format,
+            lines=self._source.table.format == "lines",
+            head=self._head,
+            end=end[0] if end else "\n",
+            closed=_ENDING.search(last) is not None,
+            delimiter=delimiter,
+            quoted=quoted,
+            status=_free_name(STATUS_COLUMN, self._table(range(len(gaps))).columns),
+        )
+
+    def _written_head(self) -> str:
+        head = self._content([])
+        if _ENDING.search(head) or not self.records:
+            return head
+        # The last line of a file may have no end, also if it is the header; before a row it has.
+        end = _LINE_END.match(self._content([0]), len(head))
+        return head + (end[0] if end else "")
+
+    def _content(self, numbers: Sequence[int], rewrite: str = "") -> str:
+        table = self._table(numbers, rewrite)
+        content = format_table(table, self._format, self._source.roles.rewrite)
+        return content.decode(errors="replace")
+
+    def _table(self, numbers: Sequence[int], rewrite: str = "") -> Table:
+        return with_rewrites(
+            self._source.table,
+            self._source.roles,
+            [rewrite] * len(numbers),
+            [self.records[number]["lang"] for number in numbers],
+            start=numbers[0] if numbers else 0,
+        )
 
 
-def _content(source: Source, format_name: str, table: Table) -> str:
-    return format_table(table, format_name, source.roles.rewrite).decode(errors="replace")
-
-
-def _head(source: Source, format_name: str, records: Sequence[Record]) -> str:
-    """What stands before the first row, with its line end."""
-    head = _content(source, format_name, _written(source, []))
-    if _LINE_END.search(head) or not records:
-        return head
-    # A file whose last line does not end has a header that does.
-    first = _content(source, format_name, _written(source, records[:1]))
-    return head + (_NEXT_LINE_END.match(first, len(head)) or [""])[0]
-
-
-def _line(
-    source: Source, format_name: str, head: str, number: int, record: Record, rewrite: str = ""
-) -> str:
-    number %= len(source.texts)
-    content = _content(source, format_name, _written(source, [record], rewrite, number))
-    return content.removeprefix(head)
-
-
-def _row(
-    source: Source, format_name: str, head: str, number: int, record: Record
-) -> tuple[str, str]:
-    """What stands before and behind the rewrite, without the line end."""
-    gap = _GAP
-    while True:
-        line = _LINE_END.sub("", _line(source, format_name, head, number, record, gap))
-        if line.count(gap) == 1:
-            before, _, behind = line.partition(gap)
-            return before, behind
-        gap += "p"
-
-
-def _packed(
-    source: Source, file: dict[str, Any], number: int, record: Record, before: str, behind: str
-) -> list[Any]:
-    text = record["text"]
-    whole = _line(source, file["format"], file["head"], number, record, text)
-    line = _LINE_END.sub("", whole)
+def _packed(writer: _Writer, form: Form, number: int, before: str, behind: str) -> list[Any]:
+    text = writer.records[number]["text"]
+    line = _ENDING.sub("", writer.line(number, text))
     kept = line[len(before) : len(line) - len(behind)]
-    if file["quoted"]:
+    if form.quoted:
         before, behind, kept = before[:-1], behind[1:], f'"{kept}"'
-    spelt = [] if kept == _spelt(text, file) else [kept]
     start, here, rest = before.partition(text) if text else (before, "", "")
-    return [start, rest if here else 0, behind, *spelt]
-
-
-def _spelt(text: str, file: dict[str, Any]) -> str:
-    """A text in the gap, as the page's script writes it."""
-    if file["format"] == "jsonl":
-        return json.dumps(text, ensure_ascii=False)[1:-1]
-    if file["quoted"] or re.search(rf'[{re.escape(file["delimiter"])}"\r\n]', text):
-        return '"' + text.replace('"', '""') + '"'
-    return text
+    spelling = [] if kept == form.spelt(text) else [kept]
+    return [start, rest if here else 0, behind, *spelling]
 
 
 def _free_name(name: str, taken: Sequence[str]) -> str:

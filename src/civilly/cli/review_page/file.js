@@ -34,7 +34,7 @@ function headOf(withStatus) {
 function reviewedFile(format, withStatus) {
   const { end, closed } = data.file;
   const plain = format === "lines";
-  const lines = rows.map((_, index) => (plain ? inFile(index).replace(/\r\n|\r|\n/g, " ") : lineOf(index, withStatus)));
+  const lines = rows.map((_, index) => (plain ? inFile(index).replace(end === "\r" ? /\r/g : /\r?\n/g, " ") : lineOf(index, withStatus)));
   const content = (plain ? "" : headOf(withStatus)) + lines.join(end) + (lines.length && closed ? end : "");
   return plain && content.startsWith("\ufeff") ? `\ufeff${content}` : content; // reading takes one mark away
 }
