@@ -9,7 +9,7 @@ from civilly.cli._review import review_page
 from civilly.cli._source import open_source
 from civilly.data.io import write_table
 from civilly.data.table import Table
-from opened_page import Opened
+from opened_page import Opened, sync_api
 
 EVIL = "</script><script>window.stolen = 1</script><img src='http://127.0.0.1:9/x' onerror='x'>"
 ROWS: list[tuple[str, str, str]] = [
@@ -92,6 +92,9 @@ class Review(Opened):
     def shown_rows(self) -> list[int]:
         rows = self.page.locator(".row").all()
         return [int(row.get_attribute("data-row")) for row in rows]
+
+    def expect_count(self, text: str) -> None:
+        sync_api.expect(self.page.locator("#count")).to_have_text(text)
 
     def press(self, *keys: str) -> None:
         for key in keys:

@@ -70,6 +70,7 @@ def review_page(records: Sequence[Record], source: Source) -> str:
         f"script-src '{content_hash(script)}'; base-uri 'none'; form-action 'none'",
         style=style,
         script=script,
+        title=f"{escape(name)}: rewrites to review" if name else "Civilly: rewrites to review",
         facts=f"{_rows(len(records))} of <b><bdi>{escape(name or 'one text')}</bdi></b>, "
         f"{changed:,} with a suggested wording",
         data=script_json(content),

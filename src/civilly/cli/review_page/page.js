@@ -114,7 +114,7 @@ function press(event) {
     if (event.key === "Escape" && event.target.closest("main form")) drawn()[0]?.focus();
     return;
   }
-  const row = currentRow(), key = event.key;
+  const row = view.blurred ? null : currentRow(), key = event.key;
   if (row && ROW_KEYS[key]) ROW_KEYS[key](row);
   else if (row && /^[1-9]$/.test(key)) {
     if (row.pick(Number(key) - 1)) goOn(row);
