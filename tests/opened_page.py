@@ -1,4 +1,4 @@
-"""The leaderboard's page in a real browser, opened from a file, without a network.
+"""Our pages in a real browser, opened from a file, without a network.
 
 The browser is the one that ``CIVILLY_CHROMIUM`` names, else one that is installed.
 """
@@ -37,13 +37,19 @@ def launched() -> Iterator[Any]:
 
 
 class Opened:
-    """A page that notes what the browser complains about and asks for."""
+    """A page that notes what the browser complains about and asks for.
 
-    def __init__(self, browser: Any, site: Path, width: int = 1280, scheme: str = "light") -> None:
+    ``before`` is a script that runs before those of the page.
+    """
+
+    def __init__(
+        self, browser: Any, site: Path, width: int = 1280, scheme: str = "light", before: str = ""
+    ) -> None:
         self.context = browser.new_context(
             viewport={"width": width, "height": 900}, color_scheme=scheme
         )
         self.context.set_default_timeout(PATIENCE)
+        self.context.add_init_script(before)
         self.page = self.context.new_page()
         self.complaints: list[str] = []
         self.requests: list[str] = []

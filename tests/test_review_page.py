@@ -8,119 +8,281 @@ from typing import Any
 
 import pytest
 
-from civilly.cli._review import review_page, with_edits
-from civilly.data.io import read_table
+from civilly import registry
+from civilly.cli._review import with_edits
 from civilly.methods.edits import edits
+from civilly.types import Text
 from opened_page import Opened, sync_api
-
-EVIL = "</script><script>window.stolen = 1</script><img src='http://127.0.0.1:9/x' onerror='x'>"
-ROWS = [
-    ("en", "You stupid idiot, go home, moron.", "You person, go home, friend."),
-    ("ar", "أنت غبي جدا", "أنت مخطئ جدا"),
-    ("ja", "😀このクソゲームは遅い", "😀このゲームは遅い"),
-    ("en", f"damn {EVIL}", f"dear {EVIL}"),
-    ("en", 'a "quoted"\tfool\u202e', 'a "quoted"\tman\u202e'),
-    ("en", "Nothing was wrong here.", "Nothing was wrong here."),
-]
-
-
-def record(lang: str, text: str, rewritten: str) -> dict[str, Any]:
-    return {
-        "text": text,
-        "rewritten": rewritten,
-        "lang": lang,
-        "changed": text != rewritten,
-        "method": "infill",
-        "filler": "fim",
-        "reason": "it is <b>better</b>",
-        "before": {"p_toxic": 0.9, "spans": [{"start": 4, "end": 10, "score": 0.8}]},
-        "after": {"p_toxic": 0.1, "spans": []},
-    }
-
-
-RECORDS = [record(*row) for row in ROWS]
+from review_pages import EVIL, RECORDS, ROWS, Review, record, write_page
 
 
 @pytest.fixture
-def opened(browser: Any, tmp_path: Path) -> Iterator[Opened]:
-    site = tmp_path / "review.html"
-    site.write_text(review_page(RECORDS, "<in>.tsv"), encoding="utf-8")
+def site(tmp_path: Path) -> Path:
+    return write_page(tmp_path, RECORDS)
+
+
+@pytest.fixture
+def opened(browser: Any, site: Path) -> Iterator[Review]:
+    review = Review(browser, site)
+    yield review
+    review.close()
+
+
+def test_nothing_is_decided_before_the_texts_are_shown(browser: Any, site: Path) -> None:
     opened = Opened(browser, site)
-    yield opened
-    opened.context.close()
+    page, rows = opened.page, opened.page.locator("#rows")
+    assert rows.get_attribute("inert") is not None
+    assert "blur" in page.locator(".row bdi").first.evaluate(
+        "(text) => getComputedStyle(text).filter"
+    )
+    for key in "jara":
+        page.keyboard.press(key)
+    assert page.inner_text("#count") == "0 of 7 decided"
+    page.click("#reveal")
+    assert rows.get_attribute("inert") is None
+    assert page.locator('.row[data-row="1"] bdi').first.get_attribute("dir") == "rtl"
+    page.keyboard.press("b")
+    assert rows.get_attribute("inert") is not None
     assert opened.complaints == []
-    # What the reader downloads is made in the page.
-    assert [url for url in opened.requests if not url.startswith("blob:")] == [site.as_uri()]
+    opened.context.close()
 
 
-def row(opened: Opened, number: int) -> Any:
-    return opened.page.locator(f'.row[data-row="{number}"]')
-
-
-def test_texts_are_blurred_until_asked_for(opened: Opened) -> None:
-    rows = opened.page.locator("#rows")
-    assert rows.get_attribute("aria-hidden") == "true"
-    opened.page.click("#reveal")
-    assert rows.get_attribute("aria-hidden") == "false"
-    assert row(opened, 1).locator("bdi").first.get_attribute("dir") == "rtl"
-
-
-def test_each_edit_can_be_rejected_and_accepted(opened: Opened) -> None:
-    buttons = row(opened, 0).locator("button.edit")
-    result = row(opened, 0).locator(".result")
+def test_each_edit_can_be_left_and_taken_and_the_figures_follow(opened: Review) -> None:
+    detector = registry.create("detect", "toxicity", None)
+    opened.expect_count("0 of 7 decided")
+    buttons = opened.row(0).locator("button.edit")
     assert buttons.count() == 2
-    assert result.inner_text() == "You person, go home, friend."
+    assert opened.result(0) == ROWS[0][2]
+    assert opened.figure(0) == "rude 90 % → 10 %"
     buttons.nth(0).click()
     assert buttons.nth(0).get_attribute("aria-pressed") == "false"
-    assert result.inner_text() == "You stupid idiot, go home, friend."
-    row(opened, 0).get_by_text("Reject all").click()
-    assert result.inner_text() == ROWS[0][1]
-    assert opened.page.inner_text("#count").startswith("4 of 6 ")
-    why = row(opened, 0).locator("#" + str(buttons.nth(0).get_attribute("aria-describedby")))
-    assert ".80" in why.inner_text()
+    mixed = "You stupid idiot, go home, friend."
+    assert opened.result(0) == mixed
+    p_toxic = round(detector.detect([Text(mixed, "en")])[0].p_toxic, 2)
+    assert opened.figure(0) == f"rude 90 % → {100 * p_toxic:.0f} %"
+    assert opened.status(0) == "partly"
+    buttons.nth(1).click()
+    assert (opened.status(0), opened.figure(0)) == ("kept", "rude 90 % → 90 %")
+    assert opened.row(0).locator(".result").count() == 0
+    for place in (0, 1):
+        buttons.nth(place).click()
+    assert (opened.status(0), opened.figure(0)) == ("accepted", "rude 90 % → 10 %")
+    assert opened.page.inner_text("#rude").endswith(": 6")
+    opened.row(0).locator(".accept").click()
+    assert opened.status(0) == "unseen"
+    assert opened.page.inner_text("#rude").endswith(": 7")
 
 
-def test_the_keyboard_alone_is_enough(opened: Opened) -> None:
-    page = opened.page
-    page.keyboard.press("j")
-    page.keyboard.press("j")
-    page.keyboard.press("Enter")
-    assert row(opened, 0).locator(".result").inner_text() == "You person, go home, moron."
-    page.keyboard.press("r")
-    assert row(opened, 0).locator(".result").inner_text() == ROWS[0][1]
-    page.keyboard.press("k")
-    page.keyboard.press("a")
-    assert row(opened, 0).locator(".result").inner_text() == ROWS[0][2]
+def test_mixtures_of_many_changes_are_measured_or_said_not_to_be(
+    browser: Any, tmp_path: Path
+) -> None:
+    text = " ".join(f"dumb{i} word{i}" for i in range(5))
+    review = Review(
+        browser, write_page(tmp_path, [record(0, "en", text, text.replace("dumb", "kind"))])
+    )
+    buttons = review.row(0).locator("button.edit")
+    assert buttons.count() == 5
+    buttons.nth(0).click()
+    assert "not measured" not in review.figure(0)
+    buttons.nth(1).click()
+    assert review.figure(0) == "rude 90 % → not measured"
+    review.close()
 
 
-def test_the_download_is_the_submission(opened: Opened, tmp_path: Path) -> None:
-    row(opened, 0).locator("button.edit").nth(0).click()
-    with opened.page.expect_download() as waiting:
-        opened.page.click("#download")
-    path = tmp_path / "reviewed.tsv"
-    waiting.value.save_as(path)
-    table = read_table(path)
-    expected = [rewritten for _, _, rewritten in ROWS]
-    expected[0] = "You stupid idiot, go home, friend."
-    assert [r["neutral_sentence"] for r in table.rows] == expected
-    assert [r["toxic_sentence"] for r in table.rows] == [text for _, text, _ in ROWS]
-    assert [r["lang"] for r in table.rows] == [lang for lang, _, _ in ROWS]
+def test_the_keyboard_alone_is_enough(opened: Review) -> None:
+    opened.press("b", "b", "g")
+    opened.page.keyboard.type("1")
+    opened.press("Enter", "a")  # the first row is accepted; on to the next one
+    assert opened.status(0) == "accepted"
+    assert opened.row(1).evaluate("(row) => row === document.activeElement")
+    opened.press("r", "j", "k", "k")
+    assert opened.status(1) == "kept"
+    opened.press("a")  # again: it stays kept no more
+    assert opened.status(1) == "accepted"
+    opened.press("u")
+    assert opened.status(1) == "kept"
+    opened.press("u", "u")
+    opened.expect_count("0 of 7 decided")
+    opened.press("g")
+    opened.page.keyboard.type("1")
+    opened.press("Enter", "n", "n", "Enter")
+    assert opened.result(0) == "You person, go home, moron."
+    opened.press("2")
+    assert opened.status(0) == "partly"  # a wording is read before it can be chosen
+    opened.press("o", "2")
+    assert (opened.status(0), opened.result(0)) == ("other", "You stupid idiot, go home, friend.")
+    opened.press("k", "e", "End")
+    opened.page.keyboard.type(" Please.")
+    opened.press("Control+Enter")
+    assert opened.page.locator('.row[data-status="edited"]').count() == 1
+    opened.press("/")
+    opened.page.keyboard.type("ja")  # letters in a field are letters
+    opened.expect_count("1 of 7 decided")
+    opened.press("Escape", "?")
+    assert opened.page.locator("#help").is_visible()
+    opened.press("u")  # not behind a dialog
+    opened.expect_count("1 of 7 decided")
+    assert opened.page.locator('.row[data-status="edited"]').count() == 1
+    opened.page.uncheck("#single-keys")
+    opened.page.click("#help .close")
+    opened.row(2).focus()
+    opened.press("a")
+    assert opened.status(2) == "unseen"
 
 
-def test_evil_texts_stay_texts(opened: Opened) -> None:
-    assert row(opened, 3).locator(".result").inner_text() == ROWS[3][2]
+def test_a_text_can_be_edited(opened: Review) -> None:
+    opened.row(7).locator(".edit-text").click()
+    field = opened.row(7).locator("textarea")
+    assert (field.get_attribute("dir"), field.input_value()) == ("rtl", ROWS[7][2])
+    field.fill("  ")
+    opened.row(7).get_by_text("Take this text").click()
+    assert "cannot be taken" in opened.row(7).get_by_role("alert").inner_text()
+    field.fill("אתה טועה")
+    opened.show(order="file")  # half a text is not lost by what else is done
+    assert opened.row(7).locator("textarea").input_value() == "אתה טועה"
+    opened.row(7).get_by_text("Take this text").click()
+    assert (opened.status(7), opened.result(7)) == ("edited", "אתה טועה")
+    assert opened.figure(7) == "rude 90 % → not measured"
+    opened.row(7).locator(".edit-text").click()
+    opened.row(7).locator("textarea").fill("something else")
+    opened.press("Escape")
+    assert opened.result(7) == "אתה טועה"
+    opened.row(7).locator(".edit-text").click()
+    opened.row(7).locator("textarea").fill(ROWS[7][1])  # the original, typed again
+    opened.press("Control+Enter")
+    assert opened.status(7) == "kept"
+
+
+def test_other_wordings_are_few_and_distinct(opened: Review) -> None:
+    opened.row(0).locator(".others").click()
+    found = opened.row(0).locator(".wording bdi").all_inner_texts()
+    assert found == [ROWS[0][2], "You stupid idiot, go home, friend.", "You person, go home."]
+    opened.row(0).locator(".wording").nth(2).click()
+    assert (opened.status(0), opened.figure(0)) == ("other", "rude 90 % → 30 %")
+    opened.row(0).locator("button.edit").nth(0).click()
+    assert opened.status(0) == "partly"
+
+
+def test_evil_texts_stay_texts(opened: Review) -> None:
+    assert opened.result(3) == ROWS[3][2]
     assert opened.page.locator("img").count() == 0
+    opened.row(3).locator(".edit-text").click()
+    opened.row(3).locator("textarea").fill(EVIL)
+    opened.press("Control+Enter")
+    assert opened.result(3) == EVIL
     assert opened.page.evaluate("() => window.stolen === undefined")
-    assert "<in>.tsv" in opened.page.inner_text(".facts")
+    assert "in & out.csv" in opened.page.inner_text(".facts")
 
 
-def test_filters(opened: Opened) -> None:
+def test_filters_order_search_and_going_to_a_row(opened: Review) -> None:
     page = opened.page
-    sync_api.expect(page.locator("#shown")).to_have_text("1–5 of 5 rows")
-    page.uncheck("[name=changed]")
-    sync_api.expect(page.locator("#shown")).to_have_text("1–6 of 6 rows")
-    page.select_option("[name=lang]", "ar")
-    sync_api.expect(page.locator("#shown")).to_have_text("1–1 of 1 rows")
+    assert opened.shown_rows() == [3, 6, 0, 1, 2, 4, 7]  # still rude ones first
+    for show, expected in [
+        ("all", [3, 6, 0, 1, 2, 4, 5, 7]), ("rude", [3, 6]), ("unchanged", [6, 5]), ("decided", []),
+    ]:  # fmt: skip
+        opened.show(show=show)
+        assert opened.shown_rows() == expected
+    opened.show(show="all", order="file")
+    assert opened.shown_rows() == list(range(8))
+    opened.show(order="after")
+    assert opened.shown_rows()[:3] == [6, 3, 0]
+    opened.show(order="mild")
+    assert opened.shown_rows()[0] == 5
+    opened.show(order="file", lang="ar")
+    assert opened.shown_rows() == [1]
+    opened.show(lang="")
+    for wanted, expected in [
+        ("IDIOT", [0, 6]), ("uberlass", [6]), ("غَبِي", [1]), ("ゲーム", [2]), ("c-4", [4]),
+        ("אידיוט", [7]), ("no such", []),
+    ]:  # fmt: skip
+        page.fill("[name=search]", wanted)
+        page.press("[name=search]", "Enter")
+        rows = f"1–{len(expected)} of {len(expected)} row{'s' * (len(expected) > 1)}"
+        sync_api.expect(page.locator("#shown")).to_have_text(
+            rows if expected else "No row is like that: 0 of 0 rows"
+        )
+        assert opened.shown_rows() == expected
+    page.fill("[name=row]", "6")
+    page.click("#go button")
+    assert opened.row(5).evaluate("(row) => row === document.activeElement")
+    assert page.input_value("[name=search]") == ""
+    opened.row(0).locator(".keep").click()
+    opened.show(show="unseen")
+    assert opened.shown_rows() == [1, 2, 3, 4, 6, 7]
+    opened.show(show="rude")
+    assert opened.shown_rows() == [0, 3, 6]  # the kept original is rude
+
+
+def test_the_rest_is_accepted_unread_only_after_a_question_that_counts(opened: Review) -> None:
+    page = opened.page
+    opened.row(0).locator(".accept").click()
+    opened.row(1).locator(".keep").click()
+    page.click("#menu summary")
+    page.click("#rest")
+    asked = page.inner_text("#rest-text")
+    assert asked.startswith("4 suggestions")
+    assert "1 of them is still rude" in asked
+    page.click("#rest-dialog .close")
+    opened.expect_count("2 of 7 decided")
+    page.click("#menu summary")
+    page.click("#rest")
+    page.click("text=Accept 4 unread suggestions")
+    opened.expect_count("6 of 7 decided")
+    statuses = [opened.status(index) for index in (0, 1, 2, 3, 6)]
+    assert statuses == ["accepted", "kept", "accepted-unread", "accepted-unread", "unseen"]
+    opened.row(2).focus()
+    opened.press("a")
+    assert opened.status(2) == "accepted"  # now somebody has read it
+    opened.press("u", "u")
+    opened.expect_count("2 of 7 decided")
+    page.click("#menu summary")
+    page.click("#forget")
+    page.click("text=Take back 2 decisions")
+    opened.expect_count("0 of 7 decided")
+    opened.press("u")
+    opened.expect_count("2 of 7 decided")
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_rows_are_compact_named_and_readable(
+    browser: Any, site: Path, width: int, scheme: str
+) -> None:
+    opened = Review(browser, site, width=width, scheme=scheme)
+    page = opened.page
+    assert page.evaluate("() => document.documentElement.scrollWidth") == width
+    heights = page.evaluate(
+        "() => [...document.querySelectorAll('.row')].map((r) => r.offsetHeight)"
+    )
+    assert sorted(heights)[len(heights) // 2] < (145 if width == 1280 else 230)
+    unnamed = page.evaluate(
+        """() => [...document.querySelectorAll("button, input, select, textarea")]
+        .filter((control) => control.checkVisibility())
+        .filter((c) => !(c.labels?.length || c.ariaLabel || c.textContent.trim())).length"""
+    )
+    assert unnamed == 0
+    contrasts = page.evaluate(CONTRASTS)
+    assert len(contrasts) > 20
+    assert min(contrasts) >= 4.5
+    opened.close()
+
+
+CONTRASTS = """() => {
+  const light = (color) => {
+    const [r, g, b] = color.match(/[\\d.]+/g).slice(0, 3)
+      .map((v) => v / 255).map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const ground = (element) => {
+    for (let e = element; e; e = e.parentElement) {
+      const color = getComputedStyle(e).backgroundColor;
+      if (!/, 0\\)$/.test(color)) return color;
+    }
+  };
+  return [...document.querySelectorAll(".row *, .desk *, main > *")]
+    .filter((e) => !e.disabled && [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim()))
+    .map((e) => [light(getComputedStyle(e).color), light(ground(e))].sort((a, b) => b - a))
+    .map(([high, low]) => (high + 0.05) / (low + 0.05));
+}"""
 
 
 def test_json_has_the_edits() -> None:

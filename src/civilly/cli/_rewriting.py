@@ -168,7 +168,7 @@ def _write_page(records: Sequence[Record], source: Source, page: Path) -> None:
     from civilly.cli._review import review_page
     from civilly.data.files import write_bytes
 
-    write_bytes(page, review_page(records, source.name).encode())
+    write_bytes(page, review_page(records, source).encode())
 
 
 def identity_of(

@@ -144,7 +144,7 @@ def rewrite(
     ] = False,
     page: Annotated[
         Path | None,
-        typer.Option(help="Also a page on which a person accepts or rejects each edit (HTML)."),
+        typer.Option(help="Also a page on which a person decides row by row (HTML)."),
     ] = None,
     format_name: FormatOption = None,
     text_column: TextColumnOption = None,
