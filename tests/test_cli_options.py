@@ -192,6 +192,7 @@ def test_places_that_cannot_be_are_refused_before_the_work(
     arguments: list[str], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CIVILLY_DATA", str(tmp_path))
     with pytest.raises(CivillyError, match=words):
         run(*arguments)
     assert list(tmp_path.iterdir()) == []

@@ -344,11 +344,13 @@ def test_what_is_missing_is_said(room, folders, monkeypatch, tmp_path):
         room.create(None, {})
     with pytest.raises(ModelError, match="cannot load"):
         room.create(None, {"model": str(tmp_path)})
-    with pytest.raises(CivillyError, match=r"loads no adapter.*Try: merge"):
+    with pytest.raises(CivillyError, match="No adapter in"):
         room.create(None, {"model": f"org/name?adapter={tmp_path}"})
     adapter = tmp_path / "adapter"
     adapter.mkdir()
     (adapter / "adapter_config.json").write_text('{"base_model_name_or_path": "org/name"}')
+    with pytest.raises(CivillyError, match=r"loads no adapter.*Try: merge"):
+        room.create(None, {"model": f"org/name?adapter={adapter}"})
     with pytest.raises(CivillyError, match="loads no adapter"):
         room.create(None, {"model": str(adapter)})
     other = folders["bert"] if room is sentinel else folders["t5"]

@@ -73,12 +73,28 @@ def test_the_input_embedding_stays_and_the_outlier_moves():
     assert grown / grown[0] == pytest.approx(expected / expected[0], rel=1e-4)
 
 
-def test_rounding_costs_less(hf, exact, tmp_path):
-    weights = spiky_weights()
+def eight_bits(rows):
+    """Each row rounded to 255 steps of its largest value, as the engine does at run time."""
+    step = np.abs(rows).max(axis=1, keepdims=True) / 127
+    return np.round(rows / step) * step
+
+
+def rounding_error(weights, states):
+    """Mean error of the logits by rounding what the last norm gives out and the output matrix."""
+    given = states * (1 + weights["model.norm.weight"])
+    matrix = weights.get(PROJECTION, weights[EMBEDDING])
+    return np.abs(eight_bits(given) @ eight_bits(matrix).T - given @ matrix.T).mean()
+
+
+def test_rounding_costs_less():
+    """Computed here, not by the engine: on so small a model its own rounding differs by processor.
+
+    On the real model: benchmarks/quantisation.py.
+    """
+    states = np.random.default_rng(2).normal(size=(200, tiny_gemma.SHAPE.width))
+    plain, weights = spiky_weights(), spiky_weights()
     smooth(weights, tiny_gemma.SHAPE, peaks())
-    smoothed = scores(tmp_path / "smoothed", weights, "int8", hf)
-    rounded = scores(tmp_path / "rounded", spiky_weights(), "int8", hf)
-    assert np.abs(smoothed - exact).mean() < 0.7 * np.abs(rounded - exact).mean()
+    assert rounding_error(weights, states) < 0.7 * rounding_error(plain, states)
 
 
 def test_the_shipped_peaks_fit_the_embedded_model():

@@ -176,7 +176,7 @@ def test_threads_may_share_one_from_its_first_use_on(used: tuple[Detoxifier, lis
     "copied", [copy.copy, copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))]
 )
 def test_a_copy_is_made_of_the_same(used: tuple[Detoxifier, list[str]], copied: object) -> None:
-    made = Detoxifier("delete", options={"zzz": 1}, n_candidates=2, strength=0.2)
+    made = Detoxifier("prompt", "echo", options={"examples": 1}, n_candidates=2, strength=0.2)
     assert copied(made).describe() == made.describe()
     assert [r.rewritten for r in copied(made).rewrite(TEXTS)] == [
         r.rewritten for r in made.rewrite(TEXTS)

@@ -269,12 +269,17 @@ def _default_is_built() -> bool:
 def _builds() -> Iterator[Check]:
     """Every build, each file of it read."""
     from civilly.model.cache import builds, leftovers
-    from civilly.model.seal import damage
+    from civilly.model.seal import damage, is_sealed
 
     found = builds()
     for folder in found:
         harm = damage(folder, thorough=True)
-        if harm:
+        if not is_sealed(folder):
+            told = (
+                "without a seal: damaged before, or of an earlier version; it is not used as it is"
+            )
+            yield Check(f"build {folder.name}", WARNING, told, f"delete {folder}, or leave it")
+        elif harm:
             mend = f"delete {folder}; it is built again when it is needed"
             yield Check(f"build {folder.name}", PROBLEM, f"damaged: {harm}", mend)
         else:

@@ -28,6 +28,11 @@ def put_seal(folder: Path) -> None:
     )
 
 
+def is_sealed(folder: Path) -> bool:
+    """Whether a build has a seal; those of earlier versions have none."""
+    return (folder / SEAL).exists()
+
+
 def break_seal(folder: Path) -> None:
     """Makes a build count as damaged from now on; does nothing where nothing may be written."""
     with suppress(OSError):

@@ -103,7 +103,7 @@ def refused_characters(source: Text, candidate: str) -> str | None:
     """`RUBBLE`, `FOREIGN`, `SYMBOL` or None, by the characters that are new or more than before.
 
     Latin letters may be new, since people write names in them in every script (PUBG, RSS); so may
-    symbols of ASCII, and every punctuation mark.
+    symbols of ASCII, and punctuation marks other than brackets beyond ASCII.
     """
     new = Counter(candidate) - Counter(source.text)
     if any(map(_is_rubble, new)):
@@ -124,9 +124,9 @@ def _is_rubble(character: str) -> bool:
 
 
 def _is_symbol(character: str) -> bool:
-    """Whether it is a symbol, an emoji or a number in a shape of its own (①, ½) beyond ASCII."""
+    """Whether it is a symbol, an emoji, a bracket or a shaped number (①, ½) beyond ASCII."""
     kind = unicodedata.category(character)
-    return not character.isascii() and (kind[0] == "S" or kind == "No")
+    return not character.isascii() and (kind[0] == "S" or kind in ("No", "Ps", "Pe"))
 
 
 def _parts(amounts: Mapping[str, float]) -> dict[str, float]:
