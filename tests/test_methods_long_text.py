@@ -5,7 +5,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from civilly.detect.toxicity import create
-from civilly.methods.long_text import LONGEST_PART, LOOKED, split_parts
+from civilly.methods.long_text import (
+    LEAST_ASKED,
+    LONGEST_PART,
+    LOOKED,
+    TOO_LONG,
+    Effort,
+    efforts,
+    parts_of,
+    split_parts,
+)
 from civilly.methods.tuned import MOST_TOKENS, UNKNOWN_LOGPROB, TunedRewriter
 from civilly.pipeline import Detoxifier
 from civilly.types import Candidate, Detection, Generation, Span, Text
@@ -85,6 +94,36 @@ def test_a_text_of_many_parts_gets_a_second_look_at_the_first_only_whoever_comes
     method.again.clear()
     made.rewrite([text, lines[-1]], "en")
     assert sorted(method.again) == sorted([*lines[:LOOKED], lines[-1]])
+
+
+def test_of_a_text_with_more_tokens_than_letters_the_model_is_asked_for_the_rudest_parts():
+    sentence = "番のクソ野郎は馬鹿だから二度とここに来るな。"
+    text = "".join(number + sentence * 5 for number in "甲乙丙丁戊己庚辛壬癸")
+    parts = parts_of(0, text)
+    inputs = [Text(part.core, "ja") for part in parts]
+    found = [Detection(0.5 + i / 100) for i in range(len(parts))]
+    made = efforts(parts, inputs, found, range(len(parts)))
+    asked = [i for i, effort in made.items() if effort > Effort.CUT]
+    worth = 3 * sum(len(parts[i].core) for i in asked)
+    assert LEAST_ASKED // 2 < worth <= LEAST_ASKED < 3 * len(text)
+    assert min(asked) > max(set(made) - set(asked))  # the rudest, here the last ones
+    again = [i for i, effort in made.items() if effort is Effort.LOOK_AGAIN]
+    assert again == sorted(asked)[:LOOKED]
+    (result,) = detoxifier("ok")[0].rewrite([text], "ja")
+    assert result.reason.endswith(TOO_LONG)
+
+
+def test_of_a_text_of_letters_the_model_is_asked_for_every_part():
+    text = "".join(f"You fucking idiot number {i}, go away. " for i in range(200))
+    parts = parts_of(0, text)
+    made = efforts(
+        parts,
+        [Text(part.core, "en") for part in parts],
+        [Detection(0.9)] * len(parts),
+        range(len(parts)),
+    )
+    assert len(parts) > 10
+    assert min(made.values()) is Effort.ASK
 
 
 def test_an_output_is_never_three_times_as_long_as_its_text():

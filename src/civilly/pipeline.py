@@ -17,11 +17,14 @@ from civilly.languages import AUTO
 from civilly.methods.decoding import CANDIDATES, usual_candidates
 from civilly.methods.ensemble import Ensemble, Member, names_of, options_of
 from civilly.methods.long_text import (
+    Effort,
     Part,
     bloats,
-    first_looked,
+    efforts,
+    joined,
     parts_of,
     rows_with_one_part,
+    told,
 )
 from civilly.methods.options import check_names, with_adapter
 from civilly.select.strength import FREE, USUAL, checked_strength
@@ -181,14 +184,14 @@ class Detoxifier:
             and (part.row in alone or detection.p_toxic >= TOXIC_PART)
         ]
         choices = self._choices(parts, inputs, found, tried)
-        outputs = self._joined(texts, parts, choices)
+        outputs = joined(texts, parts, choices)
         bloated = {
             row for row, (t, o) in enumerate(zip(texts, outputs, strict=True)) if bloats(t, o)
         }
         if bloated:
             again = [i for i in choices if parts[i].row in bloated]
             choices |= self._shorter(again, inputs, found, choices)
-            outputs = self._joined(texts, parts, choices)
+            outputs = joined(texts, parts, choices)
         before = self._detected(texts, codes, parts, found)
         return self._results(texts, codes, outputs, before, parts, choices)
 
@@ -206,15 +209,15 @@ class Detoxifier:
         self, parts: list[Part], inputs: list[Text], found: list[Detection], tried: list[int]
     ) -> dict[int, Choice]:
         """The choice for each part that is tried; equal ones are rewritten once."""
-        looked = first_looked(parts, inputs, tried)
-        unique: dict[tuple[Text, bool], int] = {}
+        effort = efforts(parts, inputs, found, tried)
+        unique: dict[tuple[Text, Effort], int] = {}
         for i in tried:
-            unique.setdefault((inputs[i], i in looked), i)
+            unique.setdefault((inputs[i], effort[i]), i)
         texts = [text for text, _ in unique]
         detections = [found[i] for i in unique.values()]
-        made = self._choose(texts, detections, [again for _, again in unique])
+        made = self._choose(texts, detections, [spent for _, spent in unique])
         of_text = dict(zip(unique, made, strict=True))
-        return {i: of_text[inputs[i], i in looked] for i in tried}
+        return told(parts, effort, {i: of_text[inputs[i], effort[i]] for i in tried})
 
     def _shorter(
         self,
@@ -233,21 +236,25 @@ class Detoxifier:
         return dict(zip(again, made, strict=True))
 
     def _choose(
-        self, texts: list[Text], detections: list[Detection], looked: list[bool]
+        self, texts: list[Text], detections: list[Detection], effort: list[Effort]
     ) -> list[Choice]:
-        candidates = _encodable(self._rewriter.rewrite(texts, detections, self.n_candidates))
+        asked = [i for i, spent in enumerate(effort) if spent > Effort.CUT or not self._fallback]
+        inputs, found = [texts[i] for i in asked], [detections[i] for i in asked]
+        answers = _encodable(self._rewriter.rewrite(inputs, found, self.n_candidates))
+        of_text = dict(zip(asked, answers, strict=True))
+        candidates = [of_text.get(i, []) for i in range(len(texts))]
         if self._fallback is not None:
-            self._add_fallback(texts, detections, candidates)
+            self._add_fallback(texts, detections, candidates, set(asked))
         choices = self._selector.select(texts, detections, candidates)
         if isinstance(self._rewriter, SecondLook):
-            self._look_again(texts, detections, looked, candidates, choices)
+            self._look_again(texts, detections, effort, candidates, choices)
         return choices
 
     def _look_again(
         self,
         texts: list[Text],
         detections: list[Detection],
-        looked: list[bool],
+        effort: list[Effort],
         candidates: list[list[Candidate]],
         choices: list[Choice],
     ) -> None:
@@ -256,7 +263,7 @@ class Detoxifier:
         poor = [
             i
             for i, choice in enumerate(choices)
-            if looked[i] and not self._selector.satisfied(choice)
+            if effort[i] == Effort.LOOK_AGAIN and not self._selector.satisfied(choice)
         ]
         more = self._rewriter.look_again([texts[i] for i in poor], [detections[i] for i in poor])
         for i, found in zip(poor, _encodable(more), strict=True):
@@ -269,9 +276,13 @@ class Detoxifier:
             choices[i] = choice
 
     def _add_fallback(
-        self, texts: list[Text], detections: list[Detection], candidates: list[list[Candidate]]
+        self,
+        texts: list[Text],
+        detections: list[Detection],
+        candidates: list[list[Candidate]],
+        asked: set[int],
     ) -> None:
-        """Adds deletions that the method did not propose itself, scored by the method if it can."""
+        """Adds deletions, scored by the method if it can and wrote to that text, too."""
         assert self._fallback is not None
         extra = self._fallback.rewrite(texts, detections, 1)
         new = [
@@ -281,19 +292,12 @@ class Detoxifier:
             if c.text not in {known.text for known in candidates[i]}
         ]
         if isinstance(self._rewriter, CandidateScorer):
-            scores = self._rewriter.score([texts[i] for i, _ in new], [c.text for _, c in new])
-            new = [(i, replace(c, logprob=s)) for (i, c), s in zip(new, scores, strict=True)]
+            rated = [(i, c) for i, c in new if i in asked]
+            scores = self._rewriter.score([texts[i] for i, _ in rated], [c.text for _, c in rated])
+            scored = [(i, replace(c, logprob=s)) for (i, c), s in zip(rated, scores, strict=True)]
+            new = [*scored, *((i, c) for i, c in new if i not in asked)]
         for i, candidate in new:
             candidates[i].append(candidate)
-
-    def _joined(
-        self, texts: Sequence[str], parts: list[Part], choices: Mapping[int, Choice]
-    ) -> list[str]:
-        rows: list[list[str]] = [[] for _ in texts]
-        for i, part in enumerate(parts):
-            chosen = choices[i].candidate if i in choices else None
-            rows[part.row].append(part.left + (chosen.text if chosen else part.core) + part.right)
-        return ["".join(row) if row else text for row, text in zip(rows, texts, strict=True)]
 
     def _detected(
         self,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import IntEnum
 
-from civilly.types import Text
+from civilly.types import Choice, Detection, Text
 
 LONGEST_PART = 400
 """Letters of an alphabet, nearly all training sentences are shorter; of scripts and signs with more
@@ -20,11 +21,17 @@ the scripts of India 1, Ethiopic 2, Chinese and Japanese characters and symbols 
 MOST_GROWTH, GROWTH_ROOM = 2, 24
 """An output has at most so many characters per character of its text, and so many more."""
 
+LEAST_ASKED = 1_600
+"""The model is asked for parts that are worth so much, or as many letters as the text has
+characters; in the others toxic words are only cut. Real texts of alphabets have none such."""
+
+TOO_LONG = "the text has too many tokens, so only its rudest parts were given to the model"
+"""The reason that is added to those of such a text."""
+
 LOOKED = 3
 """Parts of one text that may get a second look, which costs as much as the first."""
 
 _SENTENCE_END = re.compile(r"(?:[.!?…]+[\"'»”)\]]*\s+|[。！？።؟।]+[\"'»”」』）\]]*\s*|\n+)")
-
 
 _PAUSE = re.compile(r"[ ，、；：]")
 """Where a sentence that is too long may be cut: after one of these."""
@@ -124,13 +131,60 @@ def rows_with_one_part(parts: Sequence[Part]) -> set[int]:
     return {row for row, count in counts.items() if count == 1}
 
 
-def first_looked(parts: list[Part], inputs: list[Text], tried: list[int]) -> set[int]:
-    """Of the parts that are tried, the first `LOOKED` different ones of each row."""
-    seen: dict[int, set[Text]] = {}
-    looked = set()
+class Effort(IntEnum):
+    """What a part is worth: cutting only, an answer of the model, or a second look, too."""
+
+    CUT, ASK, LOOK_AGAIN = range(3)
+
+
+def efforts(
+    parts: Sequence[Part], inputs: Sequence[Text], found: Sequence[Detection], tried: Sequence[int]
+) -> dict[int, Effort]:
+    """The effort for each part that is tried, so that no text takes more time than others.
+
+    Of a text that has more tokens than its length promises, the model is asked for the most toxic
+    parts (`LEAST_ASKED`); of those, the first `LOOKED` different ones may get a second look.
+
+    Args:
+        parts: All parts.
+        inputs: Their cores.
+        found: What the detector says of them.
+        tried: Numbers of those that are rewritten.
+    """
+    rows: dict[int, list[int]] = {}
     for i in tried:
-        of_row = seen.setdefault(parts[i].row, set())
-        if inputs[i] in of_row or len(of_row) < LOOKED:
-            of_row.add(inputs[i])
-            looked.add(i)
-    return looked
+        rows.setdefault(parts[i].row, []).append(i)
+    made: dict[int, Effort] = {}
+    for row in rows.values():
+        room = max(LEAST_ASKED, sum(len(inputs[i].text) for i in row))
+        asked: set[Text] = set()
+        for i in sorted(row, key=lambda i: (-found[i].p_toxic, i)):
+            size = 0 if inputs[i] in asked else _size(inputs[i].text)
+            if size <= room:
+                room -= size
+                asked.add(inputs[i])
+        looked = list(dict.fromkeys(inputs[i] for i in row if inputs[i] in asked))[:LOOKED]
+        for i in row:
+            made[i] = Effort((inputs[i] in asked) + (inputs[i] in looked))
+    return made
+
+
+def told(
+    parts: Sequence[Part], effort: Mapping[int, Effort], choices: Mapping[int, Choice]
+) -> dict[int, Choice]:
+    """The choices, saying so where a text was too long for the model to be asked for all of it."""
+    short = {parts[i].row for i, spent in effort.items() if spent is Effort.CUT}
+    made = dict(choices)
+    for i, choice in choices.items():
+        if parts[i].row in short:
+            made[i] = replace(choice, reason=f"{choice.reason}; {TOO_LONG}")
+    return made
+
+
+def joined(texts: Sequence[str], parts: Sequence[Part], choices: Mapping[int, Choice]) -> list[str]:
+    """Each text from its parts, as they were or as they were rewritten."""
+    rows: list[list[str]] = [[] for _ in texts]
+    for i, part in enumerate(parts):
+        chosen = choices[i].candidate if i in choices else None
+        rows[part.row].append(part.left + (chosen.text if chosen else part.core) + part.right)
+    return ["".join(row) if row else text for row, text in zip(rows, texts, strict=True)]
