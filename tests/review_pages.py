@@ -89,9 +89,13 @@ class Review(Opened):
     def figure(self, index: int) -> str:
         return str(self.row(index).locator(".figure > [aria-hidden]").inner_text())
 
-    def shown_rows(self) -> list[int]:
-        rows = self.page.locator(".row").all()
-        return [int(row.get_attribute("data-row")) for row in rows]
+    def expect_rows(self, expected: list[int], first: int | None = None) -> None:
+        """Waits until these rows, or these first, are shown: the page may draw them later."""
+        self.page.wait_for_function(
+            """([expected, first]) => [...document.querySelectorAll(".row")]
+            .slice(0, first ?? undefined).map((row) => row.dataset.row).join() === expected""",
+            arg=[",".join(map(str, expected)), first],
+        )
 
     def expect_count(self, text: str) -> None:
         sync_api.expect(self.page.locator("#count")).to_have_text(text)

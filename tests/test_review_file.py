@@ -169,7 +169,7 @@ def test_nine_thousand_rows(browser: Any, tmp_path: Path) -> None:
     assert (review.status(8998), review.status(8999)) == ("accepted", "kept")
     review.page.fill("[name=search]", "NUMBER 77,")
     review.page.press("[name=search]", "Enter")
-    assert review.shown_rows() == [77]
+    review.expect_rows([77])
     review.reload()
     assert review.page.inner_text("#count") == "2 of 9,000 decided"
     rows = read_table(review.download(tmp_path)).rows

@@ -176,20 +176,20 @@ def test_evil_texts_stay_texts(opened: Review) -> None:
 
 def test_filters_order_search_and_going_to_a_row(opened: Review) -> None:
     page = opened.page
-    assert opened.shown_rows() == [3, 6, 0, 1, 2, 4, 7]  # still rude ones first
+    opened.expect_rows([3, 6, 0, 1, 2, 4, 7])  # still rude ones first
     for show, expected in [
         ("all", [3, 6, 0, 1, 2, 4, 5, 7]), ("rude", [3, 6]), ("unchanged", [6, 5]), ("decided", []),
     ]:  # fmt: skip
         opened.show(show=show)
-        assert opened.shown_rows() == expected
+        opened.expect_rows(expected)
     opened.show(show="all", order="file")
-    assert opened.shown_rows() == list(range(8))
+    opened.expect_rows(list(range(8)))
     opened.show(order="after")
-    assert opened.shown_rows()[:3] == [6, 3, 0]
+    opened.expect_rows([6, 3, 0], first=3)
     opened.show(order="mild")
-    assert opened.shown_rows()[0] == 5
+    opened.expect_rows([5], first=1)
     opened.show(order="file", lang="ar")
-    assert opened.shown_rows() == [1]
+    opened.expect_rows([1])
     opened.show(lang="")
     for wanted, expected in [
         ("IDIOT", [0, 6]), ("uberlass", [6]), ("غَبِي", [1]), ("ゲーム", [2]), ("c-4", [4]),
@@ -201,16 +201,16 @@ def test_filters_order_search_and_going_to_a_row(opened: Review) -> None:
         sync_api.expect(page.locator("#shown")).to_have_text(
             rows if expected else "No row is like that: 0 of 0 rows"
         )
-        assert opened.shown_rows() == expected
+        opened.expect_rows(expected)
     page.fill("[name=row]", "6")
     page.click("#go button")
     assert opened.row(5).evaluate("(row) => row === document.activeElement")
     assert page.input_value("[name=search]") == ""
     opened.row(0).locator(".keep").click()
     opened.show(show="unseen")
-    assert opened.shown_rows() == [1, 2, 3, 4, 6, 7]
+    opened.expect_rows([1, 2, 3, 4, 6, 7])
     opened.show(show="rude")
-    assert opened.shown_rows() == [0, 3, 6]  # the kept original is rude
+    opened.expect_rows([0, 3, 6])  # the kept original is rude
 
 
 def test_the_rest_is_accepted_unread_only_after_a_question_that_counts(opened: Review) -> None:

@@ -1,0 +1,167 @@
+"""Blind readings: sheets for readers who do not know whose output they judge, and their labels.
+
+Usage: python benchmarks/blind_reading.py sheets CANDIDATES.jsonl FOLDER [--outputs 230] [--seed 1]
+       python benchmarks/blind_reading.py check FOLDER SHEET …
+       python benchmarks/blind_reading.py join FOLDER -o READINGS.jsonl
+
+CANDIDATES has an object a line: id, lang, text, source, and outputs, a map from system to output.
+A sheet holds texts of one language; equal outputs stand once, in random order, under letters. A
+tenth of the texts stand on a second sheet, so that two readers judge them: give the odd sheets of
+a language and the even ones to different readers. FOLDER/key.json tells letters; readers must not
+open it. A reader writes FOLDER/labels/SHEET.tsv: item, letter, fault, use, note (see
+`civilly.data.readings`). ``join`` prints the shares of each system and how far readers agree.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from civilly.data.readings import FAULTS, Reading, as_line
+from civilly.errors import DataError
+
+LETTERS = "ABCDEFGHIJKLMNOP"
+TWICE = 10
+"""One text in so many is read twice."""
+Item = dict[str, Any]
+
+
+def shuffled(candidate: Item, chance: random.Random) -> Item:
+    """A text with its different outputs under letters."""
+    systems: dict[str, list[str]] = defaultdict(list)
+    for system, output in candidate["outputs"].items():
+        systems[output.strip()].append(system)
+    outputs = list(systems.items())
+    chance.shuffle(outputs)
+    lettered = {
+        letter: {"output": output, "systems": names}
+        for letter, (output, names) in zip(LETTERS, outputs, strict=False)
+    }
+    about = {name: candidate.get(name) for name in ("id", "lang", "text", "source")}
+    return {**about, "outputs": lettered}
+
+
+def sheets_of(candidates: list[Item], size: int, chance: random.Random) -> list[list[Item]]:
+    """The sheets of one language, each of about ``size`` outputs."""
+    items = [shuffled(candidate, chance) for candidate in candidates]
+    chance.shuffle(items)
+    sheets: list[list[Item]] = [[]]
+    for item in items:
+        if sum(len(each["outputs"]) for each in sheets[-1]) >= size:
+            sheets.append([])
+        sheets[-1].append(item)
+    number = {item["id"]: n for n, sheet in enumerate(sheets) for item in sheet}
+    for candidate in chance.sample(candidates, len(candidates) // TWICE):
+        again = (number[candidate["id"]] + 1) % len(sheets)
+        sheets[again].append(shuffled(candidate, chance))
+    for sheet in sheets:
+        chance.shuffle(sheet)
+    return sheets
+
+
+def write_sheets(candidates: Path, folder: Path, size: int, seed: int) -> None:
+    """Writes ``FOLDER/sheets/LANG-N.txt`` and ``FOLDER/key.json``."""
+    by_language: dict[str, list[Item]] = defaultdict(list)
+    for line in candidates.read_text("utf-8").splitlines():
+        row = json.loads(line)
+        by_language[row["lang"]].append(row)
+    key = {}
+    (folder / "sheets").mkdir(parents=True, exist_ok=True)
+    (folder / "labels").mkdir(exist_ok=True)
+    for lang, rows in by_language.items():
+        chance = random.Random(f"{seed} {lang}")
+        for number, sheet in enumerate(sheets_of(rows, size, chance), start=1):
+            name = f"{lang}-{number}"
+            key[name] = sheet
+            lines = []
+            for place, item in enumerate(sheet, start=1):
+                lines += [f"#{place}", f"TEXT: {item['text']}"]
+                lines += [f"  {letter}: {o['output']}" for letter, o in item["outputs"].items()]
+                lines.append("")
+            (folder / "sheets" / f"{name}.txt").write_text("\n".join(lines) + "\n", "utf-8")
+            print(f"{name}: {sum(len(item['outputs']) for item in sheet)} outputs")
+    (folder / "key.json").write_text(json.dumps(key, ensure_ascii=False), "utf-8")
+
+
+def labels_of(folder: Path, name: str, sheet: list[Item]) -> Iterator[Reading]:
+    """The labels of a sheet.
+
+    Raises:
+        DataError: If a line is not understood, an output is labelled twice, or not at all.
+    """
+    path = folder / "labels" / f"{name}.tsv"
+    todo = {(str(n), letter) for n, item in enumerate(sheet, 1) for letter in item["outputs"]}
+    for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
+        place, letter, fault, use, *note = (*line.split("\t"), "")
+        place = place.lstrip("#")
+        if (place, letter) not in todo or fault not in FAULTS or use not in ("0", "1", "2"):
+            raise DataError(f"{path}, line {number}: {line!r} is no label, or one too many.")
+        todo.remove((place, letter))
+        item = sheet[int(place) - 1]
+        output = item["outputs"][letter]
+        about = (item["id"], item["lang"], item["text"], item["source"])
+        yield Reading(
+            *about, output["output"], tuple(output["systems"]), fault, int(use), note[0], name
+        )
+    if todo:
+        raise DataError(f"{path}: nothing is said of {sorted(todo)[:8]}.")
+
+
+def join(folder: Path, output: Path) -> None:
+    """Writes all labels as readings, and prints what they come to."""
+    key = json.loads((folder / "key.json").read_text("utf-8"))
+    readings = [r for name, sheet in key.items() for r in labels_of(folder, name, sheet)]
+    output.write_text("".join(map(as_line, readings)), "utf-8")
+    shares: dict[str, Counter[str]] = defaultdict(Counter)
+    for reading in readings:
+        for system in reading.systems:
+            shares[system][reading.fault] += 1
+    for system, counts in sorted(shares.items(), key=lambda item: -item[1].total()):
+        told = ", ".join(f"{fault} {n / counts.total():.0%}" for fault, n in counts.most_common())
+        print(f"{system} (n = {counts.total()}): {told}")
+    twice: dict[tuple[str, str], list[Reading]] = defaultdict(list)
+    for reading in readings:
+        twice[reading.id, reading.rewrite].append(reading)
+    pairs = [rows for rows in twice.values() if len(rows) == 2]
+    if pairs:
+        same = sum(a.fault == b.fault for a, b in pairs) / len(pairs)
+        good = sum((a.fault == "good") == (b.fault == "good") for a, b in pairs) / len(pairs)
+        print(f"read twice: {len(pairs)}; same fault {same:.0%}, same of good or not {good:.0%}")
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    sheets = verbs.add_parser("sheets")
+    sheets.add_argument("candidates", type=Path)
+    sheets.add_argument("--outputs", type=int, default=230)
+    sheets.add_argument("--seed", type=int, default=1)
+    check = verbs.add_parser("check")
+    check.add_argument("sheets", nargs="+")
+    joining = verbs.add_parser("join")
+    joining.add_argument("-o", "--output", type=Path, required=True)
+    for verb in (sheets, check, joining):
+        verb.add_argument("folder", type=Path)
+    arguments = parser.parse_args()
+    if arguments.verb == "sheets":
+        write_sheets(arguments.candidates, arguments.folder, arguments.outputs, arguments.seed)
+    elif arguments.verb == "join":
+        join(arguments.folder, arguments.output)
+    else:
+        key = json.loads((arguments.folder / "key.json").read_text("utf-8"))
+        for name in arguments.sheets:
+            try:
+                print(name, sum(1 for _ in labels_of(arguments.folder, name, key[name])), "labels")
+            except (DataError, OSError) as error:
+                sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()
