@@ -66,6 +66,14 @@ PAGES = (
         (Part("../notes/reading.md"),),
     ),
     Page(
+        "candidates",
+        "Candidates, read",
+        "what readers say of outputs by kind: the default, sampled, filled, cut, people's, faults",
+        "Texts of training sets, never official inputs (`recipes/readings`). Readers: language "
+        "models who did not see whose output it is; a tenth was read by two.",
+        (Part("readings.md", "benchmarks/blind_reading.py report"),),
+    ),
+    Page(
         "rewriting",
         "Rewriting",
         "`duplicate`, `delete` and `tuned` on held-out pairs: toxicity, chrF, similarity, fluency",

@@ -3,13 +3,15 @@
 Usage: python benchmarks/blind_reading.py sheets CANDIDATES.jsonl FOLDER [--outputs 230] [--seed 1]
        python benchmarks/blind_reading.py check FOLDER SHEET …
        python benchmarks/blind_reading.py join FOLDER -o READINGS.jsonl
+       python benchmarks/blind_reading.py report [recipes/readings/pairs]
 
 CANDIDATES has an object a line: id, lang, text, source, and outputs, a map from system to output.
 A sheet holds texts of one language; equal outputs stand once, in random order, under letters. A
 tenth of the texts stand on a second sheet, so that two readers judge them: give the odd sheets of
 a language and the even ones to different readers. FOLDER/key.json tells letters; readers must not
 open it. A reader writes FOLDER/labels/SHEET.tsv: item, letter, fault, use, note (see
-`civilly.data.readings`). ``join`` prints the shares of each system and how far readers agree.
+`civilly.data.readings`). ``join`` puts labels and key together; ``report`` writes
+results/readings.md: what became of each system's outputs, and how far readers agree.
 """
 
 from __future__ import annotations
@@ -19,13 +21,18 @@ import json
 import random
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from civilly.data.readings import FAULTS, Reading, as_line
-from civilly.errors import DataError
+from scipy.stats import binomtest
 
+from civilly.data.readings import FAULTS, Reading, as_line, read_readings
+from civilly.errors import DataError
+from civilly.languages import CODES
+
+HERE = Path(__file__).parent
+SHIPPED, RESULT = HERE.parent / "recipes" / "readings" / "pairs", HERE / "results" / "readings.md"
 LETTERS = "ABCDEFGHIJKLMNOP"
 TWICE = 10
 """One text in so many is read twice."""
@@ -114,25 +121,71 @@ def labels_of(folder: Path, name: str, sheet: list[Item]) -> Iterator[Reading]:
 
 
 def join(folder: Path, output: Path) -> None:
-    """Writes all labels as readings, and prints what they come to."""
+    """Writes all labels as readings."""
     key = json.loads((folder / "key.json").read_text("utf-8"))
     readings = [r for name, sheet in key.items() for r in labels_of(folder, name, sheet)]
     output.write_text("".join(map(as_line, readings)), "utf-8")
-    shares: dict[str, Counter[str]] = defaultdict(Counter)
+    print(f"{len(readings)} readings: {output}")
+
+
+def share(hits: int, n: int) -> str:
+    """A share in percent with its 95 % interval (Wilson)."""
+    interval = binomtest(hits, n).proportion_ci(method="wilson")
+    return f"{hits / n:.0%} [{100 * interval.low:.0f}, {100 * interval.high:.0f}]"
+
+
+def report(readings: Sequence[Reading]) -> str:
+    """Faults by system and by language, and the agreement of readers, as Markdown."""
+    by_system: dict[str, Counter[str]] = defaultdict(Counter)
+    by_language: dict[str, Counter[str]] = defaultdict(Counter)
     for reading in readings:
         for system in reading.systems:
-            shares[system][reading.fault] += 1
-    for system, counts in sorted(shares.items(), key=lambda item: -item[1].total()):
-        told = ", ".join(f"{fault} {n / counts.total():.0%}" for fault, n in counts.most_common())
-        print(f"{system} (n = {counts.total()}): {told}")
-    twice: dict[tuple[str, str], list[Reading]] = defaultdict(list)
+            by_system[system][reading.fault] += 1
+        if "tuned" in reading.systems:
+            by_language[reading.lang][reading.fault] += 1
+    texts = len({(reading.lang, reading.id) for reading in readings})
+    lines = [
+        f"{len(readings):,} labels of {texts:,} texts in "
+        f"{len({reading.lang for reading in readings})} languages, by kind of "
+        "output; good and gap with 95 % intervals (Wilson).",
+        "",
+        *shares_table("kind", sorted(by_system.items(), key=lambda row: -row[1].total())),
+    ]
+    rows = [(lang, by_language[lang]) for lang in CODES if lang in by_language]
+    if rows:
+        lines += ["", "The default's own outputs (`tuned`), by language:", ""]
+        lines += shares_table("language", rows)
+    twice: dict[tuple[str, str, str], list[Reading]] = defaultdict(list)
     for reading in readings:
-        twice[reading.id, reading.rewrite].append(reading)
-    pairs = [rows for rows in twice.values() if len(rows) == 2]
+        twice[reading.lang, reading.id, reading.rewrite].append(reading)
+    pairs = [rows for rows in twice.values() if len({is_odd(row.sheet) for row in rows}) == 2]
     if pairs:
         same = sum(a.fault == b.fault for a, b in pairs) / len(pairs)
         good = sum((a.fault == "good") == (b.fault == "good") for a, b in pairs) / len(pairs)
-        print(f"read twice: {len(pairs)}; same fault {same:.0%}, same of good or not {good:.0%}")
+        lines += [
+            "",
+            f"Read by two readers: {len(pairs)} outputs; the same fault {same:.0%}, the same answer to "
+            f"whether it is good {good:.0%}.",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def is_odd(sheet: str) -> bool:
+    """Whether a sheet went to the reader of a language's odd sheets, or to that of the even ones."""
+    return int(sheet.rpartition("-")[2]) % 2 == 1
+
+
+def shares_table(first: str, rows: Sequence[tuple[str, Counter[str]]]) -> list[str]:
+    """A Markdown table of faults in percent."""
+    lines = [f"| {first} | n | {' | '.join(FAULTS)} |", "|---" * (2 + len(FAULTS)) + "|"]
+    for name, counts in rows:
+        n = counts.total()
+        cells = [
+            share(counts[fault], n) if fault in ("good", "gap") else f"{counts[fault] / n:.0%}"
+            for fault in FAULTS
+        ]
+        lines.append(f"| {name} | {n} | {' | '.join(cells)} |")
+    return lines
 
 
 def main() -> None:
@@ -149,11 +202,14 @@ def main() -> None:
     joining.add_argument("-o", "--output", type=Path, required=True)
     for verb in (sheets, check, joining):
         verb.add_argument("folder", type=Path)
+    verbs.add_parser("report").add_argument("folder", type=Path, nargs="?", default=SHIPPED)
     arguments = parser.parse_args()
     if arguments.verb == "sheets":
         write_sheets(arguments.candidates, arguments.folder, arguments.outputs, arguments.seed)
     elif arguments.verb == "join":
         join(arguments.folder, arguments.output)
+    elif arguments.verb == "report":
+        RESULT.write_text(report(read_readings(arguments.folder)), "utf-8")
     else:
         key = json.loads((arguments.folder / "key.json").read_text("utf-8"))
         for name in arguments.sheets:
