@@ -164,14 +164,14 @@ def report(readings: Sequence[Reading]) -> str:
         good = sum((a.fault == "good") == (b.fault == "good") for a, b in pairs) / len(pairs)
         lines += [
             "",
-            f"Read by two readers: {len(pairs)} outputs; the same fault {same:.0%}, the same answer to "
-            f"whether it is good {good:.0%}.",
+            f"Read by two readers: {len(pairs)} outputs; the same fault {same:.0%}, the same "
+            f"answer to whether it is good {good:.0%}.",
         ]
     return "\n".join(lines) + "\n"
 
 
 def is_odd(sheet: str) -> bool:
-    """Whether a sheet went to the reader of a language's odd sheets, or to that of the even ones."""
+    """Whether a sheet is one of its language's odd ones, which had another reader."""
     return int(sheet.rpartition("-")[2]) % 2 == 1
 
 
