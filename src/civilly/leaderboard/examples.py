@@ -48,13 +48,18 @@ def _plain(text: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", text).lower().split())
 
 
+def _thousandths(score: float) -> int:
+    """A score as the page shows and filters it, so that both count the same rows."""
+    return round(1000 * score)
+
+
 def failure_shares(system: System) -> list[float]:
     """Share of a system's rows with each of `FAILURES`, in their order; a row may have several."""
 
     def fails(failure: Failure) -> Callable[[Sentence, Row], bool]:
         if not failure.measure:
             return copied
-        return lambda sentence, row: row.scores[failure.measure] < LOW
+        return lambda sentence, row: _thousandths(row.scores[failure.measure]) < 1000 * LOW
 
     checks = [fails(failure) for failure in FAILURES]
     rows = system.rows.items()
@@ -86,6 +91,6 @@ def _packed(sentence: Sentence, indices: Sequence[int], systems: Sequence[System
         row = systems[index].rows[sentence]
         references |= dict.fromkeys(row.references)
         place = outputs.setdefault(row.output, len(outputs))
-        scores = [round(1000 * row.scores[measure]) for measure in MEASURES]
+        scores = [_thousandths(row.scores[measure]) for measure in MEASURES]
         rows.append([index, place, *scores, int(copied(sentence, row))])
     return [sentence.lang, sentence.text, list(references), list(outputs), rows]
