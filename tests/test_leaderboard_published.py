@@ -352,13 +352,17 @@ def settled_examples(page: Any, wanted: set[str]) -> list[Any]:
 
 
 def all_examples(page: Any) -> list[Any]:
-    """What the form shows, page by page; the first is shown again at the end."""
+    """What the form shows, page by page; the first is shown again at the end.
+
+    The form may be drawn anew meanwhile: a button that is disabled then does nothing, where a click
+    of the browser's driver would wait until it is enabled.
+    """
     shown: list[Any] = page.locator("#rows article").evaluate_all(EXAMPLES)
     while page.locator("#next").is_enabled():
-        page.click("#next")
+        page.locator("#next").evaluate("(button) => button.click()")
         shown += page.locator("#rows article").evaluate_all(EXAMPLES)
     while page.locator("#previous").is_enabled():
-        page.click("#previous")
+        page.locator("#previous").evaluate("(button) => button.click()")
     return shown
 
 
