@@ -55,6 +55,17 @@ class Access:
         )
 
 
+def found_where(name: str, revision: str | None) -> dict[str, Any]:
+    """What the loaders of transformers are told besides a name: this folder only, or a revision.
+
+    Args:
+        name: A hub id or a folder.
+        revision: A branch, tag or commit of the hub; None or empty: the main branch.
+    """
+    where: dict[str, Any] = {"local_files_only": Path(name).is_dir()}
+    return {**where, "revision": revision} if revision else where
+
+
 def require_hub(
     name: str | Path, kind: type[CivillyError] = ModelError, what: str = "The model"
 ) -> None:

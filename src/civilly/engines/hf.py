@@ -14,7 +14,7 @@ from typing import Any
 
 from safetensors import SafetensorError
 
-from civilly.data.hub_access import hub_access, require_hub
+from civilly.data.hub_access import found_where, hub_access, require_hub
 from civilly.engines.decoding import Ending, TokenScores, Until, mean_of
 from civilly.engines.diverse import DiverseSearch
 from civilly.engines.encoding import PromptEncoder
@@ -72,9 +72,7 @@ class HfEngine:
 
     def _load(self, dtype: Any) -> None:
         transformers, target = self._transformers, self._target
-        where: dict[str, Any] = {"local_files_only": Path(target.model).is_dir()}
-        if target.revision:
-            where["revision"] = target.revision
+        where = found_where(target.model, target.revision)
         with hub_access(target.model) as hub:
             try:
                 config = transformers.AutoConfig.from_pretrained(target.model, **where)

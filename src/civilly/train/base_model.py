@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from civilly.data.hub_access import hub_access
+from civilly.data.hub_access import found_where, hub_access
 from civilly.engines.encoding import PromptEncoder
 from civilly.errors import ModelError
 from civilly.model.adapter import ADAPTER_FOLDER, CONFIG_FILE, FULL_FOLDER, WEIGHTS_FILE
@@ -170,9 +170,7 @@ def _embedded(dtype: Any, folder: Path | None) -> TrainableModel:
 def _from_hub(base: BaseSettings, dtype: Any) -> TrainableModel:
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
-    where: dict[str, Any] = {"local_files_only": Path(base.name).is_dir()}
-    if base.revision:
-        where["revision"] = base.revision
+    where = found_where(base.name, base.revision)
     with hub_access(base.name) as hub:
         try:
             config = AutoConfig.from_pretrained(base.name, **where)

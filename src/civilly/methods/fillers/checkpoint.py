@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
 
-from civilly.data.hub_access import hub_access, require_hub
+from civilly.data.hub_access import found_where, hub_access, require_hub
 from civilly.engines.hardware import device_of, dtype_of
 from civilly.engines.hf_target import Target
 from civilly.errors import CivillyError, MissingExtraError, ModelError
@@ -91,9 +90,7 @@ def open_checkpoint(filler: str, auto_class: str, spec: object, example: str) ->
     except ImportError as error:
         raise MissingExtraError(f"The filler {filler!r}", "hf", error.name or "torch") from error
     device = device_of(torch, target.device)
-    where: dict[str, Any] = {"local_files_only": Path(target.model).is_dir()}
-    if target.revision:
-        where["revision"] = target.revision
+    where = found_where(target.model, target.revision)
     with hub_access(target.model) as hub:
         try:
             config = transformers.AutoConfig.from_pretrained(target.model, **where)
