@@ -94,6 +94,21 @@ class LanguageModel:
         return np.asarray(1 / (1 + np.exp(-np.clip(self.slope * logits + self.offset, -30, 30))))
 
 
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What the model sees in one text.
+
+    Attributes:
+        bounds: Start and end of each token in the text.
+        scores: Score of each token; above 0 it speaks for toxicity.
+        logit: Calibrated logit of the text.
+    """
+
+    bounds: list[tuple[int, int]]
+    scores: list[float]
+    logit: float
+
+
 class ToxicityModel:
     """Detects toxicity in batches; see `civilly.types.Detector`.
 
@@ -158,6 +173,23 @@ class ToxicityModel:
         """p(toxic) of each text, in order."""
         return [detection.p_toxic for detection in self.detect(texts)]
 
+    def evidence(self, texts: Sequence[str], lang: str) -> list[Evidence]:
+        """The tokens of each text in one language with their scores, in order.
+
+        Raises:
+            UnknownNameError: If the language is not one of the 15.
+        """
+        model, features = self._models[language(lang).code], extract(texts, lang)
+        scores = model.token_scores(features)
+        logits = model.slope * pool(scores, features.texts, len(texts), model.pooling)
+        found = [Evidence([], [], float(logit + model.offset)) for logit in logits]
+        places = zip(features.texts, features.starts, features.ends, scores, strict=True)
+        for text, start, end, score in places:
+            own = features.normalised[text].original_span(int(start), int(end))
+            found[text].bounds.append(own)
+            found[text].scores.append(float(score))
+        return found
+
     def _detect(self, texts: Sequence[str], lang: str) -> list[Detection]:
         model = self._models[lang]
         features = extract(texts, lang)
@@ -194,10 +226,11 @@ def _batches(rows: Sequence[int], texts: Sequence[Text]) -> Iterator[list[int]]:
 
 
 @cache
-def _shipped() -> ToxicityModel:
+def shipped() -> ToxicityModel:
+    """The model with the shipped weights, loaded once per process."""
     return ToxicityModel.load()
 
 
 def create(tools: Tools | None = None) -> Detector:
     """The detector with the shipped weights, loaded once per process."""
-    return _shipped()
+    return shipped()

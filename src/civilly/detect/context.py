@@ -1,0 +1,259 @@
+"""Toxicity in context: a small encoder reads the sentence, its heads mark words and texts.
+
+The encoder is multilingual-e5-small with a LoRA of ours (`civilly.model.token_encoder`). Its heads
+see, beside the vectors, the score that the n-gram model (`civilly.detect.toxicity`) gives each
+token: that one knows disguises and rude words by heart, this one decides what they are here. What
+is protected (`civilly.detect.protected`) is blanked out before, so no span touches it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from civilly.data.files import mend_surrogates
+from civilly.detect.protected import blanked
+from civilly.detect.toxicity import Evidence, ToxicityModel, shipped
+from civilly.detect.words import Bounds, words
+from civilly.languages import CODES, language
+from civilly.model.e5 import encoder_folder
+from civilly.model.reader_weights import gelu, head_tensors, shipped_reader
+from civilly.model.token_encoder import BEGIN, END, TokenEncoder
+from civilly.types import Detection, Detector, Span, Text, Tools
+
+PREFIX = "query: "
+"""What the encoder was trained to see before a text."""
+WINDOW = 124
+"""Tokens read at once, prefix and all; a longer text has several windows and is its worst one."""
+SPAN_FLOOR = 0.25
+"""Texts below this p(toxic) get no spans."""
+THREAT, SELF_HARM = "threat", "self-harm"
+"""Flags of a detection."""
+FLAGGED = 0.5
+"""From this probability on, a text is flagged."""
+_MOST, _UNIT = 8.0, 4.0
+"""Scores of the n-gram model are cut at the first and divided by the second."""
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What the encoder reads at once.
+
+    Attributes:
+        row: Which text it is of.
+        ids: Token ids between `BEGIN` and `END`, prefix included.
+        bounds: Where each token stands in the text; (-1, -1) for the prefix.
+        scores: What the n-gram model says of each token, cut and divided.
+        logit: What it says of the text, cut and divided.
+    """
+
+    row: int
+    ids: list[int]
+    bounds: list[Bounds]
+    scores: list[float]
+    logit: float
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the heads say of one window.
+
+    Attributes:
+        words: Logit of each token being part of an insult, float32 [tokens].
+        texts: Logits of toxic, threat and self-harm, float32 [3].
+    """
+
+    words: Floats
+    texts: Floats
+
+
+class Heads:
+    """The heads on the encoder's vectors; shapes and training in `civilly.train.reader`.
+
+    Args:
+        tensors: Their weights by name.
+    """
+
+    def __init__(self, tensors: dict[str, Floats]) -> None:
+        self._tensors = tensors
+
+    def _layer(self, name: str, values: Floats) -> Floats:
+        return np.asarray(values @ self._tensors[f"{name}.weight"].T + self._tensors[f"{name}.bias"])
+
+    def verdict(self, window: Window, hidden: Floats, lang: str) -> Verdict:
+        """Reads one window.
+
+        Args:
+            window: What was read.
+            hidden: Its vectors, [tokens + 2, 384].
+            lang: Language code.
+        """
+        row = self._tensors["lang"][CODES.index(lang)]
+        scores = np.zeros((len(hidden), 2), np.float32)
+        scores[1:-1, 0], scores[:, 1] = window.scores, 1.0
+        marks = self._layer("t2", gelu(self._layer("t1", np.concatenate([hidden, scores], axis=1))))
+        pooled = np.concatenate(
+            [hidden.mean(axis=0), hidden.max(axis=0), np.float32([window.logit, 1.0])]
+        )
+        texts = self._layer("s2", gelu(self._layer("s1", pooled))) + row[:3]
+        worst = float(marks[:, 1].max())
+        texts[0] += worst + np.log(np.exp(marks[:, 1] - worst).sum() / 4)
+        return Verdict(marks[1:-1, 0] + row[3], texts)
+
+
+class ContextDetector:
+    """Detects toxicity in context; see `civilly.types.Detector`.
+
+    Args:
+        encoder: The encoder with the detector's LoRA.
+        tensors: The weights of the heads, with ``calibration`` [15, 4]: slope and offset of the
+            logit of a text, and of a word, per language.
+        model: The n-gram model whose scores the heads see.
+    """
+
+    def __init__(
+        self, encoder: TokenEncoder, tensors: dict[str, Floats], model: ToxicityModel
+    ) -> None:
+        self._encoder = encoder
+        self._heads = Heads(tensors)
+        self._calibration = tensors["calibration"]
+        self._model = model
+
+    def prepare(self) -> None:
+        """Begins to load the encoder."""
+        self._encoder.prepare()
+
+    def detect(self, texts: Sequence[Text]) -> list[Detection]:
+        """p(toxic), spans and flags of each text, in order.
+
+        A text of several windows has the probability of its worst one. Spans are whole words
+        (`civilly.detect.words`) and are given where p(toxic) is at least `SPAN_FLOOR`.
+
+        Raises:
+            UnknownNameError: If a language is not one of the 15.
+        """
+        read = [Text(blanked(mend_surrogates(text.text)), text.lang) for text in texts]
+        windows = self.windows(read)
+        vectors = self._encoder.hidden([[BEGIN, *window.ids, END] for window in windows])
+        of_row: dict[int, list[tuple[Window, Verdict]]] = {}
+        for window, hidden in zip(windows, vectors, strict=True):
+            verdict = self._heads.verdict(window, hidden, read[window.row].lang)
+            of_row.setdefault(window.row, []).append((window, verdict))
+        return [self._detection(text, of_row.get(row, [])) for row, text in enumerate(read)]
+
+    def windows(self, texts: Sequence[Text]) -> list[Window]:
+        """The windows of all texts that have letters, digits or symbols."""
+        found: list[Window] = []
+        for lang in dict.fromkeys(text.lang for text in texts):
+            language(lang)
+            rows = [
+                row for row, t in enumerate(texts) if t.lang == lang and not t.text.isspace() and t.text
+            ]
+            evidence = self._model.evidence([texts[row].text for row in rows], lang)
+            cut = self._encoder.pieces([PREFIX + texts[row].text for row in rows], same_length=True)
+            for row, seen, encoding in zip(rows, evidence, cut, strict=True):
+                found += _windows(row, texts[row].text, encoding, seen)
+        return found
+
+    def _detection(self, text: Text, read: Sequence[tuple[Window, Verdict]]) -> Detection:
+        if not read:
+            return Detection(0.0)
+        slope, offset, word_slope, word_offset = self._calibration[CODES.index(text.lang)]
+        logits = np.max([verdict.texts for _, verdict in read], axis=0)
+        p_toxic, p_threat, p_harm = (
+            _probability(slope * logits[0] + offset),
+            _probability(logits[1]),
+            _probability(logits[2]),
+        )
+        flags = (THREAT,) * (p_threat >= FLAGGED) + (SELF_HARM,) * (p_harm >= FLAGGED)
+        if p_toxic < SPAN_FLOOR:
+            return Detection(p_toxic, (), flags)
+        scores = np.full(len(text.text) + 1, -np.inf)
+        for window, verdict in read:
+            for (start, end), logit in zip(window.bounds, verdict.words, strict=True):
+                if start >= 0:
+                    scores[start:end] = np.maximum(scores[start:end], logit)
+        marked = [
+            (start, end, _probability(word_slope * scores[start:end].max() + word_offset))
+            for start, end in words(text.text, text.lang)
+        ]
+        return Detection(p_toxic, marked_spans(text.text, marked), flags)
+
+
+def marked_spans(text: str, marked: Sequence[tuple[int, int, float]]) -> tuple[Span, ...]:
+    """The words that are more likely insults than not, neighbours joined across blanks alone.
+
+    Where none is, the likeliest one is taken if it is at least half as likely.
+
+    Args:
+        text: The text.
+        marked: Start, end and probability of each of its words, in order.
+    """
+    least = min(0.5, max((p for _, _, p in marked), default=0.0))
+    spans: list[Span] = []
+    for start, end, p in marked:
+        if p < least or p < 0.25:
+            continue
+        if spans and (not text[spans[-1].end : start] or text[spans[-1].end : start].isspace()):
+            last = spans.pop()
+            start, p = last.start, max(p, last.score)
+        spans.append(Span(start, end, p))
+    return tuple(spans)
+
+
+def _windows(row: int, text: str, encoding: object, seen: Evidence) -> list[Window]:
+    at = np.full(len(text) + 1, -_MOST - 1)
+    for (start, end), score in zip(seen.bounds, seen.scores, strict=True):
+        at[start:end] = np.maximum(at[start:end], score)
+    prefix: list[int] = []
+    tokens: list[tuple[int, Bounds, float]] = []
+    for piece, (start, end) in zip(encoding.ids, encoding.offsets, strict=True):  # type: ignore[attr-defined]
+        start, end = start - len(PREFIX), end - len(PREFIX)
+        if end <= 0:
+            prefix.append(piece)
+            continue
+        start = max(start, 0)
+        while start < end and text[start].isspace():
+            start += 1
+        score = float(at[start:end].max()) if end > start else -_MOST - 1
+        unit = float(np.clip(score, -2, _MOST)) / _UNIT if score > -_MOST - 1 else 0.0
+        tokens.append((piece, (start, end) if end > start else (-1, -1), unit))
+    logit = float(np.clip(seen.logit, -_MOST, _MOST)) / _UNIT
+    room = WINDOW - len(prefix)
+    return [
+        Window(
+            row,
+            prefix + [piece for piece, _, _ in part],
+            [(-1, -1)] * len(prefix) + [bounds for _, bounds, _ in part],
+            [0.0] * len(prefix) + [score for _, _, score in part],
+            logit,
+        )
+        for part in (tokens[i : i + room] for i in range(0, max(1, len(tokens)), room))
+    ]
+
+
+def _probability(logit: float) -> float:
+    return float(1 / (1 + np.exp(-np.clip(logit, -30, 30))))
+
+
+@cache
+def load(path: Path | None = None) -> ContextDetector:
+    """The detector with the shipped weights, or those of a file, loaded once per process.
+
+    Raises:
+        ModelError: If there are none, or they are damaged.
+    """
+    path = path or shipped_reader("detector")
+    return ContextDetector(TokenEncoder(lambda: encoder_folder(path)), head_tensors(path), shipped())
+
+
+def create(tools: Tools | None = None) -> Detector:
+    """The detector with the shipped weights."""
+    return load()
