@@ -1,0 +1,130 @@
+"""Picks the candidate that a careful reader would find most usable, or keeps the text.
+
+What maximises is the reader's opinion (`civilly.score.reader`), not a product of proxies: a deletion
+is taken only where it reads well, a fluent sentence that says something else is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from civilly.score.reader import Opinion, Reader, load
+from civilly.select.guards import refusals
+from civilly.select.strength import FREE, USUAL, read_strength
+from civilly.types import Candidate, Choice, Detection, Detector, Scores, Text, Tools
+
+TOXIC = 0.5
+"""From this p(toxic) on a text is rewritten."""
+LEAST_VALUE = {0.0: 0.5, USUAL: 0.35, 1.0: 0.2}
+"""The least value of a rewrite, in [0, 1], by strength; between them, linear."""
+GOOD_ENOUGH = 0.6
+"""From this value on, no further candidates are looked for."""
+LEAST_GAIN = 0.1
+"""A rewrite must lower p(toxic) by this share of what there is."""
+
+OPTIONS = ()
+"""The strength is an option of all methods (`civilly.pipeline.Detoxifier`)."""
+
+
+def create(tools: Tools) -> ReadsSelector:
+    """The selector with the shipped reader; the option ``strength`` is in [0, 1].
+
+    Raises:
+        CivillyError: If the strength is no such number.
+        ModelError: If this copy of Civilly brings no reader.
+    """
+    return ReadsSelector(tools.detector, load(), read_strength(tools.options))
+
+
+def least_value(strength: float) -> float:
+    """The least value of a rewrite that is taken at a strength: the bolder, the less."""
+    low, high = (0.0, USUAL) if strength <= USUAL else (USUAL, 1.0)
+    share = (strength - low) / (high - low)
+    return (1 - share) * LEAST_VALUE[low] + share * LEAST_VALUE[high]
+
+
+class ReadsSelector:
+    """Maximises the reader's value times civility.
+
+    What `civilly.select.guards` refuses is never taken, nor what is hardly less toxic than the text.
+
+    Args:
+        detector: Judges the candidates' civility.
+        reader: Judges how they read.
+        strength: How bold it is: see `least_value`.
+    """
+
+    def __init__(self, detector: Detector, reader: Reader, strength: float = USUAL) -> None:
+        self._detector = detector
+        self._reader = reader
+        self._least = least_value(strength)
+        self._bold = strength >= FREE
+        reader.prepare()
+
+    def worth_trying(self, detection: Detection) -> bool:
+        """Whether p(toxic) reaches `TOXIC`."""
+        return detection.p_toxic >= TOXIC
+
+    def satisfied(self, choice: Choice) -> bool:
+        """Whether the chosen candidate reaches `GOOD_ENOUGH`."""
+        return any(
+            candidate is choice.candidate and scores.joint >= GOOD_ENOUGH
+            for candidate, scores in choice.scored
+        )
+
+    def select(
+        self,
+        texts: Sequence[Text],
+        detections: Sequence[Detection],
+        candidates: Sequence[Sequence[Candidate]],
+    ) -> list[Choice]:
+        """One choice per text; see `civilly.types.Selector`."""
+        pairs = [(t, c) for t, row in zip(texts, candidates, strict=True) for c in row]
+        after = iter(self._detector.detect([Text(c.text, t.lang) for t, c in pairs]))
+        refused = iter(refusals([t for t, _ in pairs], [c.text for _, c in pairs]))
+        opinions = iter(
+            self._reader.opinions([t.text for t, _ in pairs], [c.text for _, c in pairs])
+        )
+        choices = []
+        for text, before, row in zip(texts, detections, candidates, strict=True):
+            scored = [(c, scores_of(next(opinions), next(after), next(refused))) for c in row]
+            choices.append(self._decide(text, before, scored))
+        return choices
+
+    def _decide(
+        self, text: Text, before: Detection, scored: list[tuple[Candidate, Scores]]
+    ) -> Choice:
+        ranked = tuple(sorted(scored, key=lambda item: -item[1].joint))
+        for candidate, scores in ranked:
+            if candidate.text == text.text or scores.refused is not None:
+                continue
+            less_toxic = 1 - scores.civility <= before.p_toxic * (1 - LEAST_GAIN)
+            if less_toxic and scores.joint >= self._least:
+                return Choice(candidate, f"a reader would find it good (p {scores.faults['good']:.2f})", ranked)
+        return Choice(None, kept_reason(text, before, ranked), ranked)
+
+
+def scores_of(opinion: Opinion, after: Detection, refused: str | None) -> Scores:
+    """The scores of one candidate; its joint score is the reader's value times civility."""
+    civility = 1.0 - after.p_toxic
+    changed = opinion.faults["meaning"] + opinion.faults["overcut"]
+    return Scores(
+        civility=civility,
+        similarity=1.0 - changed,
+        fluency=1.0 - opinion.faults["gap"] - opinion.faults["other"],
+        joint=opinion.value * civility**0.5,
+        refused=refused,
+        faults=opinion.faults,
+    )
+
+
+def kept_reason(
+    text: Text, before: Detection, ranked: Sequence[tuple[Candidate, Scores]]
+) -> str:
+    """Why a text is kept, in one sentence, with the words that were found toxic."""
+    found = ", ".join(dict.fromkeys(text.text[s.start : s.end] for s in before.spans))
+    reason = "no wording was found that reads well"
+    refused = next((scores.refused for _, scores in ranked if scores.refused), None)
+    if refused:
+        reason += f"; one was refused: {refused}"
+    return f"{reason}; the toxic words are: {found}" if found else reason
