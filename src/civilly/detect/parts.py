@@ -1,0 +1,82 @@
+"""The parts of a text that are judged and rewritten one by one: sentences, long ones cut again."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from civilly.detect.words import Bounds
+
+LONGEST_PART = 400
+"""Letters of an alphabet, nearly all training sentences are shorter; of scripts and signs with more
+tokens per character fewer (`WORTH`)."""
+
+WORTH = ((0x1200, 1), (0x1380, 2), (0x1E00, 3), (0x2070, 1), (0x10000, 3), (0x110000, 4))
+"""What a character below each code point is worth: by and large, thirds of a token. Alphabets and
+the scripts of India 1, Ethiopic 2, Chinese and Japanese characters and symbols 3, emoji 4."""
+
+_SENTENCE_END = re.compile(r"(?:[.!?…]+[\"'»”)\]]*\s+|[。！？።؟।]+[\"'»”」』）\]]*\s*|\n+)")
+
+_PAUSE = re.compile(r"[ ，、；：]")
+"""Where a sentence that is too long may be cut: after one of these."""
+
+
+def parts(text: str, lang: str, longest: int = LONGEST_PART) -> list[Bounds]:
+    """Where the parts of a text begin and end; together they are the text, in order.
+
+    A part is a sentence with the blanks after it. What holds neither letters nor digits, such as an
+    emoji behind the end mark, belongs to the sentence before it on its line. A sentence that is
+    worth more than ``longest`` is cut at spaces or commas, and a word longer than that anywhere.
+
+    Args:
+        text: Any text.
+        lang: Language code.
+        longest: See `LONGEST_PART`.
+    """
+    whole: list[Bounds] = []
+    for start, end in _sentences(text, lang):
+        silent = not any(map(str.isalnum, text[start:end]))
+        if whole and silent and text[start - 1] not in "\r\n":
+            whole[-1] = (whole[-1][0], end)
+        else:
+            whole.append((start, end))
+    return [part for start, end in whole for part in _cut(text, start, end, longest)]
+
+
+def size(text: str) -> int:
+    """What a text is worth (`WORTH`)."""
+    return len(text) if text.isascii() else sum(map(_worth, text))
+
+
+def _worth(character: str) -> int:
+    code = ord(character)
+    return next(worth for limit, worth in WORTH if code < limit)
+
+
+def _sentences(text: str, lang: str) -> Iterator[Bounds]:
+    start = 0
+    for match in _SENTENCE_END.finditer(text):
+        yield start, match.end()
+        start = match.end()
+    if start < len(text):
+        yield start, len(text)
+
+
+def _cut(text: str, start: int, end: int, longest: int) -> Iterator[Bounds]:
+    """The parts of one sentence."""
+    while (room := _fitting(text, start, end, longest)) < end - start:
+        pauses = [m.end() for m in _PAUSE.finditer(text, start + room // 2 + 1, start + room)]
+        cut = pauses[-1] if pauses else start + room
+        yield start, cut
+        start = cut
+    yield start, end
+
+
+def _fitting(text: str, start: int, end: int, longest: int) -> int:
+    """How many characters from ``start`` on are worth at most ``longest``; one at least."""
+    spent = 0
+    for place in range(start, end):
+        spent += _worth(text[place])
+        if spent > longest:
+            return max(place - start, 1)
+    return end - start
