@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from civilly.detect.words import Bounds
+from civilly.detect.sentences import Bounds, sentences
 
 LONGEST_PART = 400
 """Letters of an alphabet, nearly all training sentences are shorter; of scripts and signs with more
@@ -14,8 +14,8 @@ tokens per character fewer (`WORTH`)."""
 WORTH = ((0x1200, 1), (0x1380, 2), (0x1E00, 3), (0x2070, 1), (0x10000, 3), (0x110000, 4))
 """What a character below each code point is worth: by and large, thirds of a token. Alphabets and
 the scripts of India 1, Ethiopic 2, Chinese and Japanese characters and symbols 3, emoji 4."""
-
-_SENTENCE_END = re.compile(r"(?:[.!?…]+[\"'»”)\]]*\s+|[。！？።؟।]+[\"'»”」』）\]]*\s*|\n+)")
+_DEAR = chr(WORTH[0][0])
+"""The first character that is worth more than 1."""
 
 _PAUSE = re.compile(r"[ ，、；：]")
 """Where a sentence that is too long may be cut: after one of these."""
@@ -34,7 +34,7 @@ def parts(text: str, lang: str, longest: int = LONGEST_PART) -> list[Bounds]:
         longest: See `LONGEST_PART`.
     """
     whole: list[Bounds] = []
-    for start, end in _sentences(text, lang):
+    for start, end in sentences(text, lang):
         silent = not any(map(str.isalnum, text[start:end]))
         if whole and silent and text[start - 1] not in "\r\n":
             whole[-1] = (whole[-1][0], end)
@@ -45,21 +45,12 @@ def parts(text: str, lang: str, longest: int = LONGEST_PART) -> list[Bounds]:
 
 def size(text: str) -> int:
     """What a text is worth (`WORTH`)."""
-    return len(text) if text.isascii() else sum(map(_worth, text))
+    return len(text) if max(text, default="") < _DEAR else sum(map(_worth, text))
 
 
 def _worth(character: str) -> int:
     code = ord(character)
     return next(worth for limit, worth in WORTH if code < limit)
-
-
-def _sentences(text: str, lang: str) -> Iterator[Bounds]:
-    start = 0
-    for match in _SENTENCE_END.finditer(text):
-        yield start, match.end()
-        start = match.end()
-    if start < len(text):
-        yield start, len(text)
 
 
 def _cut(text: str, start: int, end: int, longest: int) -> Iterator[Bounds]:
@@ -74,6 +65,8 @@ def _cut(text: str, start: int, end: int, longest: int) -> Iterator[Bounds]:
 
 def _fitting(text: str, start: int, end: int, longest: int) -> int:
     """How many characters from ``start`` on are worth at most ``longest``; one at least."""
+    if size(text[start:end]) <= longest:
+        return end - start
     spent = 0
     for place in range(start, end):
         spent += _worth(text[place])

@@ -80,9 +80,7 @@ def _again(
     return selector.select(texts, detections, both)
 
 
-def _shorter(
-    batch: Batch, choices: Mapping[int, Choice], selector: Selector
-) -> dict[int, Choice]:
+def _shorter(batch: Batch, choices: Mapping[int, Choice], selector: Selector) -> dict[int, Choice]:
     """Choices anew for texts that would bloat, among the candidates no longer than their part."""
     before: dict[int, int] = {}
     after: dict[int, int] = {}

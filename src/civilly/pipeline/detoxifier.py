@@ -16,7 +16,7 @@ from civilly.methods.decoding import CANDIDATES, usual_candidates
 from civilly.methods.ensemble import Ensemble, Member, names_of, options_of
 from civilly.methods.options import check_names, with_adapter
 from civilly.pipeline.choose import choose
-from civilly.pipeline.find import find, found_in_texts, with_languages
+from civilly.pipeline.find import Remembers, find, found_in_texts, with_languages
 from civilly.pipeline.join import join
 from civilly.pipeline.protect import KeepsProtected
 from civilly.pipeline.write import Writer
@@ -152,7 +152,7 @@ class Detoxifier:
         """
         texts = arguments.checked_texts(texts)
         selector = KeepsProtected(self._selector)  # first: a model may load in the meantime
-        detector = self._tools.detector
+        detector = Remembers(self._tools.detector)
         batch = find(with_languages(texts, langs), detector)
         writer = Writer(self._rewriter, self._fallback, self.n_candidates)
         choices = choose(batch, writer, selector, detector)

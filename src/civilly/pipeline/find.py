@@ -40,6 +40,21 @@ class Batch:
         return enumerate(members)
 
 
+class Remembers:
+    """A detector that looks at equal texts once, for the time of one batch."""
+
+    def __init__(self, detector: Detector) -> None:
+        self._detector = detector
+        self._known: dict[Text, Detection] = {}
+
+    def detect(self, texts: Sequence[Text]) -> list[Detection]:
+        """See `civilly.types.Detector`."""
+        new = list(dict.fromkeys(text for text in texts if text not in self._known))
+        if new:
+            self._known.update(zip(new, self._detector.detect(new), strict=True))
+        return [self._known[text] for text in texts]
+
+
 def with_languages(texts: Sequence[str], langs: str | Iterable[str]) -> list[Text]:
     """The texts in the languages that are given, or that each of them as a whole is in.
 
