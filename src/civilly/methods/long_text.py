@@ -8,6 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
+from civilly.detect.protected import blanked
+from civilly.detect.sentences import sentences
+from civilly.languages import AUTO
 from civilly.types import Choice, Detection, Text
 
 LONGEST_PART = 400
@@ -31,21 +34,21 @@ TOO_LONG = "the text has too many tokens, so only its rudest parts were given to
 LOOKED = 3
 """Parts of one text that may get a second look, which costs as much as the first."""
 
-_SENTENCE_END = re.compile(r"(?:[.!?…]+[\"'»”)\]]*\s+|[。！？።؟।]+[\"'»”」』）\]]*\s*|\n+)")
-
 _PAUSE = re.compile(r"[ ，、；：]")
 """Where a sentence that is too long may be cut: after one of these."""
 
 
-def split_parts(text: str, longest: int = LONGEST_PART) -> list[str]:
+def split_parts(text: str, longest: int = LONGEST_PART, lang: str = AUTO) -> list[str]:
     """Parts whose concatenation is ``text``, byte for byte.
 
-    Line breaks always separate. Otherwise sentences are collected up to ``longest``; a sentence
-    longer than that is cut at spaces or commas, and a word longer than that anywhere.
+    Line breaks between sentences always separate. Otherwise sentences are collected up to
+    ``longest``; a sentence longer than that is cut at spaces or commas outside of what is
+    protected, and a word longer than that anywhere.
     """
     parts: list[str] = []
     room = 0
-    for sentence in _sentences(text):
+    for start, end in sentences(text, lang):
+        sentence = text[start:end]
         size = _size(sentence)
         if parts and size <= room and "\n" not in parts[-1]:
             parts[-1] += sentence
@@ -70,19 +73,11 @@ def _worth(character: str) -> int:
     return next(worth for limit, worth in WORTH if code < limit)
 
 
-def _sentences(text: str) -> Iterator[str]:
-    start = 0
-    for match in _SENTENCE_END.finditer(text):
-        yield text[start : match.end()]
-        start = match.end()
-    if start < len(text):
-        yield text[start:]
-
-
 def _cut(sentence: str, longest: int) -> Iterator[str]:
     start = 0
+    glued = blanked(sentence, "_")
     while (room := _fitting(sentence, start, longest)) < len(sentence) - start:
-        pauses = [m.end() for m in _PAUSE.finditer(sentence, start + room // 2 + 1, start + room)]
+        pauses = [m.end() for m in _PAUSE.finditer(glued, start + room // 2 + 1, start + room)]
         cut = pauses[-1] if pauses else start + room
         yield sentence[start:cut]
         start = cut
@@ -109,10 +104,10 @@ class Part:
     right: str
 
 
-def parts_of(row: int, text: str) -> list[Part]:
+def parts_of(row: int, text: str, lang: str = AUTO) -> list[Part]:
     """The parts of one input that hold at least one letter; blanks stay outside the core."""
     parts = []
-    for piece in split_parts(text):
+    for piece in split_parts(text, lang=lang):
         core = piece.strip()
         if not any(unicodedata.category(c)[0] == "L" for c in core):
             parts.append(Part(row, piece, "", ""))
