@@ -33,7 +33,9 @@ _AT_ENDS = {
     "tt": "һ.б",
 }
 """What may also end a sentence: it does before a capital letter."""
-_BEFORE_NUMBERS = tuple("no nr nos pp vol fig art ch sec núm pág стр рис гл пп".split(" "))
+_BEFORE_NUMBERS = frozenset(
+    ("no", "nr", "nos", "pp", "vol", "fig", "art", "ch", "sec", "núm", "pág", "стр", "рис", "гл")
+)
 """Words of their own, or other abbreviations, where no number follows."""
 _LETTERS_AS_WORDS = {"en": "u", "hin": "u", "ru": "я", "uk": "яї", AUTO: "я"}
 """Single letters that are whole words, in writing or in chats, and may end a sentence."""

@@ -50,7 +50,8 @@ _LETTERS_APART = re.compile(
 
 
 def letters_apart(text: str) -> deque[Bounds]:
-    """Runs of three or more letters and digits, each on its own, at least two of them letters:
+    """Runs of three or more letters and digits that stand alone, at least two of them letters.
+
     ``f u c k``, ``i. d. i. o. t.``, ``5_h_1_t``.
     """
     return deque(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from civilly.detect.protected import blanked
 from civilly.detect.sentences import Bounds, sentences
 
 LONGEST_PART = 400
@@ -40,7 +41,11 @@ def parts(text: str, lang: str, longest: int = LONGEST_PART) -> list[Bounds]:
             whole[-1] = (whole[-1][0], end)
         else:
             whole.append((start, end))
-    return [part for start, end in whole for part in _cut(text, start, end, longest)]
+    return [
+        (start + first, start + last)
+        for start, end in whole
+        for first, last in _cut(text[start:end], longest)
+    ]
 
 
 def size(text: str) -> int:
@@ -53,23 +58,24 @@ def _worth(character: str) -> int:
     return next(worth for limit, worth in WORTH if code < limit)
 
 
-def _cut(text: str, start: int, end: int, longest: int) -> Iterator[Bounds]:
-    """The parts of one sentence."""
-    while (room := _fitting(text, start, end, longest)) < end - start:
-        pauses = [m.end() for m in _PAUSE.finditer(text, start + room // 2 + 1, start + room)]
-        cut = pauses[-1] if pauses else start + room
-        yield start, cut
-        start = cut
-    yield start, end
+def _cut(sentence: str, longest: int) -> Iterator[Bounds]:
+    """The parts of one sentence; what is protected stays whole where there are other pauses."""
+    start = 0
+    if size(sentence) > longest:
+        glued = blanked(sentence, "_")
+        while (room := _fitting(sentence, start, longest)) < len(sentence) - start:
+            pauses = [m.end() for m in _PAUSE.finditer(glued, start + room // 2 + 1, start + room)]
+            cut = pauses[-1] if pauses else start + room
+            yield start, cut
+            start = cut
+    yield start, len(sentence)
 
 
-def _fitting(text: str, start: int, end: int, longest: int) -> int:
+def _fitting(sentence: str, start: int, longest: int) -> int:
     """How many characters from ``start`` on are worth at most ``longest``; one at least."""
-    if size(text[start:end]) <= longest:
-        return end - start
     spent = 0
-    for place in range(start, end):
-        spent += _worth(text[place])
+    for place in range(start, len(sentence)):
+        spent += _worth(sentence[place])
         if spent > longest:
             return max(place - start, 1)
-    return end - start
+    return len(sentence) - start

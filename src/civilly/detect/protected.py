@@ -50,12 +50,16 @@ def protected(text: str) -> list[Protected]:
     return sorted(found, key=lambda each: each.start)
 
 
-def blanked(text: str) -> str:
+def blanked(text: str, blank: str = " ") -> str:
     """The text with blanks in place of what is protected: what detectors read.
 
     It has the same length, so that places in the one are places in the other.
+
+    Args:
+        text: Any text.
+        blank: The character that stands for each of what is protected.
     """
-    return _without(text, protected(text))
+    return _without(text, protected(text), blank)
 
 
 def keeps_protected(source: str, output: str) -> bool:
@@ -72,10 +76,10 @@ def _things(text: str) -> list[str]:
     return [text[each.start : each.end] for each in protected(text)]
 
 
-def _without(text: str, stretches: list[Protected]) -> str:
+def _without(text: str, stretches: list[Protected], blank: str = " ") -> str:
     pieces: list[str] = []
     last = 0
     for each in sorted(stretches, key=lambda each: each.start):
-        pieces += [text[last : each.start], " " * (each.end - each.start)]
+        pieces += [text[last : each.start], blank * (each.end - each.start)]
         last = each.end
     return "".join((*pieces, text[last:]))

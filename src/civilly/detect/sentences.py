@@ -1,9 +1,9 @@
 """Where sentences end, in 15 languages: a text as pieces that tile it exactly.
 
 A sentence ends at its mark (``. ! ? …`` and those of the other scripts) or at a line break, and
-owns the blanks behind. Full stops of abbreviations, initials, ordinals, numbers and letters that stand
-apart end nothing, and neither does any mark inside something protected, a quotation or brackets: a
-quotation and the sentence around it are one.
+owns the blanks behind. Full stops of abbreviations, initials, ordinals, numbers and letters that
+stand apart end nothing, and neither does any mark inside something protected, a quotation or
+brackets: a quotation and the sentence around it are one.
 """
 
 from __future__ import annotations
