@@ -46,7 +46,12 @@ def record(
         "before": {"p_toxic": before, "spans": [{"start": 4, "end": 10, "score": 0.8}]},
         "after": {"p_toxic": AFTER.get(number, min(before, 0.1)), "spans": []},
         "candidates": [
-            {"text": wording, "method": "tuned", "scores": {"civility": 0.7, "refused": None}}
+            {
+                "text": wording,
+                "method": "tuned",
+                "place": None,
+                "scores": {"civility": 0.7, "refused": None},
+            }
             for wording in wordings
         ],
     }

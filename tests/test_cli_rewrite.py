@@ -55,7 +55,8 @@ def test_json_has_spans_candidates_scores_and_why() -> None:
     found = json.loads(run("the damn bus", "--json").stdout)
     assert found["text"] == "the damn bus"
     assert found["rewritten"] == "the bus"
-    assert found["before"] == {"p_toxic": 0.9, "spans": [{"start": 4, "end": 8, "score": 1.0}]}
+    spans = [{"start": 4, "end": 8, "score": 1.0}]
+    assert found["before"] == {"p_toxic": 0.9, "spans": spans, "flags": []}
     assert found["candidates"][0]["scores"]["joint"] == 0.504
     assert (found["reason"], found["lang"], found["changed"]) == ("cut", "en", True)
 

@@ -54,7 +54,7 @@ def test_detect_writes_a_file(tmp_path: Path) -> None:
     source.write_text("damn\n\nfine\n")
     run("detect", source, "-o", output)
     lines = output.read_text().splitlines()
-    assert lines[0] == "text\tlang\tp_toxic\tspans"
+    assert lines[0] == "text\tlang\tp_toxic\tspans\tflags"
     assert [line.split("\t")[2] for line in lines[1:]] == ["0.9", "0.1", "0.1"]
     with pytest.raises(CivillyError, match="--overwrite"):
         run("detect", source, "-o", output)

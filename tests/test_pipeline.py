@@ -1,12 +1,9 @@
 """The line from text to rewrite keeps its promises whatever a method proposes."""
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from civilly import pipeline
 from civilly.errors import CivillyError, UnknownNameError
-from civilly.methods.long_text import LONGEST_PART, split_parts
 from civilly.pipeline import Detoxifier
 from civilly.types import Candidate
 
@@ -107,19 +104,6 @@ def test_only_toxic_parts_of_a_long_text_change():
     made = detoxifier(lambda text: text.replace(toxic, "Please stop."))
     (result,) = made.rewrite([f"{civil}\n{toxic}\n{civil}"], "en")
     assert result.rewritten == f"{civil}\nPlease stop.\n{civil}"
-
-
-@settings(derandomize=True, max_examples=200)
-@given(st.text(max_size=3_000), st.integers(1, 60))
-def test_parts_join_to_the_text(text, longest):
-    parts = split_parts(text, longest)
-    assert "".join(parts) == text
-    assert all(len(part) <= longest for part in parts)
-
-
-def test_a_huge_line_is_cut_into_short_parts():
-    parts = split_parts("a" * 100_000)
-    assert max(map(len, parts)) <= LONGEST_PART
 
 
 def test_order_and_length_are_kept():

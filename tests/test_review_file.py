@@ -15,6 +15,7 @@ from civilly import registry
 from civilly.cli import app
 from civilly.cli._review_rows import OTHER_WORDINGS, page_rows, proposals
 from civilly.data.io import read_table
+from civilly.methods.edits import apply
 from review_pages import RECORDS, ROWS, Review, record, write_page
 
 TEXTS = [
@@ -202,8 +203,11 @@ def test_places_are_those_of_scripts(before: list[str], after: list[str]) -> Non
 def test_wordings_that_are_offered_are_civiler_whole_and_not_refused() -> None:
     made = record(0, "en", "  You idiot.\n", "  You.\n", [])
 
-    def candidate(text: str, civility: float = 0.7, refused: str | None = None) -> dict[str, Any]:
-        return {"text": text, "method": "x", "scores": {"civility": civility, "refused": refused}}
+    def candidate(
+        text: str, civility: float = 0.7, refused: str | None = None, place: Any = (2, 12)
+    ) -> dict[str, Any]:
+        scores = {"civility": civility, "refused": refused}
+        return {"text": text, "method": "x", "place": place, "scores": scores}
 
     made["candidates"] = [
         candidate("You."), candidate("you"), candidate("You fool.", 0.05),
@@ -216,7 +220,11 @@ def test_wordings_that_are_offered_are_civiler_whole_and_not_refused() -> None:
     assert [put for changes, _, _ in row[1:] for _, _, put in changes] == [
         f"person {i}" for i in range(OTHER_WORDINGS)
     ]
-    # What a longer text's candidates are wordings of is not the whole of it.
-    made["text"] = made["rewritten"] = "You idiot.\nYou idiot."
+    # Of several sentences, those of a single one are wordings of the text, and of two are not.
+    made["text"] = made["rewritten"] = "Hello.\nYou idiot.\nYou idiot."
     made["changed"] = False
+    made["candidates"] = [candidate("You person.", place=[7, 17])]
+    ((proposal,),) = proposals([made], detector)
+    assert apply(made["text"], proposal.edits) == "Hello.\nYou person.\nYou idiot."
+    made["candidates"].append(candidate("You person.", place=[18, 28]))
     assert proposals([made], detector) == [[]]

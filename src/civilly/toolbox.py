@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from civilly import registry
+from civilly.detect.by_sentence import open_detector
 from civilly.types import Detector, Engine
 
 
@@ -27,10 +27,10 @@ class Toolbox:
 
     @cached_property
     def detector(self) -> Detector:
-        """The toxicity detector."""
+        """The toxicity detector, which looks at each sentence by itself."""
         if self.lender:
             return self.lender.detector
-        return registry.create("detect", "toxicity", self)  # type: ignore[no-any-return]
+        return open_detector("toxicity", self)
 
     @property
     def opened(self) -> Engine | None:

@@ -42,10 +42,12 @@ class Detection:
     Attributes:
         p_toxic: Calibrated probability that the text is toxic, in [0, 1].
         spans: The toxic stretches, sorted, not overlapping.
+        flags: What else a moderator must know, such as ``"self-harm"`` or ``"threat"``.
     """
 
     p_toxic: float
     spans: tuple[Span, ...] = ()
+    flags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,11 +147,13 @@ class Candidate:
         text: The proposal.
         method: The rewriting method that made it.
         logprob: Mean log probability per token under its model, or None.
+        place: Start and end of the sentence that it is for, in a text that says more than that.
     """
 
     text: str
     method: str
     logprob: float | None = None
+    place: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +165,8 @@ class Scores:
         similarity: How much of the input's content the output keeps.
         fluency: How well formed the output is, relative to the input.
         joint: What the selector maximises.
-        refused: Why the selector does not take it at all, or None.
+        refused: Why it is not taken at all, or None. What no selector sees has scores of 0.
+        faults: Probabilities of a judge that reads both texts, by name: ``good``, ``gap``, …
     """
 
     civility: float
@@ -169,6 +174,7 @@ class Scores:
     fluency: float
     joint: float
     refused: str | None = None
+    faults: Mapping[str, float] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +189,7 @@ class Rewrite:
         reason: One sentence: why this output.
         before: Detection on the input.
         after: Detection on the output.
-        candidates: Every candidate with its scores, best first.
+        candidates: Every candidate with its scores, sentence by sentence, best first.
     """
 
     text: str
@@ -224,7 +230,6 @@ class Engine(Protocol):
         self, prompts: Sequence[Prompt], options: GenerationOptions
     ) -> list[list[Generation]]:
         """Continues each prompt: one list of ``1..options.n`` generations per prompt, in order."""
-        ...
 
 
 @runtime_checkable
@@ -235,7 +240,6 @@ class TextScorer(Protocol):
         self, prompts: Sequence[Prompt], texts: Sequence[str], adapter: str | None = None
     ) -> list[float]:
         """Mean natural log probability per token of each text after its prompt."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +257,6 @@ class Metered(Protocol):
     @property
     def usage(self) -> Usage | None:
         """Tokens of all calls so far; None if they are not known."""
-        ...
 
 
 @runtime_checkable
@@ -262,7 +265,6 @@ class Preparable(Protocol):
 
     def prepare(self, adapter: str | None = None) -> None:
         """Begins to load in the background; never raises: errors wait until the model is used."""
-        ...
 
 
 @runtime_checkable
@@ -277,7 +279,6 @@ class Brancher(Protocol):
         They begin with the ``n`` most likely different tokens and then go on greedily, for at most
         ``max_new_tokens``. Their ``logprob`` serves to rank them and is no mean per token.
         """
-        ...
 
 
 @runtime_checkable
@@ -286,7 +287,6 @@ class Detector(Protocol):
 
     def detect(self, texts: Sequence[Text]) -> list[Detection]:
         """One detection per text, in order."""
-        ...
 
 
 @runtime_checkable
@@ -297,7 +297,6 @@ class Rewriter(Protocol):
         self, texts: Sequence[Text], detections: Sequence[Detection], n: int = 1
     ) -> list[list[Candidate]]:
         """Up to ``n`` candidates per text (possibly none), in order; never raises for odd text."""
-        ...
 
 
 @runtime_checkable
@@ -306,7 +305,6 @@ class CandidateScorer(Protocol):
 
     def score(self, texts: Sequence[Text], proposals: Sequence[str]) -> list[float]:
         """Mean natural log probability per token of each proposal, in order."""
-        ...
 
 
 @runtime_checkable
@@ -317,7 +315,6 @@ class SecondLook(Protocol):
         self, texts: Sequence[Text], detections: Sequence[Detection]
     ) -> list[list[Candidate]]:
         """Further candidates per text (possibly none), in order; dearer ones than the first."""
-        ...
 
 
 @runtime_checkable
@@ -327,7 +324,6 @@ class Metric(Protocol):
     @property
     def signature(self) -> str:
         """Name, models with revision, options and version in one line."""
-        ...
 
     def score(
         self,
@@ -336,7 +332,6 @@ class Metric(Protocol):
         references: Sequence[Sequence[str]] | None = None,
     ) -> list[float]:
         """One score per output, in order."""
-        ...
 
 
 @runtime_checkable
@@ -350,7 +345,6 @@ class Suite(Metric, Protocol):
         references: Sequence[Sequence[str]] | None = None,
     ) -> dict[str, list[float]]:
         """``STA``, ``SIM`` and ``FL``: one score in [0, 1] per output, in order."""
-        ...
 
 
 @runtime_checkable
@@ -359,11 +353,9 @@ class Selector(Protocol):
 
     def worth_trying(self, detection: Detection) -> bool:
         """Whether a text is toxic enough to be rewritten at all."""
-        ...
 
     def satisfied(self, choice: Choice) -> bool:
         """Whether a choice is so good that looking for more candidates is not worth it."""
-        ...
 
     def select(
         self,
@@ -372,7 +364,6 @@ class Selector(Protocol):
         candidates: Sequence[Sequence[Candidate]],
     ) -> list[Choice]:
         """One choice per text, in order."""
-        ...
 
 
 @runtime_checkable
@@ -382,18 +373,14 @@ class Tools(Protocol):
     @property
     def detector(self) -> Detector:
         """The toxicity detector."""
-        ...
 
     @property
     def options(self) -> Mapping[str, Any]:
         """Options of the method, by name."""
-        ...
 
     @property
     def engine_spec(self) -> str | None:
         """How the user named the engine (`civilly.engines.open_engine`); None: the embedded one."""
-        ...
 
     def engine(self) -> Engine:
         """The engine that the user chose, or the embedded one."""
-        ...

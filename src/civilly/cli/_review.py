@@ -44,14 +44,14 @@ def review_page(records: Sequence[Record], source: Source) -> str:
     """
     from html import escape
 
-    from civilly import registry
     from civilly.cli._review_file import prepared_file
     from civilly.cli._review_rows import page_rows, proposals
+    from civilly.detect.by_sentence import open_detector
     from civilly.leaderboard.page import content_hash, language_data, page_style, script_json
 
     style = page_style() + _asset("page.css")
     script = '"use strict";\n' + "\n".join(map(_asset, _SCRIPTS))
-    rows = page_rows(records, proposals(records, registry.create("detect", "toxicity", None)))
+    rows = page_rows(records, proposals(records, open_detector("toxicity")))
     present = {record["lang"] for record in records}
     name = "" if source.single else Path(source.name).name
     content = {
@@ -78,7 +78,7 @@ def review_page(records: Sequence[Record], source: Source) -> str:
 
 
 def _edits(records: Sequence[Record]) -> list[list[Edit]]:
-    from civilly import registry
+    from civilly.detect.by_sentence import open_detector
     from civilly.methods.edits import explained
     from civilly.types import Detection, Span, Text
 
@@ -92,7 +92,7 @@ def _edits(records: Sequence[Record]) -> list[list[Edit]]:
             )
             for record in records
         ],
-        registry.create("detect", "toxicity", None),
+        open_detector("toxicity"),
     )
 
 

@@ -8,7 +8,6 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from civilly.methods.edits import Edit, apply, edits
-from civilly.methods.long_text import split_parts
 from civilly.types import Detector, Text
 
 if TYPE_CHECKING:
@@ -84,12 +83,13 @@ def _wordings(record: Record) -> list[tuple[str, float]]:
     found = [(record["rewritten"], record["after"]["p_toxic"])] if record["changed"] else []
     most = len(found) + OTHER_WORDINGS
     known = {_gist(text), *(_gist(wording) for wording, _ in found)}
-    # The candidates of a longer text are wordings of its parts; none has the blanks around it.
-    candidates = record["candidates"] if len(split_parts(text)) == 1 else []
-    left, right = text[: len(text) - len(text.lstrip())], text[len(text.rstrip()) :]
+    # Those of several sentences are wordings of each, and what they are together nobody measured.
+    places = {tuple(candidate["place"] or (0, len(text))) for candidate in record["candidates"]}
+    candidates = record["candidates"] if len(places) == 1 else []
     for candidate in candidates:
+        start, end = next(iter(places))
         p_toxic = 1.0 - candidate["scores"]["civility"]
-        wording = left + candidate["text"] + right
+        wording = text[:start] + candidate["text"] + text[end:]
         refused = candidate["scores"]["refused"] or p_toxic >= record["before"]["p_toxic"]
         if len(found) < most and not refused and _gist(wording) not in known:
             known.add(_gist(wording))

@@ -26,7 +26,7 @@ from civilly.cli._source import (
 from civilly.cli._verbs import TextVerb
 
 if TYPE_CHECKING:
-    from civilly.types import Detector
+    from civilly.types import Detection, Detector
 
 ROWS_AT_ONCE = 512
 """Rows between two signs of life: less than a second's work."""
@@ -67,7 +67,7 @@ def detect(
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace -o FILE.")] = False,
     json_lines: Annotated[
-        bool, typer.Option("--json", help="One JSON object per text, with spans.")
+        bool, typer.Option("--json", help="One JSON object per text, with spans and flags.")
     ] = False,
     format_name: FormatOption = None,
     text_column: TextColumnOption = None,
@@ -79,17 +79,17 @@ def detect(
 
     Prints the probability that the text is toxic, its language and the text, tab-separated.
     """
-    from civilly import registry
     from civilly.data.io import write_table
     from civilly.data.table import Table
+    from civilly.detect.by_sentence import open_detector
 
     _check_output(output, json_lines=json_lines, overwrite=overwrite)
     source = open_source(text, lang, format_name, text_column, lang_column, encoding, given_text)
     _console.warn(source.warnings)
-    chunks = _detect(registry.create("detect", detector, None), source)
+    chunks = _detect(open_detector(detector), source)
     if output is not None:
         found = [row for chunk in chunks for row in chunk]
-        columns = ["text", "lang", "p_toxic", "spans"]
+        columns = ["text", "lang", "p_toxic", "spans", "flags"]
         write_table(output, Table(columns, found, "jsonl"))
         _console.note(f"{len(found)} rows: {output}")
         return
@@ -125,8 +125,6 @@ def _check_output(output: Path | None, *, json_lines: bool, overwrite: bool) -> 
 
 def _detect(detector: Detector, source: Source) -> Iterator[list[dict[str, Any]]]:
     """What was found, in parts that follow each other as the rows do."""
-    from dataclasses import asdict
-
     from civilly.types import Text
 
     total = len(source.texts)
@@ -135,16 +133,22 @@ def _detect(detector: Detector, source: Source) -> Iterator[list[dict[str, Any]]
             texts = source.texts[start : start + ROWS_AT_ONCE]
             langs = settled_languages(texts, source.langs[start : start + ROWS_AT_ONCE])
             detections = detector.detect([Text(*pair) for pair in zip(texts, langs, strict=True)])
-            found = []
-            for text, lang, detection in zip(texts, langs, detections, strict=True):
-                spans = [
-                    {**asdict(span), "text": text[span.start : span.end]}
-                    for span in detection.spans
-                ]
-                p_toxic = detection.p_toxic
-                found.append({"text": text, "lang": lang, "p_toxic": p_toxic, "spans": spans})
-            yield found
+            yield [_row(*each) for each in zip(texts, langs, detections, strict=True)]
             advance(len(texts))
+
+
+def _row(text: str, lang: str, detection: Detection) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return {
+        "text": text,
+        "lang": lang,
+        "p_toxic": detection.p_toxic,
+        "spans": [
+            {**asdict(span), "text": text[span.start : span.end]} for span in detection.spans
+        ],
+        "flags": list(detection.flags),
+    }
 
 
 def _json_line(row: dict[str, Any]) -> str:

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from civilly.detect.emoji import ALWAYS, AT_TIMES, emoji_end
 from civilly.detect.features import Features
 from civilly.detect.words import Bounds, whole_words, words
-from civilly.languages import language
+from civilly.languages import in_word, language
 from civilly.types import Span
+
+_BLANKS = " \t\u00a0\u3000"
+_GAP, _SEPARATORS = 2, "*#~_-·.^|/"
+"""Where no blanks are written, so many of these may stand between two characters of a word."""
+_MASKS = "*#~_"
+_MASK_RUN = re.compile(rf"[{_MASKS}]+(?!\w)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,17 +100,24 @@ def toxic_spans(
     features: Features,
     text: int,
     source: str,
+    read: str,
     lang: str,
     scores: NDArray[np.float64],
     alone: NDArray[np.float64],
     least: float,
 ) -> tuple[Span, ...]:
-    """The words of one text that stand out, neighbours joined.
+    """The words of one text that stand out, joined where only blanks are between them.
+
+    Whatever else stands between two words is in no span: marks, quotes, brackets, line breaks,
+    what is protected, and emoji, but for those that are insults (`civilly.detect.emoji`), which
+    are spans of their own.
 
     Args:
         features: Of a batch.
         text: Which text of the batch is meant.
         source: That text, as its author wrote it.
+        read: The same with blanks for what is protected (`civilly.detect.protected.blanked`), which
+            the features are of.
         lang: Its language.
         scores: [tokens] of the batch.
         alone: [tokens]; p(toxic) of a text of that token alone: what a span's score is.
@@ -110,35 +125,64 @@ def toxic_spans(
             carries the verdict.
     """
     spans: list[Span] = []
-    bounds = words(source, lang)
-    for unit in _outstanding(features, text, bounds, lang, scores, least):
-        start, end = unit.start, unit.end
-        if language(lang).spaces:
-            start, end = whole_words(start, end, bounds)
+    emoji = False
+    bounds = words(read, lang)
+    for unit in _outstanding(features, text, read, bounds, lang, scores, least):
+        was_emoji, emoji = emoji, _is_emoji(read, unit)
+        start, end = _whole(read, unit, bounds, lang)
         score = float(alone[unit.worst])
-        if spans and not any(map(str.isalnum, source[spans[-1].end : start])):
+        near = bool(spans) and _is_one(source[spans[-1].end : start], lang)
+        if near and emoji == was_emoji:
             last = spans.pop()
             start, end, score = last.start, max(end, last.end), max(score, last.score)
         spans.append(Span(start, end, score))
     return tuple(spans)
 
 
+def _is_one(between: str, lang: str) -> bool:
+    """Whether nothing but blanks is between two words, or what masks a word without blanks."""
+    if not language(lang).spaces and len(between) <= _GAP:
+        between = between.strip(_SEPARATORS)
+    return not between.strip(_BLANKS)
+
+
+def _whole(read: str, unit: Unit, bounds: Sequence[Bounds], lang: str) -> Bounds:
+    """Where a unit stands, to the last sign that masks it."""
+    if _is_emoji(read, unit):
+        return unit.start, emoji_end(read, unit.end)
+    start, end = unit.start, unit.end
+    if language(lang).spaces:
+        start, end = whole_words(start, end, bounds)
+    masks = set(read[start:end]) & set(_MASKS)
+    if masks and (found := _MASK_RUN.match(read, end)) and set(found[0]) <= masks:
+        end = found.end()
+    return start, end
+
+
+def _is_emoji(read: str, unit: Unit) -> bool:
+    return not any(map(in_word, read[unit.start : unit.end])) and not (
+        set(read[unit.start : unit.end]) & set(_MASKS)
+    )
+
+
 def _outstanding(
     features: Features,
     text: int,
+    read: str,
     bounds: Sequence[Bounds],
     lang: str,
     scores: NDArray[np.float64],
     least: float,
 ) -> list[Unit]:
-    if not language(lang).spaces:
-        found = units(features, text, bounds, lang, scores)
-        limit = min(least, max((unit.score for unit in found), default=0.0))
-        return [unit for unit in found if unit.score >= limit and unit.score > 0]
-    first, past = _tokens_of(features, text)
-    own = scores[first:past]
-    out = (own >= min(least, own.max(initial=0.0))) & (own > 0)
+    """The words that reach the least score, or the worst one; only emoji that may be insults."""
+    found = [
+        unit
+        for unit in units(features, text, bounds, lang, scores)
+        if not _is_emoji(read, unit) or read[unit.start] in AT_TIMES
+    ]
+    limit = min(least, max((unit.score for unit in found), default=0.0))
     return [
-        Unit(*_original(features, text, token), float(scores[token]), token)
-        for token in (first + np.flatnonzero(out)).tolist()
+        unit
+        for unit in found
+        if (unit.score >= limit and unit.score > 0) or read[unit.start] in ALWAYS
     ]

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from civilly.detect.features import BITS, Features, extract
+from civilly.detect.protected import blanked
 from civilly.detect.spans import toxic_spans
 from civilly.errors import ModelError
 from civilly.languages import CODES, language
@@ -154,7 +155,8 @@ class ToxicityModel:
         """p(toxic) and spans of each text, in order.
 
         Spans are given where p(toxic) is at least `SPAN_FLOOR`. A span's score is the p(toxic) of
-        a text that consists of its worst token alone. They cut no word (`civilly.detect.words`).
+        a text that consists of its worst token alone. They cut no word (`civilly.detect.words`)
+        and touch nothing that is protected (`civilly.detect.protected`).
 
         Raises:
             UnknownNameError: If a language is not one of the 15.
@@ -192,13 +194,14 @@ class ToxicityModel:
 
     def _detect(self, texts: Sequence[str], lang: str) -> list[Detection]:
         model = self._models[lang]
-        features = extract(texts, lang)
+        read = [blanked(text) for text in texts]
+        features = extract(read, lang)
         scores = model.token_scores(features)
         logits = pool(scores, features.texts, len(texts), model.pooling)
         probabilities = model.probabilities(logits)
         alone = model.probabilities(_alone(scores, model.pooling))
         spans = [
-            toxic_spans(features, i, text, lang, scores, alone, model.span_score)
+            toxic_spans(features, i, text, read[i], lang, scores, alone, model.span_score)
             if probabilities[i] >= SPAN_FLOOR
             else ()
             for i, text in enumerate(texts)

@@ -21,9 +21,18 @@ from civilly.languages import language
 Bounds = tuple[int, int]
 """Start of a word and one past its end."""
 
-_TIES = "'’ʼ‘`´\"-‐‑־׳״_"
+_TIES = "'’ʼ‘`´\"-‐‑־׳״"
 """What ties parts of a word together, one at a time between two letters."""
+_PASSED = frozenset(
+    "_\u200b\u200e\u200f\u061c\ufeff\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+)
+"""What belongs to a word between two of its letters, any number of them, and never at its end: what
+masks, or is invisible and turns the direction of the text around it."""
 _MASKS = "*@$#%€£"
+_EMPHASIS = re.compile(
+    r"(?<![\w*$])(\*{1,3}|\$)(?=[^\s*$])(?:[^*$\n]|(?<=\w)[*$]+(?=\w)){1,300}?(?<=[^\s*$])(\1)(?![\w*$])"
+)
+"""Words between a pair of marks that make them bold: the marks mask no letters."""
 _KATAKANA = re.compile("[\u30a1-\u30fa\u30fc-\u30ff\uff66-\uff9f]")
 _HIRAGANA = re.compile("[\u3041-\u309f]")
 _HAN = re.compile("[\u3005\u3400-\u4dbf\u4e00-\u9fff]")
@@ -79,19 +88,38 @@ def _kind(character: str) -> _Kind:
 
 
 def _spaced(text: str) -> Iterator[Bounds]:
+    apart = _emphasised(text)
     start: int | None = None
+    end = 0
     for at, character in enumerate(text):
         # What belongs to the letter before it begins no word: an emoji has such marks, too.
         inside = _is_letter(character) and (start is not None or _kind(character) != "mark")
-        if not inside and character in _TIES and start is not None:
-            inside = _is_letter(text[at - 1]) and at + 1 < len(text) and _is_letter(text[at + 1])
-        if inside and start is None:
-            start = at
-        elif not inside and start is not None:
-            yield start, at
+        if (inside and at not in apart) and character not in _PASSED:
+            start = at if start is None else start
+            end = at + 1
+        elif start is not None and not _continues(text, at, apart):
+            yield start, end
             start = None
     if start is not None:
-        yield start, len(text)
+        yield start, end
+
+
+def _emphasised(text: str) -> set[int]:
+    """Where marks of emphasis stand."""
+    return {
+        at
+        for found in _EMPHASIS.finditer(text)
+        for group in (1, 2)
+        for at in range(*found.span(group))
+    }
+
+
+def _continues(text: str, at: int, apart: set[int]) -> bool:
+    """Whether a word may go on behind something that is no letter."""
+    if text[at] in _PASSED:
+        return True
+    tied = text[at] in _TIES and at + 1 < len(text) and at + 1 not in apart
+    return tied and _is_letter(text[at - 1]) and _is_letter(text[at + 1])
 
 
 def _is_letter(character: str) -> bool:
@@ -125,6 +153,8 @@ def _cut_between(left: _Kind, right: _Kind, *, phrase: bool) -> bool:
 
 def _without_particles(text: str, start: int, end: int) -> Iterator[Bounds]:
     """A word, and the particles after it as another; of kana alone nobody could tell."""
+    while end > start and text[end - 1] in _PASSED:
+        end -= 1
     found = _PARTICLES.search(text, start, end)
     if found and found.start() > start and _kind(text[found.start() - 1]) == "han":
         yield start, found.start()

@@ -16,11 +16,16 @@ _OPENING = "([{«“„‘（［｛「『【《"
 _CLOSING = ")]}»”’）］｝」』】》"
 _BRACKETS = {*map("".join, zip("([{«“‘（［｛「『【《", _CLOSING, strict=True)), "„“", "„”"}
 _SAME_QUOTES = {'""', "''"}
+_STRAIGHT = "\"'"
+_OPENED = {mark: re.compile(rf"(?<!\w){mark}(?=\S)") for mark in _STRAIGHT}
+_CLOSED = {mark: re.compile(rf"(?<=\S){mark}(?!\w)") for mark in _STRAIGHT}
 
 _LONE_MARKS = re.compile(r"(?<!\w)[#@]+$")
 # A Latin colon or semicolon may begin a smiley, and a hyphen a word: they need a space.
 _LEADING = re.compile(rf"(?:[{_COMMAS}]|[;:](?=\s|$)|[-–—](?=\s|$)|[{BLANKS}])+")
 _LEADING_END = re.compile(rf"[{re.escape(_ENDS)}]+(?=\s|$|[^\W_])[{BLANKS}]*")
+_BEHIND = re.compile(r"(?:\*{1,3}|_{1,3}|~~)(?!\w)|[\u202c\u2069]")
+_SHOUTED = re.compile(rf"[{re.escape(_ENDS)}]+([{re.escape(_CLOSING)}\"'])")
 _DANGLING = re.compile(rf"[{BLANKS}]*(?:[{_COMMAS};:]|(?<=\s)[-–—])+$")
 
 
@@ -95,6 +100,12 @@ def _join(left: str, cut: str, right: str) -> str:
     """What stood before and after a cut, as one text."""
     left, right = _without_shells(left, right)
     before, after = left.rstrip(BLANKS), right.lstrip(BLANKS)
+    if _is_opened(before) and before == left:
+        if found := _LEADING.match(after):
+            after = after[found.end() :]
+        if _begins_upper(cut):
+            after = _capitalised(after)
+        return before + after
     if _is_over(before):
         for superfluous in (_LEADING, _LEADING_END):
             if found := superfluous.match(after):
@@ -103,7 +114,7 @@ def _join(left: str, cut: str, right: str) -> str:
             after = _capitalised(after)
         gap = left[len(before) :] if after.strip() else ""
         return before + gap + after
-    if not after or after[0] in _ENDS + _COMMAS + _CLOSING + "\r\n":
+    if not after or after[0] in _ENDS + _COMMAS + _CLOSING + "\r\n" or _is_closed(before, after):
         before = _DANGLING.sub("", before)
         # The author may put spaces before punctuation; then that is how it stays.
         gap = first_blanks(right) if after.strip() else ""
@@ -122,7 +133,31 @@ def _without_shells(left: str, right: str) -> tuple[str, str]:
     touching = before == left and after == right
     if shell in _BRACKETS or (touching and shell in _SAME_QUOTES):
         return _without_shells(before[:-1], after[1:])
+    ended = _SHOUTED.match(after)
+    if ended and (before[-1:] + ended[1] in _BRACKETS or before[-1:] + ended[1] in _SAME_QUOTES):
+        return _without_shells(before[:-1], after[ended.end() :])
     return left, right
+
+
+def _is_opened(before: str) -> bool:
+    """Whether a quotation or bracket has just begun."""
+    if not before:
+        return False
+    if before[-1] in _STRAIGHT:
+        return len(before) < 2 or not (in_word(before[-2]) or before[-2] in _ENDS + _STRAIGHT)
+    return before[-1] in _OPENING
+
+
+def _is_closed(before: str, after: str) -> bool:
+    """Whether what follows ends what began before.
+
+    It may be a straight quotation mark, marks of emphasis, or the end of the other direction.
+    """
+    if _BEHIND.match(after):
+        return True
+    mark, line = after[0], before[max(before.rfind("\n"), before.rfind("\r")) + 1 :]
+    closes = mark in _STRAIGHT and not in_word(after[1:2] or " ")
+    return closes and len(_OPENED[mark].findall(line)) > len(_CLOSED[mark].findall(line))
 
 
 def _is_over(before: str) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from civilly.detect.protected import blanked
 from civilly.detect.words import Bounds, whole_words, words
 from civilly.languages import UNSPACED_LETTER, in_word
 from civilly.methods.delete import BLANKS, delete_spans, merge_spans
@@ -102,7 +103,8 @@ def holes_of(text: str, spans: Sequence[Span], lang: str) -> list[Bounds]:
     """Where to cut a text: whole words, in order, with something between each two.
 
     Spans are grown to whole words; those with only blanks, commas or one very short word between
-    them are one. Where little of the text would be left, the whole text is one hole.
+    them are one. Where little of the text would be left, and
+    nothing that is protected, all its words are one hole.
 
     Args:
         text: Any text.
@@ -112,18 +114,29 @@ def holes_of(text: str, spans: Sequence[Span], lang: str) -> list[Bounds]:
     Returns:
         Start and end of each hole; none without spans, and none in a text of blanks.
     """
-    bounds = words(text, lang)
+    if not text.strip():
+        return []
+    read = blanked(text)
+    bounds = words(read, lang)
     grown = [Span(*whole_words(span.start, span.end, bounds)) for span in spans]
     found: list[Bounds] = []
     for start, end in merge_spans(text, grown):
-        if found and _is_near(text[found[-1][1] : start]):
+        last = found[-1][1] if found else 0
+        if found and text[last:start] == read[last:start] and _is_near(text[last:start]):
             found[-1] = (found[-1][0], end)
         else:
             found.append((start, end))
-    if found and _letters(text) - sum(_letters(text[a:b]) for a, b in found) < LEAST_LEFT:
-        whole = len(text) - len(text.lstrip()), len(text.rstrip())
-        return [whole] if text.strip() else []
-    return found
+    left = _letters(text) - sum(_letters(text[a:b]) for a, b in found)
+    return (
+        [_sentence(text, bounds, found)] if found and left < LEAST_LEFT and text == read else found
+    )
+
+
+def _sentence(text: str, bounds: Sequence[Bounds], found: Sequence[Bounds]) -> Bounds:
+    """From the first word to the last and its end mark; quotes, brackets and emoji stay around."""
+    start = min(start for start, _ in (*bounds[:1], *found[:1]))
+    end = max(end for _, end in (*bounds[-1:], *found[-1:]))
+    return start, end + len(text[end:]) - len(text[end:].lstrip(MARKS))
 
 
 def _is_near(between: str) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from rapidfuzz.distance import Levenshtein
 
-from civilly.select.facts import changed_facts
+from civilly.detect.protected import keeps_protected
 from civilly.select.guards import refusals
 from civilly.select.seams import Seams
 from civilly.select.strength import USUAL, read_strength, similarity_weight
@@ -30,7 +30,7 @@ UNSCORED_FLUENCY = 0.75
 BROKEN_FLUENCY = 0.2
 """A candidate with a broken seam (`civilly.select.seams`) keeps this share of its fluency."""
 CHANGED_SIMILARITY = 0.5
-"""One that loses or invents a number, a name or a link keeps this share of its similarity."""
+"""One that loses or invents something protected keeps this share of its similarity."""
 
 
 OPTIONS = ()
@@ -50,9 +50,9 @@ class RerankSelector:
     """Maximises ``civility · similarity^a · fluency^b``.
 
     Similarity is the normalised Levenshtein similarity of input and output, the cheap number that
-    agrees best with people on content, less where facts changed; fluency is the geometric mean
-    probability of the candidate's tokens under the model that wrote it, less where a cut left a
-    hole. What `civilly.select.guards` refuses is never taken.
+    agrees best with people on content, less where something protected changed; fluency is the
+    geometric mean probability of the candidate's tokens under the model that wrote it, less where a
+    cut left a hole. What `civilly.select.guards` refuses is never taken.
 
     Args:
         detector: Scores inputs and candidates.
@@ -112,7 +112,7 @@ class RerankSelector:
         refused = iter(refusals([t for t, _ in pairs], [c.text for _, c in pairs]))
 
         def of_candidate(text: Text, before: Detection, candidate: Candidate) -> Scores:
-            made = score(text, before, candidate, next(after), self._seams, self._weight)
+            made = score(text, candidate, next(after), self._seams, self._weight)
             return replace(made, refused=next(refused))
 
         return [
@@ -123,7 +123,6 @@ class RerankSelector:
 
 def score(
     source: Text,
-    before: Detection,
     candidate: Candidate,
     after: Detection,
     seams: Seams,
@@ -133,7 +132,6 @@ def score(
 
     Args:
         source: The input.
-        before: What the detector says of it.
         candidate: A proposal.
         after: What the detector says of it.
         seams: Which words never meet.
@@ -141,7 +139,7 @@ def score(
     """
     civility = 1.0 - after.p_toxic
     similarity = levenshtein_similarity(source.text, candidate.text)
-    if changed_facts(source.text, before, candidate.text):
+    if not keeps_protected(source.text, candidate.text):
         similarity *= CHANGED_SIMILARITY
     known = candidate.logprob is not None
     fluency = math.exp(min(0.0, candidate.logprob or 0.0)) if known else UNSCORED_FLUENCY
@@ -179,9 +177,14 @@ def decide(
         if admissible(text, before, candidate, scores):
             return Choice(candidate, why, ranked)
     refused = next((scores.refused for _, scores in ranked if scores.refused), None)
-    reason = "no candidate was found"
-    if ranked:
-        reason = "no readable candidate is less toxic than the text"
+    reason = nothing_found(text, before)
     if refused:
         reason += f"; one was refused: {refused}"
     return Choice(None, reason, ranked)
+
+
+def nothing_found(text: Text, before: Detection) -> str:
+    """The reason to keep a text that is toxic, with the words that make it so."""
+    words = dict.fromkeys(" ".join(text.text[s.start : s.end].split()) for s in before.spans)
+    told = f"; the toxic words are: {', '.join(words)}" if words else ""
+    return f"no wording was found that reads well{told}"

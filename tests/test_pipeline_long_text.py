@@ -1,25 +1,25 @@
 """Long and odd texts: parts by what they cost, equal ones once, and never a bloated output."""
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
+from civilly.detect.parts import LONGEST_PART, parts
 from civilly.detect.toxicity import create
-from civilly.methods.long_text import (
-    LEAST_ASKED,
-    LONGEST_PART,
-    LOOKED,
-    TOO_LONG,
-    Effort,
-    efforts,
-    parts_of,
-    split_parts,
-)
 from civilly.methods.tuned import MOST_TOKENS, UNKNOWN_LOGPROB, TunedRewriter
 from civilly.pipeline import Detoxifier
+from civilly.pipeline.find import Batch
+from civilly.pipeline.sentences import parts_of
+from civilly.pipeline.write import LEAST_ASKED, LOOKED, TOO_LONG, Effort, efforts
 from civilly.types import Candidate, Detection, Generation, Span, Text
 
 ZALGO = "".join(c + "\u0336\u0321\u034d" * 13 for c in "you fucking idiot")
+
+
+def batch_of(text, lang, p_toxic):
+    """A text with its parts, each as toxic as a function of its number says."""
+    texts = [Text(text, lang)]
+    parts = parts_of(texts)
+    found = [Detection(p_toxic(i)) for i in range(len(parts))]
+    return Batch(texts, parts, [Text(part.core, lang) for part in parts], found)
 
 
 class Counts:
@@ -45,27 +45,6 @@ def detoxifier(answer):
     return made, method
 
 
-@settings(max_examples=100)
-@given(st.text(max_size=900), st.integers(1, 60))
-def test_parts_join_to_the_text_whatever_characters_are_worth(text, longest):
-    assert "".join(split_parts(text, longest)) == text
-
-
-@pytest.mark.parametrize(
-    ("character", "most"),
-    [("a", 400), ("я", 400), ("ह", 400), ("የ", 200), ("傻", 133), ("💩", 100)],
-)
-def test_a_part_has_as_many_characters_as_cost_alike(character, most):
-    parts = split_parts(character * 1_000)
-    assert {len(part) for part in parts[:-1]} == {most}
-
-
-def test_a_chinese_sentence_without_an_end_is_cut_at_commas():
-    parts = split_parts("你这个人根本没看过这部电影，" * 40)
-    assert all(part.endswith("，") for part in parts)
-    assert max(map(len, parts)) <= LONGEST_PART // 3
-
-
 @pytest.mark.parametrize(
     ("text", "most"), [("idiot\n" * 200, 1), ("傻逼" * 250, 3), ("傻逼" * 1_000, 3)]
 )
@@ -73,7 +52,7 @@ def test_equal_parts_of_a_text_are_rewritten_once(text, most):
     made, method = detoxifier("ok")
     (result,) = made.rewrite([text], "zh" if text[0] == "傻" else "en")
     assert 1 <= len(method.asked) <= most
-    assert result.rewritten.count("ok") in (0, text.count("\n") or len(split_parts(text)))
+    assert result.rewritten.count("ok") in (0, text.count("\n") or len(parts(text, "zh")))
 
 
 def test_equal_texts_of_a_call_are_rewritten_once_and_alike():
@@ -98,13 +77,11 @@ def test_a_text_of_many_parts_gets_a_second_look_at_the_first_only_whoever_comes
 
 def test_of_a_text_with_more_tokens_than_letters_the_model_is_asked_for_the_rudest_parts():
     sentence = "番のクソ野郎は馬鹿だから二度とここに来るな。"
-    text = "".join(number + sentence * 5 for number in "甲乙丙丁戊己庚辛壬癸")
-    parts = parts_of(0, text)
-    inputs = [Text(part.core, "ja") for part in parts]
-    found = [Detection(0.5 + i / 100) for i in range(len(parts))]
-    made = efforts(parts, inputs, found, range(len(parts)))
+    text = "".join(a + b + sentence for a in "甲乙丙丁戊己庚辛壬癸" for b in "一二三四五")
+    batch = batch_of(text, "ja", lambda i: 0.5 + i / 1000)
+    made = efforts(batch, range(len(batch.parts)))
     asked = [i for i, effort in made.items() if effort > Effort.CUT]
-    worth = 3 * sum(len(parts[i].core) for i in asked)
+    worth = 3 * sum(len(batch.parts[i].core) for i in asked)
     assert LEAST_ASKED // 2 < worth <= LEAST_ASKED < 3 * len(text)
     assert min(asked) > max(set(made) - set(asked))  # the rudest, here the last ones
     again = [i for i, effort in made.items() if effort is Effort.LOOK_AGAIN]
@@ -115,14 +92,9 @@ def test_of_a_text_with_more_tokens_than_letters_the_model_is_asked_for_the_rude
 
 def test_of_a_text_of_letters_the_model_is_asked_for_every_part():
     text = "".join(f"You fucking idiot number {i}, go away. " for i in range(200))
-    parts = parts_of(0, text)
-    made = efforts(
-        parts,
-        [Text(part.core, "en") for part in parts],
-        [Detection(0.9)] * len(parts),
-        range(len(parts)),
-    )
-    assert len(parts) > 10
+    batch = batch_of(text, "en", lambda i: 0.9)
+    made = efforts(batch, range(len(batch.parts)))
+    assert len(made) > 10
     assert min(made.values()) is Effort.ASK
 
 
@@ -189,6 +161,6 @@ def test_what_a_model_reads_of_two_thousand_characters_is_bounded(name):
     made.__dict__["_rewriter"] = TunedRewriter(engine, "", made._tools.detector)
     (result,) = made.rewrite([text[:2_000]], lang)
     # Each part is read to be rewritten and to judge its deletion, a few of them again at two spans.
-    frames = 25 * 3 * len(split_parts(text[:2_000]))
+    frames = 25 * 3 * len(parts(text[:2_000], lang))
     assert engine.read <= 4 * 2_000 + 4 * LOOKED * LONGEST_PART + frames
     assert len(result.rewritten) <= 3 * 2_000

@@ -1,0 +1,193 @@
+"""The door of the line from text to rewrite: find → write → choose, for a batch of texts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property, lru_cache
+from typing import Any
+
+from civilly import __version__, arguments, registry
+from civilly.data.chunks import AT_ONCE
+from civilly.engines import check_engine
+from civilly.engines.pacing import chunks_for
+from civilly.languages import AUTO
+from civilly.methods.decoding import CANDIDATES, usual_candidates
+from civilly.methods.ensemble import Ensemble, Member, names_of, options_of
+from civilly.methods.options import check_names, with_adapter
+from civilly.pipeline.choose import choose
+from civilly.pipeline.find import Remembers, find, found_in_texts, with_languages
+from civilly.pipeline.join import join
+from civilly.pipeline.protect import KeepsProtected
+from civilly.pipeline.write import Writer
+from civilly.select.strength import FREE, USUAL, checked_strength
+from civilly.toolbox import Toolbox
+from civilly.types import Rewrite, Rewriter, Selector
+
+DEFAULT_METHOD = "tuned"
+DEFAULT_SELECTOR = "rerank"
+FALLBACK = "delete"
+"""Its candidates stand beside those of a model: free, and civil by construction."""
+
+
+class Detoxifier:
+    """Rewrites toxic texts civilly.
+
+    Args:
+        method: A rewriting method of the registry, or several: ``"tuned+infill"``.
+        engine: ``"embedded"``, ``"hf:ID"``, ``"openai:URL#MODEL"`` or ``"echo"``; None: embedded.
+        adapter: Folder of another adapter for ``tuned``.
+        n_candidates: Candidates per text that the method makes, at least 1; None: what the method
+            says, else 1, but several for a decoding that gives several, and for a high strength.
+        options: Further options of the method; among several, ``infill.filler`` is that of one.
+        select: A selector of the registry; None: the method's own, or ``rerank``.
+        strength: From the candidate nearest to the input (0) to one that need not be near it (1).
+
+    It may be used by several threads at once. Pickled or copied it is only what it was made of, and
+    loads its models anew.
+
+    Raises:
+        UnknownNameError: If the method, the engine or the selector does not exist.
+        CivillyError: If an argument is of another kind, ``n_candidates`` is less than 1, or the
+            strength not in [0, 1].
+    """
+
+    def __init__(
+        self,
+        method: str = DEFAULT_METHOD,
+        engine: str | None = None,
+        adapter: str | os.PathLike[str] | None = None,
+        n_candidates: int | None = None,
+        options: Mapping[str, Any] | None = None,
+        select: str | None = None,
+        strength: float = USUAL,
+    ) -> None:
+        own_options = arguments.checked_options(options)
+        self._made_of = {
+            "method": method, "engine": engine, "adapter": adapter, "n_candidates": n_candidates,
+            "options": own_options, "select": select, "strength": strength,
+        }  # fmt: skip
+        self.method = arguments.checked_name(method, "method")
+        asked = arguments.checked_candidates(n_candidates)
+        chosen = with_adapter(own_options, arguments.checked_adapter(adapter))
+        chosen["strength"] = checked_strength(strength)
+        names = names_of(method)
+        selector = DEFAULT_SELECTOR if select is None else arguments.checked_name(select, "select")
+        check_names(chosen, names, selector)
+        check_engine(None if engine is None else arguments.checked_name(engine, "engine"))
+        self._modules = {name: registry.load("methods", name) for name in names}
+        self._tools = Toolbox(engine, chosen)
+        self._own = {
+            name: Toolbox(engine, options_of(chosen, name, names), self._tools) for name in names
+        }
+        self._asked = {
+            name: asked or _usual_candidates(module, self._own[name].options)
+            for name, module in self._modules.items()
+        }
+        self.n_candidates = max(self._asked.values())
+        self._select = select
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self._made_of
+
+    def __setstate__(self, made_of: dict[str, Any]) -> None:
+        Detoxifier.__init__(self, **made_of)
+
+    @cached_property
+    def _rewriter(self) -> Rewriter:
+        made = {name: each.create(self._own[name]) for name, each in self._modules.items()}
+        if len(made) == 1:
+            return made.popitem()[1]  # type: ignore[no-any-return]
+        return Ensemble([Member(rewriter, self._asked[name]) for name, rewriter in made.items()])
+
+    @cached_property
+    def _fallback(self) -> Rewriter | None:
+        """Deletion, for methods that generate; the baselines stand alone."""
+        if not getattr(self._rewriter, "generates", True):
+            return None
+        return registry.create("methods", FALLBACK, self._tools)  # type: ignore[no-any-return]
+
+    @cached_property
+    def _selector(self) -> Selector:
+        own: str = getattr(self._rewriter, "selector", DEFAULT_SELECTOR)
+        return registry.create("select", self._select or own, self._tools)  # type: ignore[no-any-return]
+
+    def describe(self) -> dict[str, Any]:
+        """What the results depend on, for journals and reports."""
+        prints = {
+            name: module.fingerprint(self._own[name].options)
+            for name, module in self._modules.items()
+            if hasattr(module, "fingerprint")
+        }
+        return {
+            "civilly": __version__,
+            "method": self.method,
+            "engine": self._tools.engine_spec or "embedded",
+            "options": {k: str(v) for k, v in sorted(self._tools.options.items())},
+            "fingerprint": prints if len(self._modules) > 1 else next(iter(prints.values()), None),
+            "n_candidates": self.n_candidates,
+            "select": self._select,
+        }
+
+    def chunks(self, texts: Sequence[str], window: int = AT_ONCE) -> list[list[int]]:
+        """The rows of each call of `rewrite`, for long work; see `civilly.engines.pacing`."""
+        named = getattr(self._rewriter, "generates", True) and self._tools.engine_spec
+        return chunks_for(texts, self._tools.engine() if named else self._tools.opened, window)
+
+    def rewrite(self, texts: Iterable[str], langs: str | Iterable[str] = AUTO) -> list[Rewrite]:
+        """Rewrites a batch: same length, same order.
+
+        Args:
+            texts: Any strings, in a list, column, array or generator; one text is a list of one.
+            langs: A language, one per text, or ``"auto"`` (also per text); codes are read as
+                `civilly.languages.language_code` does: ``"en"``, ``"EN"``, ``"en-US"``.
+
+        Returns:
+            One `Rewrite` per text; where nothing better was found the text itself, with the reason.
+
+        Raises:
+            UnknownNameError: If a language is not one of the 15.
+            CivillyError: If ``texts`` or ``langs`` is of another kind (it says which position), or
+                ``langs`` has another length than ``texts``.
+        """
+        texts = arguments.checked_texts(texts)
+        selector = KeepsProtected(self._selector)  # first: a model may load in the meantime
+        detector = Remembers(self._tools.detector)
+        batch = find(with_languages(texts, langs), detector)
+        writer = Writer(self._rewriter, self._fallback, self.n_candidates)
+        choices = choose(batch, writer, selector, detector)
+        return join(batch, choices, found_in_texts(batch, detector), detector)
+
+
+def _usual_candidates(module: Any, options: Mapping[str, Any]) -> int:
+    """Candidates per text where the user does not say how many."""
+    if hasattr(module, "CANDIDATES"):
+        return int(module.CANDIDATES)
+    if options["strength"] >= FREE and options.get("decoding") is None:
+        return CANDIDATES
+    return usual_candidates(options)
+
+
+@lru_cache(maxsize=4)
+def _shared(method: str) -> Detoxifier:
+    return Detoxifier(method)
+
+
+def rewrite(text: str, lang: str = AUTO, method: str = DEFAULT_METHOD) -> str:
+    """Rewrites one text with the embedded default; `Detoxifier.rewrite` does many, and says why.
+
+    Args:
+        text: Any string.
+        lang: One of the 15 languages, or ``"auto"``.
+        method: A rewriting method.
+
+    Returns:
+        The civil version, or the text itself when nothing better was found.
+
+    Raises:
+        UnknownNameError: If the language or the method does not exist.
+        CivillyError: If an argument is no string.
+    """
+    text, lang = arguments.checked_text(text), arguments.checked_language(lang)
+    detoxifier = _shared(arguments.checked_name(method, "method"))
+    return detoxifier.rewrite([text], lang)[0].rewritten
