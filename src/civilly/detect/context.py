@@ -113,8 +113,9 @@ class ContextDetector:
 
     Args:
         encoder: The encoder with the detector's LoRA.
-        tensors: The weights of the heads, with ``calibration`` [15, 4]: slope and offset of the
-            logit of a text, and of a word, per language.
+        tensors: The weights of the heads, with ``calibration`` [15, 5] per language: what the
+            encoder's logit of a text counts, what the n-gram model's counts, an offset; slope and
+            offset of the logit of a word.
         model: The n-gram model whose scores the heads see.
     """
 
@@ -165,13 +166,11 @@ class ContextDetector:
     def _detection(self, text: Text, read: Sequence[tuple[Window, Verdict]]) -> Detection:
         if not read:
             return Detection(0.0)
-        slope, offset, word_slope, word_offset = self._calibration[CODES.index(text.lang)]
+        own, other, offset, slope, word_offset = self._calibration[CODES.index(text.lang)]
         logits = np.max([verdict.texts for _, verdict in read], axis=0)
-        p_toxic, p_threat, p_harm = (
-            _probability(slope * logits[0] + offset),
-            _probability(logits[1]),
-            _probability(logits[2]),
-        )
+        known = max(window.logit for window, _ in read) * _UNIT
+        p_toxic = _probability(own * logits[0] + other * known + offset)
+        p_threat, p_harm = map(_probability, logits[1:])
         flags = (THREAT,) * (p_threat >= FLAGGED) + (SELF_HARM,) * (p_harm >= FLAGGED)
         if p_toxic < SPAN_FLOOR:
             return Detection(p_toxic, (), flags)
@@ -181,7 +180,7 @@ class ContextDetector:
                 if start >= 0:
                     scores[start:end] = np.maximum(scores[start:end], logit)
         marked = [
-            (start, end, _probability(word_slope * scores[start:end].max() + word_offset))
+            (start, end, _probability(slope * scores[start:end].max() + word_offset))
             for start, end in words(text.text, text.lang)
         ]
         return Detection(p_toxic, marked_spans(text.text, marked), flags)
