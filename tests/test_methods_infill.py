@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from civilly.detect.toxicity import create as toxicity
 from civilly.detect.protected import blanked
+from civilly.detect.toxicity import create as toxicity
 from civilly.detect.words import whole_words, words
 from civilly.errors import CivillyError
 from civilly.languages import CODES
