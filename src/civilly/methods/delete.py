@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from civilly.detect.protected import blanked
 from civilly.languages import in_word
 from civilly.types import Candidate, Detection, Span, Text, Tools
 
+_STAND_IN = "\ue000"
+"""Stands for each character of what is protected, so that no seam changes it."""
 BLANKS = " \t\u00a0\u3000"
 """What separates words on a line."""
 _ENDS = ".!?…؟۔।॥።፧。！？｡"
@@ -24,7 +27,8 @@ _LONE_MARKS = re.compile(r"(?<!\w)[#@]+$")
 # A Latin colon or semicolon may begin a smiley, and a hyphen a word: they need a space.
 _LEADING = re.compile(rf"(?:[{_COMMAS}]|[;:](?=\s|$)|[-–—](?=\s|$)|[{BLANKS}])+")
 _LEADING_END = re.compile(rf"[{re.escape(_ENDS)}]+(?=\s|$|[^\W_])[{BLANKS}]*")
-_BEHIND = re.compile(r"(?:\*{1,3}|_{1,3}|~~)(?!\w)|[\u202c\u2069]")
+_BEHIND = re.compile(r"(?:\*{1,3}|_{1,3}|~~|\$)(?!\w)|[\u202c\u2069]")
+_EMPHASIS = re.compile(r"(?:\*{1,3}|_{1,3}|~~|\$)$")
 _SHOUTED = re.compile(rf"[{re.escape(_ENDS)}]+([{re.escape(_CLOSING)}\"'])")
 _DANGLING = re.compile(rf"[{BLANKS}]*(?:[{_COMMAS};:]|(?<=\s)[-–—])+$")
 
@@ -65,7 +69,8 @@ def delete_spans(text: str, spans: Sequence[Span]) -> str:
 
     At a seam, one of two spaces goes, and so do commas and dashes that separate nothing, the end
     mark of a sentence that is gone, empty brackets and quotes, and a lone ``#`` or ``@``; a
-    sentence that began with a capital still does. Everything else stays as it is.
+    sentence that began with a capital still does. Everything else stays as it is, and so does, even
+    at a seam, what is protected (`civilly.detect.protected`).
 
     Args:
         text: Any text.
@@ -73,13 +78,21 @@ def delete_spans(text: str, spans: Sequence[Span]) -> str:
             ignored.
     """
     cuts = merge_spans(text, spans)
+    if not cuts:
+        return text
+    shadow = blanked(text, _STAND_IN)
     ends = [0, *(end for _, end in cuts)]
     starts = [*(start for start, _ in cuts), len(text)]
-    first, *others = [text[end:start] for end, start in zip(ends, starts, strict=True)]
-    rest = first
+    places = list(zip(ends, starts, strict=True))
+    rest, *others = [shadow[end:start] for end, start in places]
     for (start, end), kept in zip(cuts, others, strict=True):
-        rest = _join(rest, text[start:end], kept)
-    return rest
+        rest = _join(rest, shadow[start:end], kept)
+    if _STAND_IN not in rest:
+        return rest
+    hidden = (
+        text[at] for end, start in places for at in range(end, start) if shadow[at] == _STAND_IN
+    )
+    return "".join(next(hidden) if each == _STAND_IN else each for each in rest)
 
 
 def merge_spans(text: str, spans: Sequence[Span]) -> list[tuple[int, int]]:
@@ -126,13 +139,16 @@ def _join(left: str, cut: str, right: str) -> str:
 
 
 def _without_shells(left: str, right: str) -> tuple[str, str]:
-    """Takes away empty brackets and quotes around a cut, and a hash or at-sign before it."""
+    """Takes away empty brackets, quotes and emphasis around a cut, and ``#`` or ``@`` before it."""
     left = _LONE_MARKS.sub("", left)
     before, after = left.rstrip(BLANKS), right.lstrip(BLANKS)
     shell = before[-1:] + after[:1]
     touching = before == left and after == right
     if shell in _BRACKETS or (touching and shell in _SAME_QUOTES):
         return _without_shells(before[:-1], after[1:])
+    bold = _EMPHASIS.search(left)
+    if touching and bold and after.startswith(bold[0]):
+        return _without_shells(left[: bold.start()], after[len(bold[0]) :])
     ended = _SHOUTED.match(after)
     if ended and (before[-1:] + ended[1] in _BRACKETS or before[-1:] + ended[1] in _SAME_QUOTES):
         return _without_shells(before[:-1], after[ended.end() :])
