@@ -30,19 +30,23 @@ _COUNTERS = "年月日号號時时點点分秒元円块歳岁期回次人個个�
 _NUMERAL = re.compile(
     r"\d{1,3}(?: \d{3})++(?![\w.,:])|\d+(?:[.,:/'’٫٬\u00a0\u202f\-–×x](?=\d)\d+)*+"
 )
-_PHONE = re.compile(r"(?<![\w+])\+\d{1,3}(?:[ \-.]?\(?\d{1,10}\)?(?!\w)){1,6}")
+_PHONE = re.compile(r"(?<![\w+])\+\d{1,3}(?:[ \-.]?(?:\d{1,10}|\(\d{1,5}\))(?!\w)){1,6}")
+_NOT_ON = rf"(?!{SPACED}|[{MARKS}])"
+"""No letter of a script with blanks between words comes next."""
 _TAIL = re.compile(
-    rf"\s?[%‰°{_MONEY}](?:[CFС](?!\w))?|(?:{_UNITS})(?![\w{MARKS}])|{SPACED}(?![\w{MARKS}])|[{_COUNTERS}]",
+    rf"\s?[%‰°{_MONEY}](?:[CFС]{_NOT_ON})?|(?:{_UNITS}){_NOT_ON}|{SPACED}{_NOT_ON}|[{_COUNTERS}]",
     re.IGNORECASE,
 )
 _HASH = re.compile(r"(?<![\w#&])[#№]\s?$")
 _UPPER = "A-ZА-ЯІЇЄҐ"
 _PART_NUMBER = re.compile(
-    rf"(?<![\w\-*@$])(?:[{_UPPER}]{{1,4}}\d{{2,6}}[{_UPPER}]?|[{_UPPER}]{{1,5}}\d"
-    rf"|[{_UPPER}]\+\+\d{{0,2}}|[CF]#)(?![\w\-*@$!{MARKS}]|#\w)"
+    rf"(?<![\w\-*@$])(?:[{_UPPER}]{{1,4}}\d{{1,6}}[{_UPPER}]?|[{_UPPER}]\+\+\d{{0,2}}|[CF]#)"
+    rf"{_NOT_ON}(?![\-*@$!]|#\w)"
     rf"|(?<![\w\-*@$])[{_UPPER}0-9]{{1,8}}[a-zа-я]?(?:-[{_UPPER}0-9]{{1,8}}[a-zа-я]?){{1,6}}"
-    rf"(?![\w\-*@$!{MARKS}])"
+    rf"{_NOT_ON}(?![\-*@$!])"
 )
+_VOWEL = re.compile("[AEIOUYАЕИІЇОУЫЭЮЯЄ]")
+_DIGITS = re.compile(r"\d+")
 _APART = r"[\s.\-_*/\\|,·•~+:;'\"^`]{1,3}"
 _LETTERS_APART = re.compile(
     rf"(?<![\w{MARKS}*@#$])(?<!\w[.\-/:])[^\W_][{MARKS}]*+(?:{_APART}[^\W_][{MARKS}]*+(?![\w{MARKS}])){{2,}}"
@@ -77,13 +81,21 @@ def _numerals(text: str) -> Iterator[Bounds]:
 
 
 def _is_part_number(found: str) -> bool:
-    """Whether of several groups one has two digits, and words stand at its beginning only."""
-    groups = found.split("-")
-    if len(groups) == 1:
+    """Whether its letters make no word, and its digits are no letters of one.
+
+    A run of three letters or more has no vowel (``RTX3080``, but not ``SHIT99``); a letter behind
+    a digit needs a second digit (``SH1T``); of several groups one has two digits (``S-H-1-T``).
+    """
+    if "+" in found or "#" in found:
         return True
-    several = any(sum(map(str.isdigit, group)) >= 2 for group in groups)
-    letters = any(map(str.isalpha, groups[0])) or any(map(str.isalpha, found))
-    return several and letters and all(len(g) <= 2 or not g.isalpha() for g in groups[1:])
+    groups = found.split("-")
+    if any(len(run) > 2 and _VOWEL.search(run) for run in re.split(r"[\d\-]+", found)):
+        return False
+    longest = max((len(run) for run in _DIGITS.findall(found)), default=0)
+    if len(groups) == 1:
+        return longest > 1 or found[-1].isdigit()
+    words_behind = any(len(group) > 2 and group.isalpha() for group in groups[1:])
+    return longest > 1 and any(map(str.isalpha, found)) and not words_behind
 
 
 def _number_at(text: str, start: int, end: int) -> Bounds | None:

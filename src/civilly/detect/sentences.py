@@ -56,8 +56,8 @@ def _ends(text: str, lang: str) -> Iterator[int]:
     whole = _wholes(text)
     first = _after_blanks(text, 0)
     for found in _END.finditer(text):
-        if found.start() <= first:
-            continue  # nothing would be left before the mark
+        if found.start() < first:
+            continue
         end = _end_at(text, found, whole, first, lang)
         if end is not None:
             end = _after_blanks(text, end)
@@ -76,17 +76,31 @@ def _end_at(
     if around:
         closed = found.start("shut") < around[1] <= end
         return end if closed and _goes_on_anew(text, end) else None
-    if _around(end - 1, whole):
-        end = found.start("shut")  # what follows opens rather than closes
+    end = _shut_end(text, found, whole)
     if found["mark"][-1] in _ALWAYS:
         return end
     following = text[end : end + 1]
-    if following and not following.isspace():
+    if not _is_blank(following):
         unspaced = UNSPACED_LETTER.match(following) and found["mark"] != "."
         return end if unspaced else None
     if not set(found["mark"]) - {".", "…"} and _is_open(text, found, end, first, lang):
         return None
     return end
+
+
+def _shut_end(text: str, found: re.Match[str], whole: Sequence[Bounds]) -> int:
+    """One past the marks behind an end mark that close something, as far as one can tell."""
+    at, end = found.span("shut")
+    last = _is_blank(text[end : end + 1])
+    while at < end and not _around(at, whole):
+        if text[at] in "“«" or (text[at] in "\"'*_~" and not last):
+            break  # it opens something, or would if it were closed
+        at += 1
+    return at
+
+
+def _is_blank(character: str) -> bool:
+    return not character or character.isspace()
 
 
 def _goes_on_anew(text: str, end: int) -> bool:
