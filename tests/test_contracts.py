@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from civilly import registry
 from civilly.data.files import mend_surrogates
+from civilly.detect.protected import keeps_protected
 from civilly.engines import open_engine
 from civilly.languages import CODES
+from civilly.pipeline import Detoxifier
 from civilly.types import Candidate, Text
 
 METHODS = [entry.name for entry in registry.entries("methods")]
@@ -91,6 +94,40 @@ def test_the_result_is_safe_whatever_the_text(method: str, tools: EchoTools) -> 
         assert isinstance(output.text, str)
         assert now.p_toxic <= was.p_toxic + 1e-6, (text.text[:60], output.text[:60])
         assert output.text.strip() or not text.text.strip(), "a text may not be emptied"
+
+
+RUDE = {
+    "en": "fucking idiot", "es": "puta mierda", "de": "Arschloch", "zh": "傻逼", "ar": "كلب",
+    "hi": "मादरचोद", "uk": "довбойоб", "ru": "сука", "am": "ደደብ", "it": "coglione",
+    "fr": "connard", "he": "זונה", "hin": "madarchod", "ja": "クソ野郎", "tt": "ахмак",
+}  # fmt: skip
+THINGS = (
+    "https://example.com/fuck-you?id=123&x=shit#idiot", "idiot@example.com", "@bob_42", "#idiot",
+    "`kill -9 $PID`", "</b>", "&amp;", "<:pepe:123>", ":joy:", "{{first_name}}", "/usr/bin/ass.sh",
+    "10:30", "$1,299.99", "XJ-900", "v1.2.3", "5 %", "٢٠٢٤",
+)  # fmt: skip
+AMONG_INSULTS = [
+    Text(text, lang)
+    for lang, rude in RUDE.items()
+    for text in (
+        *(f"{rude} {thing} {rude}" for thing in THINGS),
+        f"{rude}! {' '.join(THINGS)} {rude}.",
+        *(f"{thing}, {rude} {other}" for thing, other in pairwise(THINGS)),
+    )
+]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_what_must_not_be_touched_comes_back(method: str) -> None:
+    made = Detoxifier(method=method, engine="echo")
+    texts, langs = [t.text for t in AMONG_INSULTS], [t.lang for t in AMONG_INSULTS]
+    results = made.rewrite(texts, langs)
+    for text, result in zip(texts, results, strict=True):
+        assert keeps_protected(text, result.rewritten), (text, result.rewritten)
+        for thing in THINGS:
+            assert result.rewritten.count(thing) == text.count(thing)
+    changed = sum(result.rewritten != result.text for result in results)
+    assert method == "duplicate" or changed > len(texts) / 2
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -151,6 +151,9 @@ def test_holes() -> None:
     assert cut("so stupid a b ugly man", "en", "stupid", "ugly") == ["stupid", "ugly"]
     assert cut("that is ok ❤\ufe0fidiot", "en", "idiot") == ["idiot"]
     assert holes_of("   ", [Span(0, 3)], "en") == []
+    assert cut("“you idiot!” 😡", "en", "you idiot") == ["you idiot!"]
+    assert cut("idiot 5 moron, go away", "en", "idiot", "moron") == ["idiot", "moron"]
+    assert cut("idiot @x", "en", "idiot") == ["idiot"]
 
 
 @pytest.mark.parametrize(

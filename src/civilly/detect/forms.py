@@ -61,7 +61,7 @@ RUDE_AT = re.compile(
     re.IGNORECASE,
 )
 """Words in which ``@`` is an ``a``; with any other letters behind it, it makes a name."""
-_MASKED = r"(?![*$€£%]|[@!|+#]\w)"
+_MASKED = r"(?![*$€£%]{1,9}\w|\*{3}|[@!|+#]\w)"
 _NAMES = re.compile(
     rf"{_BEFORE}(?<![@＠.])[@＠](?:"
     rf"[A-Za-z0-9_](?:[A-Za-z0-9_]|[.\-](?=[A-Za-z0-9_])){{0,63}}+"

@@ -20,7 +20,7 @@ _UNITS = (
     "kg|km|cm|mm|nm|ms|ns|ml|mg|min|sec|secs|hr|hrs|hz|khz|mhz|ghz|kb|mb|gb|tb|kbps|mbps|gbps|kw|kwh"
     "|mah|px|pt|dpi|fps|mph|kmh|km/h|kph|rpm|st|nd|rd|th|am|pm|uhr|eur|usd|rs|lbs|ft|mp|db|er|ers"
     "|руб|мин|сек|час|кг|км|см|мм|мл|мг|гр|тыс|млн|млрд|грн|шт|км/ч|гб|мб|кб|тб|вт|квт"
-    "|ый|ий|ой|ая|ое|го|му|ти|ми|нче|нчы|dar|lar"
+    "|лет|год|года|ый|ий|ой|ая|ое|го|му|ти|ми|нче|нчы|dar|lar"
 )
 _MONEY = "$€£¥₹₽₴₪₺₩￥＄"
 _PREFIXING = re.compile("[\u0590-\u06ff\u0900-\u097f\u1200-\u139f]")
@@ -34,7 +34,7 @@ _PHONE = re.compile(r"(?<![\w+])\+\d{1,3}(?:[ \-.]?(?:\d{1,10}|\(\d{1,5}\))(?!\w
 _NOT_ON = rf"(?!{SPACED}|[{MARKS}])"
 """No letter of a script with blanks between words comes next."""
 _TAIL = re.compile(
-    rf"\s?[%‰°{_MONEY}](?:[CFС]{_NOT_ON})?|(?:{_UNITS}){_NOT_ON}|{SPACED}{_NOT_ON}|[{_COUNTERS}]",
+    rf"\s?[%‰°{_MONEY}](?!\d)(?:[CFС]{_NOT_ON})?|(?:{_UNITS}){_NOT_ON}|{SPACED}{_NOT_ON}|[{_COUNTERS}]",
     re.IGNORECASE,
 )
 _HASH = re.compile(r"(?<![\w#&])[#№]\s?$")
@@ -71,13 +71,15 @@ def _part_numbers(text: str) -> Iterator[Bounds]:
 
 def _numerals(text: str) -> Iterator[Bounds]:
     runs = letters_apart(text)
+    last = 0
     for found in _NUMERAL.finditer(text):
         while runs and runs[0][1] <= found.start():
             runs.popleft()
         if not runs or found.end() <= runs[0][0]:
             bounds = _number_at(text, *found.span())
             if bounds:
-                yield bounds
+                yield max(last, bounds[0]), bounds[1]
+                last = bounds[1]
 
 
 def _is_part_number(found: str) -> bool:

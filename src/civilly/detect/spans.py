@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -136,7 +137,9 @@ def toxic_spans(
             last = spans.pop()
             start, end, score = last.start, max(end, last.end), max(score, last.score)
         spans.append(Span(start, end, score))
-    return tuple(spans)
+    if language(lang).spaces:
+        return tuple(spans)
+    return tuple(_to_the_last_mask(span, read) for span in spans)
 
 
 def _is_one(between: str, lang: str) -> bool:
@@ -147,16 +150,26 @@ def _is_one(between: str, lang: str) -> bool:
 
 
 def _whole(read: str, unit: Unit, bounds: Sequence[Bounds], lang: str) -> Bounds:
-    """Where a unit stands, to the last sign that masks it."""
+    """Where a unit stands: whole words without marks around them, or a whole emoji."""
     if _is_emoji(read, unit):
         return unit.start, emoji_end(read, unit.end)
-    start, end = unit.start, unit.end
-    if language(lang).spaces:
-        start, end = whole_words(start, end, bounds)
-    masks = set(read[start:end]) & set(_MASKS)
-    if masks and (found := _MASK_RUN.match(read, end)) and set(found[0]) <= masks:
-        end = found.end()
+    if not language(lang).spaces:
+        return unit.start, unit.end
+    start, end = whole_words(unit.start, unit.end, bounds)
+    inside = bisect_left(bounds, start, key=lambda word: word[0])
+    past = bisect_right(bounds, end, key=lambda word: word[1])
+    if inside < past:
+        return bounds[inside][0], bounds[past - 1][1]
     return start, end
+
+
+def _to_the_last_mask(span: Span, read: str) -> Span:
+    """The span with the signs behind it, if it has such signs inside, too: ``傻*逼*``."""
+    masks = set(read[span.start : span.end]) & set(_MASKS)
+    found = _MASK_RUN.match(read, span.end)
+    if found and set(found[0]) <= masks:
+        return replace(span, end=found.end())
+    return span
 
 
 def _is_emoji(read: str, unit: Unit) -> bool:

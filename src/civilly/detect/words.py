@@ -23,6 +23,8 @@ Bounds = tuple[int, int]
 
 _TIES = "'’ʼ‘`´\"-‐‑־׳״"
 """What ties parts of a word together, one at a time between two letters."""
+_ABBREVIATED = re.compile('[\u05d0-\u05ea]"[\u05d0-\u05ea]')
+"""Only Hebrew has it inside words; elsewhere it ends a quotation."""
 _PASSED = frozenset(
     "_\u200b\u200e\u200f\u061c\ufeff\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 )
@@ -118,8 +120,11 @@ def _continues(text: str, at: int, apart: set[int]) -> bool:
     """Whether a word may go on behind something that is no letter."""
     if text[at] in _PASSED:
         return True
-    tied = text[at] in _TIES and at + 1 < len(text) and at + 1 not in apart
-    return tied and _is_letter(text[at - 1]) and _is_letter(text[at + 1])
+    if text[at] not in _TIES or at + 1 >= len(text) or at + 1 in apart:
+        return False
+    if text[at] == '"':
+        return bool(_ABBREVIATED.fullmatch(text, at - 1, at + 2))
+    return _is_letter(text[at - 1]) and _is_letter(text[at + 1])
 
 
 def _is_letter(character: str) -> bool:

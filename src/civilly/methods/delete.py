@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from civilly.detect.protected import blanked
 from civilly.languages import in_word
 from civilly.types import Candidate, Detection, Span, Text, Tools
 
+_STAND_IN = "\ue000"
+"""Stands for each character of what is protected, so that no seam changes it."""
 BLANKS = " \t\u00a0\u3000"
 """What separates words on a line."""
 _ENDS = ".!?…؟۔।॥።፧。！？｡"
@@ -65,7 +68,8 @@ def delete_spans(text: str, spans: Sequence[Span]) -> str:
 
     At a seam, one of two spaces goes, and so do commas and dashes that separate nothing, the end
     mark of a sentence that is gone, empty brackets and quotes, and a lone ``#`` or ``@``; a
-    sentence that began with a capital still does. Everything else stays as it is.
+    sentence that began with a capital still does. Everything else stays as it is, and so does, even
+    at a seam, what is protected (`civilly.detect.protected`).
 
     Args:
         text: Any text.
@@ -73,13 +77,21 @@ def delete_spans(text: str, spans: Sequence[Span]) -> str:
             ignored.
     """
     cuts = merge_spans(text, spans)
+    if not cuts:
+        return text
+    shadow = blanked(text, _STAND_IN)
     ends = [0, *(end for _, end in cuts)]
     starts = [*(start for start, _ in cuts), len(text)]
-    first, *others = [text[end:start] for end, start in zip(ends, starts, strict=True)]
-    rest = first
+    places = list(zip(ends, starts, strict=True))
+    rest, *others = [shadow[end:start] for end, start in places]
     for (start, end), kept in zip(cuts, others, strict=True):
-        rest = _join(rest, text[start:end], kept)
-    return rest
+        rest = _join(rest, shadow[start:end], kept)
+    if _STAND_IN not in rest:
+        return rest
+    hidden = (
+        text[at] for end, start in places for at in range(end, start) if shadow[at] == _STAND_IN
+    )
+    return "".join(next(hidden) if each == _STAND_IN else each for each in rest)
 
 
 def merge_spans(text: str, spans: Sequence[Span]) -> list[tuple[int, int]]:
