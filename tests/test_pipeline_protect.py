@@ -98,7 +98,8 @@ def test_where_it_is_not_sure_nothing_is_put_right(unsure):
 
 THINGS = (
     LINK, "max.muster@firma-xy.de", "`git push --force`", "/var/log/nginx/access.log",
-    "@kermit_2019", '<a href="/profil/anna">', "#SaveTheParkNow", "{{user_name}}", "2024-11-30", "@user1", "XJ-900",
+    "@kermit_2019", '<a href="/profil/anna">', "#SaveTheParkNow", "{{user_name}}",
+    "2024-11-30", "@user1", "XJ-900",
 )  # fmt: skip
 WORDS = ("Read", "das", "читай", "idiot", "भाई", "please", "傻逼", "غبي", "again,")
 
