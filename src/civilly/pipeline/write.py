@@ -10,6 +10,7 @@ from civilly.data.files import mend_surrogates
 from civilly.detect.parts import size
 from civilly.pipeline.find import Batch
 from civilly.pipeline.protect import mended
+from civilly.pipeline.stand_ins import Shortened, shortened
 from civilly.types import (
     Candidate,
     CandidateScorer,
@@ -81,7 +82,8 @@ def told(
 class Writer:
     """Asks a method, and deletion beside it.
 
-    What a method spelt differently though it must not be touched is put right, where that is sure
+    A method that generates is given stand-ins for what is long and must not be touched
+    (`civilly.pipeline.stand_ins`), and what it spells differently is put right where that is sure
     (`civilly.pipeline.protect`).
 
     Args:
@@ -94,18 +96,29 @@ class Writer:
         self._rewriter = rewriter
         self._fallback = fallback
         self._n = n
+        self._generates = getattr(rewriter, "generates", True)
 
     def write(
         self, texts: Sequence[Text], detections: Sequence[Detection], effort: Sequence[Effort]
     ) -> list[list[Candidate]]:
         """The candidates for each text, in order."""
         asked = [i for i, spent in enumerate(effort) if spent > Effort.CUT or not self._fallback]
-        inputs = [texts[i] for i in asked]
-        answers = self._rewriter.rewrite(inputs, [detections[i] for i in asked], self._n)
-        of_text = dict(zip(asked, _sound(inputs, answers), strict=True))
+        given = self._given([texts[i] for i in asked], [detections[i] for i in asked])
+        made = self._rewriter.rewrite(
+            [each.text for each in given], [each.detection for each in given], self._n
+        )
+        of_text = dict(zip(asked, _sound([texts[i] for i in asked], given, made), strict=True))
         candidates = [of_text.get(i, []) for i in range(len(texts))]
         if self._fallback is not None:
-            self._add_fallback(self._fallback, texts, detections, candidates, set(asked))
+            extra = self._fallback.rewrite(texts, detections, 1)
+            known = [{candidate.text for candidate in row} for row in candidates]
+            new = [
+                [c for c in row if c.text not in before]
+                for row, before in zip(extra, known, strict=True)
+            ]
+            for i, row in zip(asked, self._scored(given, [new[i] for i in asked]), strict=True):
+                new[i] = row
+            candidates = [[*row, *more] for row, more in zip(candidates, new, strict=True)]
         return candidates
 
     @property
@@ -118,36 +131,47 @@ class Writer:
     ) -> list[list[Candidate]]:
         """Further candidates for texts whose first ones were poor."""
         assert isinstance(self._rewriter, SecondLook)
-        return _sound(texts, self._rewriter.look_again(texts, detections))
+        given = self._given(texts, detections)
+        made = self._rewriter.look_again(
+            [each.text for each in given], [each.detection for each in given]
+        )
+        return _sound(texts, given, made)
 
-    def _add_fallback(
-        self,
-        fallback: Rewriter,
-        texts: Sequence[Text],
-        detections: Sequence[Detection],
-        candidates: list[list[Candidate]],
-        asked: set[int],
-    ) -> None:
-        """Adds deletions, scored by the method if it can and wrote to that text, too."""
-        extra = _sound(texts, fallback.rewrite(texts, detections, 1))
-        new = [
-            (i, c)
-            for i, row in enumerate(extra)
-            for c in row
-            if c.text not in {known.text for known in candidates[i]}
-        ]
-        if isinstance(self._rewriter, CandidateScorer):
-            rated = [(i, c) for i, c in new if i in asked]
-            scores = self._rewriter.score([texts[i] for i, _ in rated], [c.text for _, c in rated])
-            scored = [(i, replace(c, logprob=s)) for (i, c), s in zip(rated, scores, strict=True)]
-            new = [*scored, *((i, c) for i, c in new if i not in asked)]
-        for i, candidate in new:
-            candidates[i].append(candidate)
+    def _given(self, texts: Sequence[Text], detections: Sequence[Detection]) -> list[Shortened]:
+        """The texts as the method gets them."""
+        pairs = zip(texts, detections, strict=True)
+        if not self._generates:
+            return [Shortened(text, detection, {}) for text, detection in pairs]
+        return [shortened(text, detection) for text, detection in pairs]
+
+    def _scored(
+        self, given: Sequence[Shortened], rows: Sequence[Sequence[Candidate]]
+    ) -> list[list[Candidate]]:
+        """Deletions as the method finds them, if it can say."""
+        if not isinstance(self._rewriter, CandidateScorer):
+            return [list(row) for row in rows]
+        flat = [(text, c) for text, row in zip(given, rows, strict=True) for c in row]
+        scores = iter(
+            self._rewriter.score(
+                [text.text for text, _ in flat], [text.given(c.text) for text, c in flat]
+            )
+        )
+        return [[replace(candidate, logprob=next(scores)) for candidate in row] for row in rows]
 
 
-def _sound(texts: Sequence[Text], rows: Sequence[Sequence[Candidate]]) -> list[list[Candidate]]:
-    """Candidates that can be encoded (a server's JSON may spell lone surrogates) and are mended."""
-    return [
-        [replace(each, text=mended(text.text, mend_surrogates(each.text))) for each in row]
-        for text, row in zip(texts, rows, strict=True)
-    ]
+def _sound(
+    texts: Sequence[Text], given: Sequence[Shortened], rows: Sequence[Sequence[Candidate]]
+) -> list[list[Candidate]]:
+    """Candidates as the user may see them, each once.
+
+    They can be encoded (a server's JSON may spell lone surrogates), and have what their stand-ins
+    stand for.
+    """
+    found = []
+    for text, short, row in zip(texts, given, rows, strict=True):
+        proposals: dict[str, Candidate] = {}
+        for each in row:
+            proposal = mended(text.text, short.told(mend_surrogates(each.text)))
+            proposals.setdefault(proposal, replace(each, text=proposal))
+        found.append(list(proposals.values()))
+    return found

@@ -1,0 +1,36 @@
+"""An insult and two civil sentences in each of the languages, each a sentence of its own."""
+
+INSULTS = {
+    "en": "The printer is out of paper again, you lazy idiot!",
+    "es": "La impresora no tiene papel otra vez, idiota de mierda.",
+    "de": "Im Drucker fehlt schon wieder Papier, du fauler Idiot!",
+    "zh": "打印机又没有纸了，你这个白痴！",
+    "ar": "الطابعة بلا ورق مرة أخرى أيها الغبي الأحمق!",
+    "hi": "प्रिंटर में फिर कागज नहीं है, बेवकूफ गधे।",
+    "uk": "У принтері знову немає паперу, ідіоте довбаний!",
+    "ru": "В принтере опять нет бумаги, тупой идиот.",
+    "am": "አታሚው ወረቀት የለውም አንተ ደደብ።",
+    "it": "La stampante è di nuovo senza carta, idiota del cazzo!",
+    "fr": "Il manque encore du papier, espèce de connard.",
+    "he": "שוב אין נייר במדפסת, אידיוט מטומטם!",
+    "hin": "Printer me phir se kagaz nahi hai, bewakoof kutte.",
+    "ja": "またプリンターに紙がないぞ、この馬鹿野郎。",
+    "tt": "Принтерда кәгазь юк тагын, дурак!",
+}
+CIVIL = {
+    "en": ("The meeting starts at nine.", "Thank you for the soup!"),
+    "es": ("La reunión empieza a las nueve.", "¡Gracias por la sopa!"),
+    "de": ("Die Sitzung beginnt um neun.", "Danke für die Suppe!"),
+    "zh": ("会议九点开始。", "谢谢你的汤！"),
+    "ar": ("يبدأ الاجتماع في التاسعة.", "شكرا على الحساء!"),
+    "hi": ("किताब मेज पर रखी है।", "आज मौसम बहुत अच्छा है।"),
+    "uk": ("Книга лежить на столі.", "Завтра буде дощ."),
+    "ru": ("Совещание начинается в девять.", "Спасибо за суп!"),
+    "am": ("ስብሰባው በሦስት ሰዓት ይጀምራል።", "ስለ ሾርባው አመሰግናለሁ!"),
+    "it": ("La riunione comincia alle nove.", "Grazie per la zuppa!"),
+    "fr": ("La réunion commence à neuf heures.", "Merci pour la soupe!"),
+    "he": ("הפגישה מתחילה בתשע.", "תודה על המרק!"),
+    "hin": ("Kitaab mez par rakhi hai.", "Soup ke liye dhanyavaad!"),
+    "ja": ("会議は九時に始まります。", "スープをありがとう！"),
+    "tt": ("Җыелыш тугызда башлана.", "Аш өчен рәхмәт!"),
+}
