@@ -30,7 +30,7 @@ class Toolbox:
         """The toxicity detector, which looks at each sentence by itself."""
         if self.lender:
             return self.lender.detector
-        return open_detector("toxicity", self)
+        return open_detector(tools=self)
 
     @property
     def opened(self) -> Engine | None:

@@ -51,7 +51,7 @@ def review_page(records: Sequence[Record], source: Source) -> str:
 
     style = page_style() + _asset("page.css")
     script = '"use strict";\n' + "\n".join(map(_asset, _SCRIPTS))
-    rows = page_rows(records, proposals(records, open_detector("toxicity")))
+    rows = page_rows(records, proposals(records, open_detector()))
     present = {record["lang"] for record in records}
     name = "" if source.single else Path(source.name).name
     content = {
@@ -92,7 +92,7 @@ def _edits(records: Sequence[Record]) -> list[list[Edit]]:
             )
             for record in records
         ],
-        open_detector("toxicity"),
+        open_detector(),
     )
 
 

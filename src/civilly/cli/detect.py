@@ -55,7 +55,7 @@ def detect(
     detector: Annotated[
         str,
         typer.Option(autocompletion=complete_detector, help="Detector: see civilly ls detectors."),
-    ] = "toxicity",
+    ] = "context",
     output: Annotated[
         Path | None,
         typer.Option(

@@ -13,8 +13,11 @@ from civilly import registry
 from civilly.detect.parts import parts
 from civilly.types import Detection, Detector, Text, Tools
 
+DEFAULT = "context"
+"""The detector that everything uses where none is named."""
 
-def open_detector(name: str, tools: Tools | None = None) -> Detector:
+
+def open_detector(name: str = DEFAULT, tools: Tools | None = None) -> Detector:
     """A registered detector, asked sentence by sentence.
 
     Args:

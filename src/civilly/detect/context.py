@@ -85,7 +85,9 @@ class Heads:
         self._tensors = tensors
 
     def _layer(self, name: str, values: Floats) -> Floats:
-        return np.asarray(values @ self._tensors[f"{name}.weight"].T + self._tensors[f"{name}.bias"])
+        return np.asarray(
+            values @ self._tensors[f"{name}.weight"].T + self._tensors[f"{name}.bias"]
+        )
 
     def verdict(self, window: Window, hidden: Floats, lang: str) -> Verdict:
         """Reads one window.
@@ -155,7 +157,9 @@ class ContextDetector:
         for lang in dict.fromkeys(text.lang for text in texts):
             language(lang)
             rows = [
-                row for row, t in enumerate(texts) if t.lang == lang and not t.text.isspace() and t.text
+                row
+                for row, t in enumerate(texts)
+                if t.lang == lang and not t.text.isspace() and t.text
             ]
             evidence = self._model.evidence([texts[row].text for row in rows], lang)
             cut = self._encoder.pieces([PREFIX + texts[row].text for row in rows], same_length=True)
@@ -250,7 +254,9 @@ def load(path: Path | None = None) -> ContextDetector:
         ModelError: If there are none, or they are damaged.
     """
     path = path or shipped_reader("detector")
-    return ContextDetector(TokenEncoder(lambda: encoder_folder(path)), head_tensors(path), shipped())
+    return ContextDetector(
+        TokenEncoder(lambda: encoder_folder(path)), head_tensors(path), shipped()
+    )
 
 
 def create(tools: Tools | None = None) -> Detector:

@@ -105,12 +105,14 @@ def head_tensors(path: Path) -> dict[str, Floats]:
 
 
 def gelu(values: Floats) -> Floats:
-    """x · Φ(x) (Hendrycks and Gimpel 2016), exactly, as torch computes it."""
+    """X · Φ(x) (Hendrycks and Gimpel 2016), exactly, as torch computes it."""
     return np.asarray(values * 0.5 * (1.0 + _erf(values / np.float32(np.sqrt(2)))), np.float32)
 
 
 def _erf(x: Floats) -> Floats:
     """Abramowitz and Stegun 7.1.26: off by at most 1.5e-7."""
     t = 1.0 / (1.0 + 0.3275911 * np.abs(x))
-    poly = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))))
+    poly = t * (
+        0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429)))
+    )
     return np.asarray(np.sign(x) * (1.0 - poly * np.exp(-x * x)), np.float32)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from civilly import __version__
+from civilly import __version__, registry
 from civilly.errors import CivillyError
 from civilly.model.cache import fingerprint
 from civilly.registry import Option
@@ -23,13 +23,18 @@ OPTIONS = (Option("cache", "Whether vectors of texts are kept on disk.", ("on", 
 
 
 def create(tools: Tools) -> EmbeddedSuite:
-    """The suite on the shared detector; the option ``cache=off`` keeps nothing on disk."""
+    """The suite; the option ``cache=off`` keeps nothing on disk.
+
+    Its coefficients were fitted to the n-gram model, so it keeps to that detector.
+    """
     cache = str(tools.options.get("cache", "on")).lower()
     if cache not in ("on", "off"):
         raise CivillyError(f"The option cache is {cache!r}.", allowed="on, off")
     path = default_path() if cache == "on" else None
     encoder = SentenceEncoder(VectorCache(path, SIGNATURE, WIDTH))
-    return EmbeddedSuite(FeatureReader(tools.detector, encoder), SuiteModel.load())
+    return EmbeddedSuite(
+        FeatureReader(registry.create("detect", "toxicity"), encoder), SuiteModel.load()
+    )
 
 
 class EmbeddedSuite(JointSuite):

@@ -104,7 +104,9 @@ class Reader:
         return [self._opinion(vectors, cut) for vectors, cut in zip(hidden, cuts, strict=True)]
 
     def _layer(self, name: str, values: Floats) -> Floats:
-        return np.asarray(values @ self._tensors[f"{name}.weight"].T + self._tensors[f"{name}.bias"])
+        return np.asarray(
+            values @ self._tensors[f"{name}.weight"].T + self._tensors[f"{name}.bias"]
+        )
 
     def _opinion(self, hidden: Floats, cut: int) -> Opinion:
         text, rewrite = hidden[:cut], hidden[cut + 2 :]

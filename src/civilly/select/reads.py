@@ -100,7 +100,11 @@ class ReadsSelector:
                 continue
             less_toxic = 1 - scores.civility <= before.p_toxic * (1 - LEAST_GAIN)
             if less_toxic and scores.joint >= self._least:
-                return Choice(candidate, f"a reader would find it good (p {scores.faults['good']:.2f})", ranked)
+                return Choice(
+                    candidate,
+                    f"a reader would find it good (p {scores.faults['good']:.2f})",
+                    ranked,
+                )
         return Choice(None, kept_reason(text, before, ranked), ranked)
 
 
@@ -118,9 +122,7 @@ def scores_of(opinion: Opinion, after: Detection, refused: str | None) -> Scores
     )
 
 
-def kept_reason(
-    text: Text, before: Detection, ranked: Sequence[tuple[Candidate, Scores]]
-) -> str:
+def kept_reason(text: Text, before: Detection, ranked: Sequence[tuple[Candidate, Scores]]) -> str:
     """Why a text is kept, in one sentence, with the words that were found toxic."""
     found = ", ".join(dict.fromkeys(text.text[s.start : s.end] for s in before.spans))
     reason = "no wording was found that reads well"
