@@ -79,6 +79,8 @@ def marked(text: str) -> tuple[str, list[Span]]:
         ('the dogs\' ⟦shitty⟧ "home"', 'the dogs\' "home"'),
         ("« quel ⟦con⟧ », dit-il", "« quel », dit-il"),
         ("**you ⟦idiot⟧** ok", "**you** ok"),
+        ("a _⟦fucking⟧_ [fool](http://x.org/y)", "a [fool](http://x.org/y)"),
+        ("$you ⟦idiot⟧$ for $5", "$you$ for $5"),
         ("\u202eyou ⟦idiot⟧\u202c ok", "\u202eyou\u202c ok"),
         ("⟦idiot⟧ 'tis you", "'tis you"),
     ],

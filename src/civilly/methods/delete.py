@@ -27,7 +27,8 @@ _LONE_MARKS = re.compile(r"(?<!\w)[#@]+$")
 # A Latin colon or semicolon may begin a smiley, and a hyphen a word: they need a space.
 _LEADING = re.compile(rf"(?:[{_COMMAS}]|[;:](?=\s|$)|[-–—](?=\s|$)|[{BLANKS}])+")
 _LEADING_END = re.compile(rf"[{re.escape(_ENDS)}]+(?=\s|$|[^\W_])[{BLANKS}]*")
-_BEHIND = re.compile(r"(?:\*{1,3}|_{1,3}|~~)(?!\w)|[\u202c\u2069]")
+_BEHIND = re.compile(r"(?:\*{1,3}|_{1,3}|~~|\$)(?!\w)|[\u202c\u2069]")
+_EMPHASIS = re.compile(r"(?:\*{1,3}|_{1,3}|~~|\$)$")
 _SHOUTED = re.compile(rf"[{re.escape(_ENDS)}]+([{re.escape(_CLOSING)}\"'])")
 _DANGLING = re.compile(rf"[{BLANKS}]*(?:[{_COMMAS};:]|(?<=\s)[-–—])+$")
 
@@ -138,13 +139,16 @@ def _join(left: str, cut: str, right: str) -> str:
 
 
 def _without_shells(left: str, right: str) -> tuple[str, str]:
-    """Takes away empty brackets and quotes around a cut, and a hash or at-sign before it."""
+    """Takes away empty brackets, quotes and emphasis around a cut, and ``#`` or ``@`` before it."""
     left = _LONE_MARKS.sub("", left)
     before, after = left.rstrip(BLANKS), right.lstrip(BLANKS)
     shell = before[-1:] + after[:1]
     touching = before == left and after == right
     if shell in _BRACKETS or (touching and shell in _SAME_QUOTES):
         return _without_shells(before[:-1], after[1:])
+    bold = _EMPHASIS.search(left)
+    if touching and bold and after.startswith(bold[0]):
+        return _without_shells(left[: bold.start()], after[len(bold[0]) :])
     ended = _SHOUTED.match(after)
     if ended and (before[-1:] + ended[1] in _BRACKETS or before[-1:] + ended[1] in _SAME_QUOTES):
         return _without_shells(before[:-1], after[ended.end() :])

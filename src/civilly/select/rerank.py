@@ -8,7 +8,6 @@ from dataclasses import replace
 
 from rapidfuzz.distance import Levenshtein
 
-from civilly.detect.protected import keeps_protected
 from civilly.select.guards import refusals
 from civilly.select.seams import Seams
 from civilly.select.strength import USUAL, read_strength, similarity_weight
@@ -29,8 +28,6 @@ UNSCORED_FLUENCY = 0.75
 """Fluency of a candidate that no model has scored."""
 BROKEN_FLUENCY = 0.2
 """A candidate with a broken seam (`civilly.select.seams`) keeps this share of its fluency."""
-CHANGED_SIMILARITY = 0.5
-"""One that loses or invents something protected keeps this share of its similarity."""
 
 
 OPTIONS = ()
@@ -50,9 +47,9 @@ class RerankSelector:
     """Maximises ``civility · similarity^a · fluency^b``.
 
     Similarity is the normalised Levenshtein similarity of input and output, the cheap number that
-    agrees best with people on content, less where something protected changed; fluency is the
-    geometric mean probability of the candidate's tokens under the model that wrote it, less where a
-    cut left a hole. What `civilly.select.guards` refuses is never taken.
+    agrees best with people on content; fluency is the geometric mean probability of the candidate's
+    tokens under the model that wrote it, less where a cut left a hole. What `civilly.select.guards`
+    refuses is never taken.
 
     Args:
         detector: Scores inputs and candidates.
@@ -139,8 +136,6 @@ def score(
     """
     civility = 1.0 - after.p_toxic
     similarity = levenshtein_similarity(source.text, candidate.text)
-    if not keeps_protected(source.text, candidate.text):
-        similarity *= CHANGED_SIMILARITY
     known = candidate.logprob is not None
     fluency = math.exp(min(0.0, candidate.logprob or 0.0)) if known else UNSCORED_FLUENCY
     if seams.broken(source.text, candidate.text, source.lang):
