@@ -112,7 +112,9 @@ def test_stand_ins_give_back_what_they_stand_for(text, random):
     spans = tuple(Span(i, min(len(text), i + 5), 0.9) for i in places[::5])
     short = shortened(Text(text, "en"), Detection(0.9, spans, ("threat",)))
     assert short.told(short.text.text) == text
-    assert short.given(text) == short.text.text
+    assert short.told(short.given(text)) == text
+    if len(set(text.split())) == len(text.split()):
+        assert short.given(text) == short.text.text
     cut = [text[span.start : span.end] for span in spans]
     assert [short.text.text[s.start : s.end] for s in short.detection.spans] == cut
     assert short.detection.flags == ("threat",)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from civilly.detect.protected import blanked
 from civilly.detect.sentences import Bounds, sentences
@@ -18,6 +19,8 @@ the scripts of India 1, Ethiopic 2, Chinese and Japanese characters and symbols 
 _DEAR = chr(WORTH[0][0])
 """The first character that is worth more than 1."""
 
+_REMEMBERED = 1_000
+"""Longer texts are cut anew each time, so that memory stays bounded."""
 _PAUSE = re.compile(r"[ ，、；：]")
 """Where a sentence that is too long may be cut: after one of these."""
 
@@ -34,6 +37,18 @@ def parts(text: str, lang: str, longest: int = LONGEST_PART) -> list[Bounds]:
         lang: Language code.
         longest: See `LONGEST_PART`.
     """
+    if len(text) <= _REMEMBERED:
+        return list(_short_parts(text, lang, longest))
+    return _parts(text, lang, longest)
+
+
+@lru_cache(maxsize=4_096)
+def _short_parts(text: str, lang: str, longest: int) -> tuple[Bounds, ...]:
+    """The same, remembered: a text is cut when it is judged, rewritten and judged again."""
+    return tuple(_parts(text, lang, longest))
+
+
+def _parts(text: str, lang: str, longest: int) -> list[Bounds]:
     whole: list[Bounds] = []
     for start, end in sentences(text, lang):
         silent = not any(map(str.isalnum, text[start:end]))
@@ -61,7 +76,7 @@ def _worth(character: str) -> int:
 def _cut(sentence: str, longest: int) -> Iterator[Bounds]:
     """The parts of one sentence; what is protected stays whole where there are other pauses."""
     start = 0
-    if size(sentence) > longest:
+    if len(sentence) * WORTH[-1][1] > longest < size(sentence):
         glued = blanked(sentence, "_")
         while (room := _fitting(sentence, start, longest)) < len(sentence) - start:
             pauses = [m.end() for m in _PAUSE.finditer(glued, start + room // 2 + 1, start + room)]
