@@ -8,7 +8,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 
@@ -23,7 +23,6 @@ _TOLD_EVERY = 20
 _CLIPPED = 1.0
 
 Step = list[int]
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +93,7 @@ def fit(
     Args:
         course: What is trained on what.
         settings: How.
-        checkpoint: File that is written every ``save_steps`` steps.
+        checkpoint: File that is written every ``save_steps`` steps, and at the end.
         progress: Is told how it goes.
 
     Raises:
@@ -117,7 +116,7 @@ def fit(
         optimiser.step()
         told += loss.item()
         done = number + 1
-        if done % settings.save_steps == 0 and done < total:
+        if done % settings.save_steps == 0 or done == total:
             _save(checkpoint, course, optimiser, done)
         if done % _TOLD_EVERY == 0:
             progress(f"{course.name}: step {done} of {total}, loss {told / _TOLD_EVERY:.3f}")

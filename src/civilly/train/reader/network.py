@@ -1,4 +1,4 @@
-"""What is trained of a reader: a LoRA of multilingual-e5-small and the heads on its vectors, in torch.
+"""What is trained of a reader, in torch: a LoRA of multilingual-e5-small, heads on its vectors.
 
 The runtime computes the same heads in numpy: `civilly.detect.context` and `civilly.score.reader`.
 """

@@ -25,14 +25,16 @@ class SourceSettings(RecipeTable):
     Attributes:
         cases: Folder of detection cases.
         readings: Folder of readings of rewrites.
-        pairs: Folders of pairs written for this project.
+        pairs: Folders of pairs written for this project; both readers learn from them.
+        authored: Such folders that ``sets`` reads, too: the judge alone learns from them here.
         sets: Recipe of the n-gram detector, whose published sets are read.
         judgements: People's judgements in ``human/`` of the data folder; None: none.
     """
 
     cases: str = "readings/cases"
     readings: str = "readings/pairs"
-    pairs: list[str] = ["distilled_pairs", "authored_pairs"]
+    pairs: list[str] = Field(default_factory=lambda: ["distilled_pairs"])
+    authored: list[str] = Field(default_factory=lambda: ["authored_pairs"])
     sets: str = "detector.toml"
     judgements: str | None = "textdetox2024"
 
@@ -119,14 +121,14 @@ class CalibrationSettings(RecipeTable):
         clean: Sentences of everyday text, per language, that are not trained on.
         clean_rate: The most of them that may reach p = 0.5.
         least_clean: With fewer sentences a language has no such limit.
-        own: How far a language may differ from all together; 0: not at all.
+        own: How far a language may differ from all together in texts; 0: not at all.
         insults: A word of an insult counts so much, against one that is none.
     """
 
     clean: Amount = 400
-    clean_rate: Share = 0.01
+    clean_rate: Share = 0.02
     least_clean: Count = 100
-    own: Annotated[float, Field(ge=0)] = 0.5
+    own: Annotated[float, Field(ge=0)] = 0.2
     insults: Positive = 1.5
 
 

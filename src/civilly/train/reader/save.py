@@ -51,14 +51,13 @@ def packed_tensors(
     """The tensors of a reader's file.
 
     Args:
-        factors: Of the LoRA, by peft's names: A [r, in] and B [out, r].
+        factors: Of the LoRA, under the file's names (`factor_name`): down [r, in] and up [out, r].
         heads: Of the heads, by their names in torch; a detector's with ``calibration``.
         scale: alpha / r; it goes into ``up``.
         pieces: Which pieces of the encoder are kept (`civilly.train.reader.pieces`).
     """
     tensors: Tensors = {}
-    for parameter, factor in factors.items():
-        name = factor_name(parameter)
+    for name, factor in factors.items():
         scaled = factor.astype(np.float32) * (scale if name.endswith("up") else 1.0)
         tensors[name] = scaled.astype(np.float16)
     for name, head in heads.items():
