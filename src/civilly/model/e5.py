@@ -178,7 +178,7 @@ def encoder_folder(reader: Path | None = None) -> Path:
 
 
 def write_encoder(folder: Path, reader: Path | None = None) -> None:
-    """Writes the encoder in CTranslate2 form (int8), and its tokenizer, whether built before or not.
+    """Writes the encoder in CTranslate2 form (int8) and its tokenizer, not into the cache.
 
     Args:
         folder: Where to; it must be there.

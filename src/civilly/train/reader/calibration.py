@@ -36,6 +36,8 @@ IDENTITY = np.tile(np.float32([1.0, 0.0, 0.0, 1.0, 0.0]), (len(CODES), 1))
 """The encoder's own logits are believed: see `civilly.detect.context.ContextDetector`."""
 _LANGUAGE_WEIGHT = 100.0
 _LEAST_SLOPE = 0.1
+_FREE = 10.0
+"""What is common costs a hundredth of what a language has for itself at ``own`` = 1."""
 
 Floats = NDArray[np.float64]
 
@@ -231,8 +233,9 @@ def shared_fit(
     width = ones.shape[1]
     separate = np.zeros((len(evidence), len(CODES), width))
     separate[np.arange(len(evidence)), langs] = own * ones
-    design = np.concatenate([evidence, separate.reshape(len(evidence), -1)], axis=1)
+    wide = [_FREE * evidence, separate.reshape(len(evidence), -1)]
+    design = np.concatenate(wide, axis=1)
     fitted = LogisticRegression(C=1.0, max_iter=1_000).fit(design, labels, sample_weight=weights)
-    common = np.append(fitted.coef_[0, : width - 1], fitted.intercept_[0])
+    common = np.append(_FREE * fitted.coef_[0, : width - 1], fitted.intercept_[0])
     differing = fitted.coef_[0, width - 1 :].reshape(len(CODES), width)
     return np.asarray(common + own * differing)

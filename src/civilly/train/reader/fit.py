@@ -156,18 +156,18 @@ def _resumed(path: Path, course: Course, optimiser: Any) -> int:
         return 0
     try:
         content = torch.load(path, weights_only=True)
-        if content["steps"] != len(course.steps):
-            raise DataError(
-                f"{path} is of a training with {content['steps']} steps, not {len(course.steps)}: "
-                "the data have changed.",
-                mend="another --out",
-            )
-        for name, parameter in _trained(course.network).items():
-            parameter.data.copy_(content["trained"][name])
-        optimiser.load_state_dict(content["optimiser"])
-        torch.set_rng_state(content["random"])
-    except (OSError, KeyError, RuntimeError, EOFError, ValueError) as error:
+    except Exception as error:  # a torn file makes torch raise whatever its place gives rise to
         raise DataError(
             f"The checkpoint {path} cannot be read ({error}).", mend="remove it to begin anew"
         ) from error
+    if content["steps"] != len(course.steps):
+        raise DataError(
+            f"{path} is of a training with {content['steps']} steps, not {len(course.steps)}: "
+            "the data have changed.",
+            mend="another --out",
+        )
+    for name, parameter in _trained(course.network).items():
+        parameter.data.copy_(content["trained"][name])
+    optimiser.load_state_dict(content["optimiser"])
+    torch.set_rng_state(content["random"])
     return int(content["done"])

@@ -16,8 +16,8 @@ from civilly.score.reader import CLOSED, HOLE, OPENED
 from civilly.train.vocabulary import texts_by_language
 
 _TEXTS = 5_000
-_FIRST_PLAIN = 5
-"""Ids below are control pieces and the bare blank."""
+_FIRST_PLAIN = 4
+"""Ids below are control pieces."""
 _WRITTEN = ("text", "rewrite", "toxic", "neutral")
 """Columns of what was written for this project."""
 
