@@ -32,7 +32,7 @@ from civilly.train.reader.recipe import CalibrationSettings
 from civilly.train.reader.sentences import of_case
 from civilly.types import Text
 
-IDENTITY = np.tile(np.float32([1.0, 0.0, 0.0, 1.0, 0.0]), (len(CODES), 1))
+IDENTITY = np.tile(np.array([1.0, 0.0, 0.0, 1.0, 0.0], np.float32), (len(CODES), 1))
 """The encoder's own logits are believed: see `civilly.detect.context.ContextDetector`."""
 _LANGUAGE_WEIGHT = 100.0
 _LEAST_SLOPE = 0.1

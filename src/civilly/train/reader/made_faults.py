@@ -93,7 +93,7 @@ class FaultMaker:
                 unique.setdefault(each.rewrite, each)
         return list(unique.values())
 
-    def _hole(self, old: list[str], opcodes: list[Opcode]) -> list[Made]:
+    def _hole(self, old: list[str], opcodes: Sequence[Opcode]) -> list[Made]:
         """All that was replaced is cut instead."""
         equal = [(a, b) for kind, a, b, _, _ in opcodes if kind == "equal"]
         replaces = any(kind == "replace" for kind, *_ in opcodes)
@@ -101,7 +101,7 @@ class FaultMaker:
             return []
         return [Made("".join("".join(old[a:b]) for a, b in equal).strip(), _HOLE, 0.1)]
 
-    def _insult_left(self, old: list[str], new: list[str], opcodes: list[Opcode]) -> list[Made]:
+    def _insult_left(self, old: list[str], new: list[str], opcodes: Sequence[Opcode]) -> list[Made]:
         """One of several changes is not made."""
         changed = [opcode for opcode in opcodes if opcode[0] != "equal"]
         if len(changed) < 2:

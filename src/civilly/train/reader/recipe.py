@@ -11,8 +11,7 @@ from civilly.data.recipe_table import Count, RecipeTable, checked
 from civilly.errors import DataError
 
 DETECTOR, JUDGE = "detector", "judge"
-KINDS = (DETECTOR, JUDGE)
-"""The readers, in the order in which they are trained; also names of their files."""
+"""The readers; also names of their files."""
 
 Amount = Annotated[int, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
@@ -208,15 +207,10 @@ class ReaderRecipe(RecipeTable):
 
 def _settings() -> list[str]:
     """Every setting, as errors list them."""
-    names = ["seed"]
-    tables = {"sources": SourceSettings, DETECTOR: DetectorSettings, JUDGE: JudgeSettings}
-    inner = {"sets": SetLimits, "loss": DetectorLoss, "calibration": CalibrationSettings}
-    for table, settings in tables.items():
-        for field in settings.model_fields:
-            below = inner.get(field) if table == DETECTOR else None
-            names += (
-                [f"{table}.{field}.{each}" for each in below.model_fields]
-                if below
-                else [f"{table}.{field}"]
-            )
+    names = ["seed", *(f"sources.{field}" for field in SourceSettings.model_fields)]
+    names += [f"{JUDGE}.{field}" for field in JudgeSettings.model_fields]
+    names += [f"{DETECTOR}.{field}" for field in DetectorSettings.model_fields]
+    below = (("sets", SetLimits), ("loss", DetectorLoss), ("calibration", CalibrationSettings))
+    for table, settings in below:
+        names += [f"{DETECTOR}.{table}.{field}" for field in settings.model_fields]
     return names

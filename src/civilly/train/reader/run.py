@@ -237,9 +237,9 @@ class _Run:
             "made": rewrites.made_from_pairs(paths, settings.made, self._random("made")),
             "judgements": rewrites.from_judgements(sources.judgements),
         }
-        items = [judge.items_of(part, sources.cutter) for part in parts.values()]
+        read, made, judged = (judge.items_of(part, sources.cutter) for part in parts.values())
         network = self._network(JudgeHead, settings)
-        groups, steps = judge.plan(*items, settings, self._random("steps of the judge"))
+        groups, steps = judge.plan(read, made, judged, settings, self._random("steps of the judge"))
         loss = judge.loss_of(network, groups, settings.ranking)
         self._fit(Course(JUDGE, network, steps, loss), settings)
         factors, head = network.arrays()
