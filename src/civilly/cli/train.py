@@ -201,6 +201,34 @@ def language(job: Job) -> None:
     train_language(job.content, job.data, job.output, job.recipe.parent)
 
 
+@trainings.command(
+    epilog="Example: civilly train reader recipes/reader.toml -o runs/reader --resume"
+)
+def reader(
+    recipe: RecipeArgument,
+    output: OutOption,
+    data: DataOption = None,
+    resume: ResumeOption = False,
+    debug: _console.DebugOption = False,
+) -> None:
+    """Train what reads in context: the detector, and the judge of rewrites."""
+    from civilly.data.pairs import data_folder
+
+    def train(job: Job) -> None:
+        from civilly.train.reader.run import train_reader
+
+        train_reader(
+            job.content,
+            job.data,
+            job.output,
+            job.recipe.parent,
+            resume=job.resume,
+            progress=_console.note,
+        )
+
+    _run(train, "Training a reader", Job(recipe, output, data_folder(data), resume))
+
+
 @trainings.command(epilog="Example: civilly train vocabulary -o runs/kept_tokens.safetensors")
 def vocabulary(
     output: Annotated[

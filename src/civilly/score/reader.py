@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from functools import cache, cached_property
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -77,11 +77,6 @@ class Reader:
         """Begins to load the encoder."""
         self._encoder.prepare()
 
-    @cached_property
-    def _marks(self) -> tuple[int, int, int]:
-        opened, closed, hole = map(self._encoder.piece, (OPENED, CLOSED, HOLE))
-        return opened, closed, hole
-
     def opinions(self, texts: Sequence[str], rewrites: Sequence[str]) -> list[Opinion]:
         """What a reader would say of each rewrite of each text, in order.
 
@@ -89,17 +84,7 @@ class Reader:
             texts: Inputs; their language need not be known.
             rewrites: One output for each.
         """
-        unique = list(dict.fromkeys([*texts, *rewrites]))
-        read = [mend_surrogates(text) for text in unique]
-        pieces = {
-            text: list(encoding.ids[:MOST_TOKENS])
-            for text, encoding in zip(unique, self._encoder.pieces(read), strict=True)
-        }
-        rows, cuts = [], []
-        for text, rewrite in zip(texts, rewrites, strict=True):
-            before, after = marked(pieces[text], pieces[rewrite], self._marks)
-            rows.append([BEGIN, *before[:MOST_MARKED], END, END, *after[:MOST_MARKED], END])
-            cuts.append(1 + len(before[:MOST_MARKED]))
+        rows, cuts = side_by_side(self._encoder, texts, rewrites)
         hidden = self._encoder.hidden(rows)
         return [self._opinion(vectors, cut) for vectors, cut in zip(hidden, cuts, strict=True)]
 
@@ -122,6 +107,35 @@ class Reader:
             float(use),
             dict(zip(HUMAN, map(float, human), strict=True)),
         )
+
+
+def side_by_side(
+    encoder: TokenEncoder, texts: Sequence[str], rewrites: Sequence[str]
+) -> tuple[list[list[int]], list[int]]:
+    """What the reader reads: the ids of each text and rewrite, with marks around what changed.
+
+    Args:
+        encoder: Cuts them into pieces.
+        texts: Inputs.
+        rewrites: One output for each.
+
+    Returns:
+        A row of ids for each, and how many of them are of the text; two more, and the rewrite
+        begins.
+    """
+    opened, closed, hole = map(encoder.piece, (OPENED, CLOSED, HOLE))
+    unique = list(dict.fromkeys([*texts, *rewrites]))
+    read = [mend_surrogates(text) for text in unique]
+    pieces = {
+        text: list(encoding.ids[:MOST_TOKENS])
+        for text, encoding in zip(unique, encoder.pieces(read), strict=True)
+    }
+    rows, cuts = [], []
+    for text, rewrite in zip(texts, rewrites, strict=True):
+        before, after = marked(pieces[text], pieces[rewrite], (opened, closed, hole))
+        rows.append([BEGIN, *before[:MOST_MARKED], END, END, *after[:MOST_MARKED], END])
+        cuts.append(1 + len(before[:MOST_MARKED]))
+    return rows, cuts
 
 
 def marked(

@@ -1,0 +1,1 @@
+"""Trains the readers: the detector in context and the judge of rewrites."""
