@@ -14,6 +14,8 @@ READINGS_PERCENT = 15
 """Of the texts of `recipes/readings/pairs`, with all their rewrites."""
 CASES_PERCENT = 15
 """Of the groups of twins of `recipes/readings/cases`."""
+SECOND_PORTION = 1000
+"""Cases with this number or more were written later, without twins that share a number."""
 JUDGEMENTS_PERCENT = 40
 """Of the source sentences that people judged rewrites of in 2024."""
 
@@ -38,6 +40,8 @@ def judgement_kept_apart(row_id: str) -> bool:
 
 def case_kept_apart(case: Case) -> bool:
     """Whether a case, with its twins, is not trained on."""
+    if case.pair >= SECOND_PORTION:
+        return _bucket(f"det:c2{case.lang}{case.text}") < CASES_PERCENT
     return _bucket(f"det:{case.lang}{case.pair}") < CASES_PERCENT
 
 
