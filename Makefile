@@ -31,7 +31,7 @@ help:
 	@echo "make test-isa  the tests of models anew, on processors of other kinds: LEVELS=\"avx2 sse\""
 	@echo "make lint    ruff and mypy"
 	@echo "make bench   run everything in benchmarks/"
-	@echo "make train   train the shipped adapters anew into runs/; hours on two cores"
+	@echo "make train   train the shipped adapters and readers anew into runs/; hours on two cores"
 
 $(PYTHON):
 	@$(BASE_PYTHON) -c 'import sys; sys.exit("Civilly needs Python 3.11 or newer; set BASE_PYTHON" if sys.version_info < (3, 11) else 0)'
@@ -78,6 +78,7 @@ train: $(VENV)/.dev
 	@for name in tuned_first tuned; do \
 	  $(CIVILLY) train sft recipes/$$name.toml -o runs/$$name --resume; done
 	@$(CIVILLY) train fim recipes/fim.toml -o runs/fim --resume
+	@$(CIVILLY) train reader recipes/reader.toml -o runs/reader --resume
 
 clean:
 	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

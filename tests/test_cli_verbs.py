@@ -169,8 +169,8 @@ def test_version() -> None:
 
 
 @pytest.mark.parametrize("verb", ["rewrite", "detect", "score", "compare", "leaderboard",
-                                  "train sft", "train detector", "data build", "data leaks",
-                                  "ls", "doctor", "version"])  # fmt: skip
+                                  "train sft", "train detector", "train reader", "data build",
+                                  "data leaks", "ls", "doctor", "version"])  # fmt: skip
 def test_every_help_ends_in_an_example(verb: str) -> None:
     shown = run(*verb.split(), "--help").stdout.rstrip()
     assert f"civilly {verb}" in shown[-400:]

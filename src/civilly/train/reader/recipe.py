@@ -27,7 +27,7 @@ class SourceSettings(RecipeTable):
         pairs: Folders of pairs written for this project; both readers learn from them.
         authored: Such folders that ``sets`` reads, too: the judge alone learns from them here.
         sets: Recipe of the n-gram detector, whose published sets are read.
-        judgements: People's judgements in ``human/`` of the data folder; None: none.
+        judgements: People's judgements in ``human/`` of the data folder.
     """
 
     cases: str = "readings/cases"
@@ -35,7 +35,7 @@ class SourceSettings(RecipeTable):
     pairs: list[str] = Field(default_factory=lambda: ["distilled_pairs"])
     authored: list[str] = Field(default_factory=lambda: ["authored_pairs"])
     sets: str = "detector.toml"
-    judgements: str | None = "textdetox2024"
+    judgements: str = "textdetox2024"
 
 
 class ReaderSettings(RecipeTable):

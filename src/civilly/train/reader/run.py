@@ -139,8 +139,7 @@ class _Sources:
 
     @cached_property
     def judgements(self) -> list[Judgement]:
-        name = self._recipe.sources.judgements
-        return read_judgements(resolve(name, self.data)) if name else []
+        return read_judgements(resolve(self._recipe.sources.judgements, self.data))
 
     @cached_property
     def sets(self) -> TrainingData:
