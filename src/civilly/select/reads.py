@@ -1,7 +1,7 @@
 """Picks the candidate that a careful reader would find most usable, or keeps the text.
 
-What maximises is the reader's opinion (`civilly.score.reader`), not a product of proxies: a deletion
-is taken only where it reads well, a fluent sentence that says something else is not.
+What maximises is the reader's opinion (`civilly.score.reader`), not a product of proxies: a
+deletion is taken only where it reads well, a fluent sentence that says something else is not.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ def least_value(strength: float) -> float:
 class ReadsSelector:
     """Maximises the reader's value times civility.
 
-    What `civilly.select.guards` refuses is never taken, nor what is hardly less toxic than the text.
+    What `civilly.select.guards` refuses is never taken, nor what is hardly less toxic than the
+    text.
 
     Args:
         detector: Judges the candidates' civility.
