@@ -87,7 +87,10 @@ def read_encoder_change(path: Path) -> EncoderChange:
         }
         bits = np.unpackbits(tensors[PIECES].view(np.uint8))
     except KeyError as error:
-        raise ModelError(f"The reader {path.name} has no tensor {error}.") from error
+        raise ModelError(
+            f"The reader {path.name} has no tensor {error}.",
+            mend="train it again: civilly train reader recipes/reader.toml",
+        ) from error
     return EncoderChange(factors, np.flatnonzero(bits))
 
 
