@@ -55,7 +55,7 @@ def detect(
     detector: Annotated[
         str,
         typer.Option(autocompletion=complete_detector, help="Detector: see civilly ls detectors."),
-    ] = "context",
+    ] = "toxicity",
     output: Annotated[
         Path | None,
         typer.Option(

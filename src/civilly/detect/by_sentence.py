@@ -13,7 +13,7 @@ from civilly import registry
 from civilly.detect.parts import parts
 from civilly.types import Detection, Detector, Text, Tools
 
-DEFAULT = "context"
+DEFAULT = "toxicity"
 """The detector that everything uses where none is named."""
 
 
