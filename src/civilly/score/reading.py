@@ -2,8 +2,8 @@
 
 Each is the geometric mean of two opinions of the reader (`civilly.score.reader`): how probable it
 is that a careful reader finds no fault of that kind, and how people of the shared task of 2024
-would judge it. A reader names the worst fault alone, so the first ones are chained: the product of the
-three is the probability that the rewrite is good.
+would judge it. A reader names the worst fault alone, so the first ones are chained: the product of
+the three is the probability that the rewrite is good.
 """
 
 from __future__ import annotations
