@@ -106,6 +106,7 @@ def test_it_is_protected_wherever_it_stands(kind: str, thing: str, frame: str) -
         ("[idiot](http://example.com/a_(b)) no", ["http://example.com/a_(b)"]),
         ("<p>You <b>moron</b> &amp; I</p>", ["<p>", "<b>", "</b>", "&amp;", "</p>"]),
         ("you 2 idiots", ["2"]),
+        ("10:30 $5 %6 7% $8", ["10:30", "$5", "6", "7%", "$8"]),
         ("don`t you idiot, I won`t", []),
     ],
 )
@@ -196,4 +197,6 @@ def test_ten_times_the_text_takes_about_ten_times_as_long(unit: str) -> None:
         protected(text)
         return time.process_time() - start
 
-    assert spent(100_000) < 40 * max(min(spent(10_000) for _ in range(3)), 1e-3)
+    # The least of three: other work may hold the core.
+    longer = min(spent(100_000) for _ in range(3))
+    assert longer < 60 * max(min(spent(10_000) for _ in range(3)), 2e-3)
