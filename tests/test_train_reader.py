@@ -43,7 +43,15 @@ COMMON = {"rank": 4, "alpha": 8, "learning_rate": 2e-2, "head_rate": 2e-2, "warm
 RECIPE = {
     "seed": 3,
     "detector": {**COMMON, "repeats": 2, "calibration": {"clean": 10, "least_clean": 5}},
-    "judge": {**COMMON, "epochs": 2, "made": 30, "start": "detector"},
+    # At the detector's rate it learnt with two threads and did not with one.
+    "judge": {
+        **COMMON,
+        "learning_rate": 6e-3,
+        "head_rate": 1e-2,
+        "epochs": 4,
+        "made": 30,
+        "start": "detector",
+    },
 }
 SETS = """
 seed = 0
@@ -176,7 +184,7 @@ def test_the_losses_fall(whole):
     _, told = whole
     for kind in ("detector", "judge"):
         losses = [float(line.rpartition(" ")[2]) for line in told if f"{kind}: step" in line]
-        assert losses[-1] < losses[0]
+        assert losses[-1] < 0.8 * losses[0]
 
 
 def test_the_runtime_reads_the_files(world, whole):
@@ -335,11 +343,14 @@ class MergedEncoder(TokenEncoder):
         self.merged = e5.adapted(encoder, path)
         self._model = torch_encoder(self.merged).eval()
 
-    def hidden(self, rows):
+    def mapped(self, rows, function):
         with torch.no_grad():
             return [
-                self._model(input_ids=torch.tensor([list(row)])).last_hidden_state[0].numpy()
-                for row in rows
+                function(
+                    place,
+                    self._model(input_ids=torch.tensor([list(row)])).last_hidden_state[0].numpy(),
+                )
+                for place, row in enumerate(rows)
             ]
 
 
