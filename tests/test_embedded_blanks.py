@@ -50,7 +50,7 @@ def rewritten():
     texts = [*RUNS, *SYMBOLS]
     langs = [*RUNS.values(), *(lang for lang, _ in SYMBOLS.values())]
     results = Detoxifier().rewrite(texts, langs)
-    assert sum(result.changed for result in results) >= len(texts) - 2
+    assert sum(result.changed for result in results) >= len(texts) - 4
     return {result.text: result.rewritten for result in results}
 
 

@@ -361,6 +361,7 @@ def test_the_command_line_rewrites_with_a_familys_model(folders, tokenizers, tmp
     teach(family, "psm", folders[family], tokenizers[family], target)
     arguments = ["rewrite", "You are a stupid person.", "--lang", "en", "--json"]
     chosen = ["--method", "infill", "--engine", f"hf:{target}?dtype=fp32", "-n", "2"]
+    chosen += ["--select", "rerank"]  # what a tiny model says would not read well
     result = CliRunner().invoke(app, [*arguments, *chosen])
     assert result.exit_code == 0, result.stderr
     row = json.loads(result.stdout)

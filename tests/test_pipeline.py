@@ -23,7 +23,7 @@ class Proposes:
 
 
 def detoxifier(function):
-    made = Detoxifier("duplicate")
+    made = Detoxifier("duplicate", select="rerank")
     made.__dict__["_rewriter"] = Proposes(function)
     return made
 
@@ -56,7 +56,7 @@ class LooksAgain(Proposes):
 
 
 def test_a_second_look_is_taken_only_where_the_first_was_poor():
-    made = Detoxifier("duplicate")
+    made = Detoxifier("duplicate", select="rerank")
     bad, good = "You are fucking wrong about this.", "That shit is quite wrong, my friend."
     method = LooksAgain(lambda text: text if text == bad else "That is quite wrong, my friend.")
     made.__dict__["_rewriter"] = method

@@ -87,7 +87,7 @@ def test_what_is_spelt_differently_at_its_place_is_put_right():
     wrong = "Read https://Example.org/list?page=21 first."
     assert mended(SOURCE, wrong) == f"Read {LINK} first."
     assert mended("Ask @Mo at 9:30, idiot.", "Ask @mo at 9:20.") == "Ask @Mo at 9:30."
-    (result,) = made_of(Proposes(wrong)).rewrite([SOURCE], "en")
+    (result,) = made_of(Proposes(wrong), "rerank").rewrite([SOURCE], "en")
     assert result.rewritten == f"Read {LINK} first."
 
 
@@ -137,13 +137,14 @@ def test_a_model_that_copies_names_keeps_everything(things, drops):
 
 def test_only_a_method_that_generates_gets_stand_ins_also_to_score_with():
     method = Proposes("Read @user1 first.", generates=True)
-    made = made_of(method)
+    made = made_of(method, "rerank")
     (result,) = made.rewrite([SOURCE], "en")
     assert f"Read {LINK} first." in [candidate.text for candidate, _ in result.candidates]
     (given, found), *scored = method.seen
     assert given.text == "Read @user1 first, you stupid idiot."
-    assert [given.text[s.start : s.end] for s in found.spans] == ["stupid idiot"]
-    assert scored == [given, "Read @user1 first, you."]
+    assert given.text[found.spans[-1].start : found.spans[-1].end].endswith("stupid idiot")
+    assert scored[0] == given
+    assert scored[1].startswith("Read @user1 first")
     plain = Proposes(f"Read {LINK} first.")
     made_of(plain).rewrite([SOURCE], "en")
     assert plain.seen[0][0].text == SOURCE

@@ -18,7 +18,7 @@ _MANY_LANGUAGES = "one language for all texts, or a list with one per text, in t
 _NAMED = {
     "method": '"tuned", or several: "tuned+infill"',
     "engine": '"embedded", "hf:ID" or "openai:URL#MODEL"',
-    "select": '"rerank"',
+    "select": '"reads"',
     "lang": f'"{AUTO}", which detects it',
 }
 """What an argument that is a name may be, for example."""

