@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from civilly.score.scores_file import SystemScores
     from civilly.types import Metric
 
-DEFAULT_SUITE = "embedded"
+DEFAULT_SUITE = "reading"
 SCORES_SUFFIX = ".json"
 
 

@@ -52,7 +52,13 @@ def compare(
         ),
     ],
     metric: Annotated[
-        str | None, typer.Option("--metric", "-m", help="Score to compare: J, STA, SIM or FL.")
+        str | None,
+        typer.Option(
+            "--metric",
+            "-m",
+            help="Score to compare: J, STA, SIM, FL, or a share of the suite reading: good, gap, "
+            "insult+kept, meaning+overcut.",
+        ),
     ] = None,
     reference: ReferenceOption = None,
     suite: SuiteOption = DEFAULT_SUITE,

@@ -25,7 +25,7 @@ EXAMPLES = """Examples:
 
 civilly leaderboard runs/ -o site/
 
-civilly leaderboard submissions/ -o site/ --suite embedded --agreement agreement.json"""
+civilly leaderboard submissions/ -o site/ --suite reading --agreement agreement.json"""
 
 
 def add_to(app: typer.Typer) -> None:

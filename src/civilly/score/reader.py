@@ -3,7 +3,8 @@
 A small encoder (multilingual-e5-small with a LoRA of ours) reads text and rewrite side by side,
 with the stretches that changed between marks, and its heads say what the fault would be
 (`civilly.data.readings.FAULTS`), how usable the rewrite is, and how people of the shared task of
-2024 would judge it. Trained on `recipes/readings` and shared human judgements: ``civilly train reader``.
+2024 would judge it. Trained on `recipes/readings` and shared human judgements: ``civilly train
+reader``.
 """
 
 from __future__ import annotations
