@@ -102,7 +102,7 @@ class Heads:
         scores[1:-1, 0], scores[:, 1] = window.scores, 1.0
         marks = self._layer("t2", gelu(self._layer("t1", np.concatenate([hidden, scores], axis=1))))
         pooled = np.concatenate(
-            [hidden.mean(axis=0), hidden.max(axis=0), np.float32([window.logit, 1.0])]
+            [hidden.mean(axis=0), hidden.max(axis=0), np.array([window.logit, 1.0], np.float32)]
         )
         texts = self._layer("s2", gelu(self._layer("s1", pooled))) + row[:3]
         worst = float(marks[:, 1].max())
