@@ -46,6 +46,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def benchmark(name: str) -> ModuleType:
     """A module of the folder ``benchmarks``, which is no package."""
     path = REPOSITORY / "benchmarks" / f"{name}.py"
+    if str(path.parent) not in sys.path:  # they import one another
+        sys.path.append(str(path.parent))
     spec = importlib.util.spec_from_file_location(f"benchmark_{name}", path)
     assert spec is not None
     assert spec.loader is not None
