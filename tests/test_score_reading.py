@@ -16,9 +16,9 @@ from civilly.cli._scoring import DEFAULT_SUITE
 from civilly.data.readings import FAULTS
 from civilly.score import reading
 from civilly.score.human import read_judgements, resolve, unlearnt
-from civilly.score.joint import JOINT, FaultFinder
+from civilly.score.joint import JOINT, FaultFinder, JointSuite
 from civilly.score.reader import Opinion, Reader
-from civilly.score.reading import EMPTY, OF_COMPONENT, ReadingSuite, chain, components_of
+from civilly.score.reading import EMPTY, OF_COMPONENT, ReadingSuite, chain, components_of, guarded
 from civilly.score.scoring import columns_of, score_texts
 from civilly.types import Suite, Text
 
@@ -67,6 +67,24 @@ def test_each_component_has_its_faults() -> None:
     )
 
 
+@given(odds, st.floats(0, 1))
+def test_what_has_lost_its_content_says_something_else(
+    drawn: Sequence[float], content: float
+) -> None:
+    before = Opinion(of(drawn), 0.8, {"STA": 0.81, "SIM": 0.64, "FL": 0.49})
+    after = guarded(before, content)
+    assert math.fsum(after.faults.values()) == pytest.approx(1.0)
+    assert all(after.faults[f] <= before.faults[f] for f in FAULTS if f != "meaning")
+    assert guarded(before, 0.5 + content / 2) == before
+    nothing = guarded(before, 0.0)
+    assert nothing.faults == {**dict.fromkeys(FAULTS, 0.0), "meaning": 1.0}
+    assert components_of(nothing)["SIM"] == 0.0
+    half = guarded(before, 0.25)
+    assert half.good == pytest.approx(before.good / 2)
+    j = math.prod(components_of(before).values())
+    assert math.prod(components_of(half).values()) == pytest.approx(j / 2, rel=1e-6, abs=1e-6)
+
+
 class Counted(Reader):
     """Finds everything good, and counts what it is asked."""
 
@@ -80,20 +98,31 @@ class Counted(Reader):
         return [Opinion(of([1, 0, 0, 0, 0, 0, 0]), 1.0, human) for _ in pairs]
 
 
+class Content(JointSuite):
+    """Finds all of the content there."""
+
+    signature = "content"
+
+    def components(self, inputs, outputs, references=None):  # type: ignore[no-untyped-def]
+        return {name: [1.0] * len(outputs) for name in ("STA", "SIM", "FL")}
+
+
 def test_each_pair_is_read_once_and_empty_outputs_never(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "CHUNK", 2)
     reader = Counted()
     texts = [Text(text, "en") for text in "aabcd"]
-    found = score_texts(ReadingSuite(reader), "reading", texts, ["x", "x", "y", "?!", "z"])
+    found = score_texts(
+        ReadingSuite(reader, Content()), "reading", texts, ["x", "x", "y", "?!", "z"]
+    )
     assert reader.asked == [("a", "x"), ("b", "y"), ("d", "z")]
     assert found[JOINT] == [1, 1, 1, 0, 1]
     assert found["good"] == [1, 1, 1, 0, 1]
     assert found["meaning+overcut"] == [0, 0, 0, 1, 0]
-    again = ReadingSuite(reader)
+    again = ReadingSuite(reader, Content())
     again.components(texts[:1], ["x"])
     again.components(texts[2:3], ["x"])
     assert reader.asked[-2:] == [("a", "x"), ("b", "x")]
-    assert list(again._last) == [("b", "x")]  # what is kept does not grow
+    assert list(again._last) == [(texts[2], "x")]  # what is kept does not grow
 
 
 def suite() -> ReadingSuite:
@@ -143,6 +172,17 @@ def test_copies_of_rude_texts_are_worse_than_what_people_wrote() -> None:
     assert all(a < b for a, b in zip(copied, civil, strict=True))
 
 
+@pytest.mark.parametrize("constant", ["Thank you very much for your message.", "I am sorry."])
+def test_a_constant_does_not_pay(constant: str) -> None:
+    rows = [
+        ("fucking moron, read the rules of the forum", "please read the rules of the forum"),
+        ("this stupid bus was late again because of snow", "this bus was late again due to snow"),
+    ]
+    texts = [Text(text, "en") for text, _ in rows]
+    real = suite().score(texts, [civil for _, civil in rows])
+    assert max(suite().score(texts, [constant] * 2)) < min(real) / 2
+
+
 def test_the_signature_names_the_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = suite().signature
     assert before.startswith("reading|reader:")
@@ -151,6 +191,7 @@ def test_the_signature_names_the_weights(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(reading, "shipped_reader", lambda name: tmp_path / f"{name}.safetensors")
     after = suite().signature
     assert after != before
+    assert after.split("|")[1] != before.split("|")[1]
     assert after.split("|")[2:] == before.split("|")[2:]
 
 

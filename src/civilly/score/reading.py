@@ -5,26 +5,37 @@ is that a careful reader finds no fault of that kind, and how people of the shar
 would judge it. A reader names the worst fault alone, so the first ones are chained: the product of
 the three is the probability that the rewrite is good.
 
-An output without a letter or digit is not read: all was cut, and J is 0.
+The reader judges what changed; a sentence that has nothing to do with the text, say a polite one
+that fits everywhere, it has hardly ever been shown. So what the suite `embedded` finds to have lost
+its content is another meaning to the degree that it has lost it (`guarded`); hardly any rewrite
+that readers found good is touched by that. An output without a letter or digit is not read: all was
+cut, and J is 0.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from civilly import __version__
+from civilly import __version__, registry
 from civilly.data.kept_apart import judgement_kept_apart
 from civilly.data.readings import FAULTS
 from civilly.model.cache import fingerprint
 from civilly.model.e5 import FORMAT
 from civilly.model.reader_weights import shipped_reader
+from civilly.score.embedded import EmbeddedSuite
+from civilly.score.embedded_cache import VectorCache
+from civilly.score.embedded_encoder import SIGNATURE, WIDTH, SentenceEncoder
+from civilly.score.embedded_features import FeatureReader
+from civilly.score.embedded_model import WEIGHTS, SuiteModel
 from civilly.score.human import Judgement
 from civilly.score.joint import COMPONENTS, JointSuite
 from civilly.score.reader import HUMAN, MOST_TOKENS, Opinion, Reader, load
-from civilly.types import Text, Tools
+from civilly.types import Suite, Text, Tools
 
 CHUNK = 1_000
 """Rows read at once, so that memory stays bounded."""
+CONTENT = 0.5
+"""From this SIM of the suite `embedded` on, an output has to do with its text."""
 OF_COMPONENT = {"STA": ("insult", "kept"), "SIM": ("meaning", "overcut"), "FL": ("gap", "other")}
 """The faults that each component is about, in the order in which they are chained."""
 EMPTY = Opinion(
@@ -41,7 +52,9 @@ def create(tools: Tools | None = None) -> ReadingSuite:
     Raises:
         ModelError: If this copy of Civilly brings none.
     """
-    return ReadingSuite(load())
+    vectors = SentenceEncoder(VectorCache(None, SIGNATURE, WIDTH))
+    features = FeatureReader(registry.create("detect", "toxicity"), vectors)
+    return ReadingSuite(load(), EmbeddedSuite(features, SuiteModel.load()))
 
 
 class ReadingSuite(JointSuite):
@@ -49,18 +62,21 @@ class ReadingSuite(JointSuite):
 
     Args:
         reader: Reads the rewrites.
+        content: Its SIM says how much of the content is there at all.
     """
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: Reader, content: Suite) -> None:
         self._reader = reader
-        self._last: dict[tuple[str, str], Opinion] = {}
+        self._content = content
+        self._last: dict[tuple[Text, str], Opinion] = {}
 
     @property
     def signature(self) -> str:
         """See `civilly.types.Metric`."""
         weights = fingerprint(shipped_reader("judge").read_bytes())
+        content = fingerprint(WEIGHTS.read_bytes())
         encoder = f"multilingual-e5-small-int8|form:{FORMAT}|tokens:{MOST_TOKENS}"
-        return f"reading|reader:{weights}|encoder:{encoder}|civilly:{__version__}"
+        return f"reading|reader:{weights}|content:{content}|encoder:{encoder}|civilly:{__version__}"
 
     def components(
         self,
@@ -83,16 +99,34 @@ class ReadingSuite(JointSuite):
 
     def _opinions(self, inputs: Sequence[Text], outputs: Sequence[str]) -> list[Opinion]:
         """One per output; those of the last call are kept, since faults are asked for after J."""
-        pairs = [(text.text, out) for text, out in zip(inputs, outputs, strict=True)]
+        pairs = list(zip(inputs, outputs, strict=True))
         known = {pair: self._last[pair] for pair in pairs if pair in self._last}
         known |= {pair: EMPTY for pair in pairs if not any(map(str.isalnum, pair[1]))}
         unread = [pair for pair in dict.fromkeys(pairs) if pair not in known]
         for start in range(0, len(unread), CHUNK):
             some = unread[start : start + CHUNK]
-            texts, rewrites = zip(*some, strict=True)
-            known |= zip(some, self._reader.opinions(texts, rewrites), strict=True)
+            known |= zip(some, self._read(*zip(*some, strict=True)), strict=True)
         self._last = known
         return [known[pair] for pair in pairs]
+
+    def _read(self, texts: Sequence[Text], rewrites: Sequence[str]) -> list[Opinion]:
+        opinions = self._reader.opinions([text.text for text in texts], rewrites)
+        content = self._content.components(texts, rewrites)["SIM"]
+        return list(map(guarded, opinions, content))
+
+
+def guarded(opinion: Opinion, content: float) -> Opinion:
+    """An opinion, to the degree that the output has to do with its text; else another meaning.
+
+    Args:
+        opinion: What the reader says.
+        content: SIM of the suite `embedded`, in [0, 1]; from `CONTENT` on nothing changes.
+    """
+    share = min(1.0, content / CONTENT)
+    faults = {fault: share * p for fault, p in opinion.faults.items()}
+    faults["meaning"] += 1.0 - share
+    human = {**opinion.human, "SIM": share * opinion.human["SIM"]}
+    return Opinion(faults, share * opinion.use, human)
 
 
 def components_of(opinion: Opinion) -> dict[str, float]:
