@@ -239,16 +239,15 @@ def of_group(reading: dict[str, Any], system: dict[str, Any], label: str, group:
         reading: A file of `READINGS`.
         system: One of its systems.
         label: One of its labels.
-        group: ``P``, ``NP``, or ``all``, which is put together where the file does not have it.
+        group: ``P``, ``NP``, or ``all`` of both, which a system that lacks one does not have.
     """
-    n = system.get("n", reading["n"])
-    if group in n or group != "all":
+    n, parts = system.get("n") or reading["n"], ("P", "NP")
+    if group != "all":
         return system[label].get(group), n.get(group, 0)
-    known = [part for part in n if part in system[label]]
-    if known != [*n]:  # not of all languages
+    if not all(part in system[label] for part in parts):
         return None, 0
-    total = sum(n[part] for part in known)
-    return sum(system[label][part] * n[part] for part in known) / total, total
+    total = sum(n[part] for part in parts)
+    return sum(system[label][part] * n[part] for part in parts) / total, total
 
 
 def readings(reading: dict[str, Any], intervals: Collection[str]) -> str:
@@ -318,6 +317,7 @@ def front() -> str:
         for made in PAGES
     ]
     ours = reading["systems"][0]
+    groups = GROUPS if "before" in reading else ours["good"]
     ours_n = [of_group(reading, ours, "good", group)[1] for group in ("P", "NP")]
     first = r"^\| all \| (?:[^|]+\| ){4}"
     return Template((HERE / "notes" / "front.md").read_text("utf-8")).substitute(
@@ -331,9 +331,7 @@ def front() -> str:
         good_np=f"{ours['good']['NP']:.0f}",
         hole_p=f"{ours['hole']['P']:.0f}",
         hole_np=f"{ours['hole']['NP']:.0f}",
-        groups=" / ".join(
-            GROUPS[group] for group in (GROUPS if "before" in reading else ours["good"])
-        ),
+        groups=" / ".join(GROUPS[group] for group in groups),
         readings=readings(reading, [*reading["labels"]]),
         suite=found("leaderboard.md", r"^\d+ systems, suite `(\w+)`"),
         suite_systems=found("leaderboard.md", r"^(\d+) systems, suite"),

@@ -176,7 +176,8 @@ def report(readings: Sequence[Reading]) -> str:
 
 SYSTEMS = {"civilly": "civilly", "mt0": "mT0-xl-detox-orpo (3.7B)", "human": "human reference"}
 """The systems of a reading that leads, and what people call them."""
-GROUPS = {"P": PARALLEL_CODES, "NP": NEW_CODES, "all": CODES}
+GROUPS = {"P": PARALLEL_CODES, "NP": NEW_CODES}
+"""Languages with human pairs, and the others."""
 TOLD = {
     "good": ("good", ("good",)),
     "hole": ("a hole", ("gap",)),

@@ -77,9 +77,7 @@ def restricted(
     left = [[s for s in each if (s.lang, s.text) not in without] for each in keys]
     wanted: list[set[Sentence]] = [set() for _ in systems]
     for lang in CODES:
-        kept, shared = shared_sentences(
-            [[s for s in each if s.lang == lang and (lang, s.text) not in without] for each in keys]
-        )
+        kept, shared = shared_sentences([[s for s in each if s.lang == lang] for each in left])
         if len(kept) > 1:
             for index in kept:
                 wanted[index].update(shared)
