@@ -5,7 +5,7 @@ Usage: python benchmarks/leaderboard.py [--data ../shared/data] [--ours runs/off
 
 Reads every submission of the data folder, and ours if it is there (benchmarks/official.py makes
 it). Only shared sentences are scored, and none whose judgements by people the suite was trained on;
-scores are kept in --runs, and a second run goes on from there. Writes results/leaderboard.md, and
+scores are kept in --runs, and a second run with the same suite goes on from there. Writes results/leaderboard.md, and
 the page into --runs.
 """
 
@@ -28,7 +28,7 @@ from civilly.leaderboard.standings import build, shared_sentences
 from civilly.leaderboard.tables import markdown
 from civilly.pipeline import Toolbox
 from civilly.score.human import LEARNT_FROM, Learner, read_judgements, resolve
-from civilly.score.scores_file import write_scores
+from civilly.score.scores_file import read_scores, write_scores
 from civilly.types import Metric
 
 RESULTS = Path(__file__).parent / "results"
@@ -108,7 +108,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     scores.mkdir(parents=True, exist_ok=True)
     for submission in chosen:
         path = scores / f"{submission.name.replace('/', '_')}.{given.suite}.json"
-        if not path.exists():
+        if not path.exists() or read_scores(path).signature != suite.signature:
             print(f"{submission.name}: {len(submission.rows)} rows")
             write_scores(path, score_submission(submission, given.suite, suite))
     file = given.agreement or RESULTS / f"agreement_{given.suite}.json"
