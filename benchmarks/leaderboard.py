@@ -5,8 +5,8 @@ Usage: python benchmarks/leaderboard.py [--data ../shared/data] [--ours runs/off
 
 Reads every submission of the data folder, and ours if it is there (benchmarks/official.py makes
 it). Only shared sentences are scored, and none whose judgements by people the suite was trained on;
-scores are kept in --runs, and a second run with the same suite goes on from there. Writes results/leaderboard.md, and
-the page into --runs.
+scores are kept in --runs, and a second run with the same suite goes on from there. Writes
+results/leaderboard.md, and the page into --runs.
 """
 
 from __future__ import annotations
