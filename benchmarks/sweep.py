@@ -21,8 +21,9 @@ from civilly.data.recipe_table import read_recipe
 from civilly.leaderboard.tables import short
 from civilly.pipeline import Toolbox
 from civilly.score.intervals import bootstrap_mean
-from civilly.train.finetuning import CONFIG_FILE, tuning_pairs
+from civilly.train.finetuning import tuning_pairs
 from civilly.train.recipe import SftRecipe
+from civilly.train.run_folder import CONFIG_FILE
 from civilly.train.sweep.report import SweepReport, markdown, plots, standing_alone
 from civilly.train.sweep.run import Workplace, run_sweep
 from civilly.train.sweep.study import trial_folder

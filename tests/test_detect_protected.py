@@ -197,4 +197,6 @@ def test_ten_times_the_text_takes_about_ten_times_as_long(unit: str) -> None:
         protected(text)
         return time.process_time() - start
 
-    assert spent(100_000) < 40 * max(min(spent(10_000) for _ in range(3)), 1e-3)
+    # The least of three: other work may hold the core.
+    longer = min(spent(100_000) for _ in range(3))
+    assert longer < 40 * max(min(spent(10_000) for _ in range(3)), 1e-3)

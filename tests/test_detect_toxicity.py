@@ -137,7 +137,9 @@ def test_ten_times_the_text_takes_about_ten_times_as_long(detector, lang):
         assert detector.detect([Text(text, lang)])[0].p_toxic >= 0.5
         return time.process_time() - start
 
-    assert spent(100_000) < 40 * min(spent(10_000) for _ in range(3))
+    # The least of three on both sides: a collection of garbage took half a second of one.
+    longer = min(spent(100_000) for _ in range(3))
+    assert longer < 40 * min(spent(10_000) for _ in range(3))
 
 
 def test_unknown_language_is_an_error(detector):

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from civilly.detect.protected import blanked
 from civilly.detect.toxicity import create as toxicity
 from civilly.detect.words import whole_words, words
 from civilly.errors import CivillyError
@@ -71,7 +70,7 @@ def test_outside_the_holes_every_byte_stays(
 ) -> None:
     spans = [Span(a, min(a + size, len(text))) for a, size in ranges if a < len(text)]
     holes = holes_of(text, spans, lang)
-    bounds = words(blanked(text), lang)
+    bounds = words(text, lang)
     place = 0
     for start, end in holes:
         assert place <= start < end <= len(text)
@@ -152,9 +151,6 @@ def test_holes() -> None:
     assert cut("so stupid a b ugly man", "en", "stupid", "ugly") == ["stupid", "ugly"]
     assert cut("that is ok ❤\ufe0fidiot", "en", "idiot") == ["idiot"]
     assert holes_of("   ", [Span(0, 3)], "en") == []
-    assert cut("“you idiot!” 😡", "en", "you idiot") == ["you idiot!"]
-    assert cut("idiot 5 moron, go away", "en", "idiot", "moron") == ["idiot", "moron"]
-    assert cut("idiot @x", "en", "idiot") == ["idiot"]
 
 
 @pytest.mark.parametrize(

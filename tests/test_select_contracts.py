@@ -20,6 +20,8 @@ from civilly.select.strength import similarity_weight
 from civilly.types import Candidate, Detection, Selector, Text
 
 SELECTORS = [entry.name for entry in registry.entries("select")]
+DIALLED = [name for name in SELECTORS if name != "reads"]
+"""The strength of ``reads`` is how bold it is, not how near to the text."""
 SOURCE = Text("abcdefghij klmnop you idiot", "en")
 
 
@@ -76,7 +78,7 @@ POOL = (
 
 @settings(derandomize=True, max_examples=150, deadline=None)
 @given(
-    st.sampled_from(SELECTORS),
+    st.sampled_from(DIALLED),
     st.lists(
         st.tuples(st.sampled_from(POOL), st.floats(0, 0.85), st.floats(-2.4, 0)),
         min_size=1,
@@ -98,7 +100,7 @@ def test_a_higher_strength_never_chooses_a_more_similar_candidate(name, made, on
     assert chosen[1] <= chosen[0] + 1e-12
 
 
-@pytest.mark.parametrize("name", SELECTORS)
+@pytest.mark.parametrize("name", DIALLED)
 def test_the_ends_of_the_dial_choose_differently(name):
     """One candidate is close to the text, two others agree and are more civil."""
     close = Candidate(POOL[0], "m", -0.4)

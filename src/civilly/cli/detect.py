@@ -24,6 +24,7 @@ from civilly.cli._source import (
     settled_languages,
 )
 from civilly.cli._verbs import TextVerb
+from civilly.detect import DEFAULT
 
 if TYPE_CHECKING:
     from civilly.types import Detection, Detector
@@ -55,7 +56,7 @@ def detect(
     detector: Annotated[
         str,
         typer.Option(autocompletion=complete_detector, help="Detector: see civilly ls detectors."),
-    ] = "context",
+    ] = DEFAULT,
     output: Annotated[
         Path | None,
         typer.Option(

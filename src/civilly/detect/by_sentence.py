@@ -10,11 +10,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from civilly import registry
-from civilly.detect.parts import parts
+from civilly.detect import DEFAULT
+from civilly.detect.parts import core, parts
 from civilly.types import Detection, Detector, Text, Tools
-
-DEFAULT = "context"
-"""The detector that everything uses where none is named."""
 
 
 def open_detector(name: str = DEFAULT, tools: Tools | None = None) -> Detector:
@@ -51,9 +49,9 @@ class BySentence:
 def sentences_of(text: Text) -> list[tuple[int, Text]]:
     """The sentences of a text without blanks around them, and where they start; one at least."""
     found = [
-        (start + len(piece) - len(piece.lstrip()), Text(piece.strip(), text.lang))
-        for start, end in parts(text.text, text.lang)
-        if (piece := text.text[start:end]).strip()
+        (start, Text(text.text[start:end], text.lang))
+        for start, end in (core(text.text, *bounds) for bounds in parts(text.text, text.lang))
+        if start < end
     ]
     return found or [(0, text)]
 

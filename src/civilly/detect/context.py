@@ -17,12 +17,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from civilly.data.files import mend_surrogates
+from civilly.detect import SELF_HARM, THREAT
 from civilly.detect.protected import blanked
 from civilly.detect.toxicity import Evidence, ToxicityModel, shipped
 from civilly.detect.words import Bounds, words
 from civilly.languages import CODES, language
 from civilly.model.e5 import encoder_folder
-from civilly.model.reader_weights import gelu, head_tensors, shipped_reader
+from civilly.model.reader_weights import (
+    gelu,
+    head_tensors,
+    layer,
+    pooled_evidence,
+    shipped_reader,
+)
 from civilly.model.token_encoder import BEGIN, END, TokenEncoder
 from civilly.types import Detection, Detector, Span, Text, Tools
 
@@ -32,10 +39,10 @@ WINDOW = 124
 """Tokens read at once, prefix and all; a longer text has several windows and is its worst one."""
 SPAN_FLOOR = 0.25
 """Texts below this p(toxic) get no spans."""
-THREAT, SELF_HARM = "threat", "self-harm"
-"""Flags of a detection."""
 FLAGGED = 0.5
 """From this probability on, a text is flagged."""
+USUAL_TOKENS = 4.0
+"""So many tokens without evidence say nothing: `civilly.model.reader_weights.pooled_evidence`."""
 _MOST, UNIT = 8.0, 4.0
 """Scores of the n-gram model are cut at the first and divided by the second."""
 
@@ -84,11 +91,6 @@ class Heads:
     def __init__(self, tensors: dict[str, Floats]) -> None:
         self._tensors = tensors
 
-    def _layer(self, name: str, values: Floats) -> Floats:
-        return np.asarray(
-            values @ self._tensors[f"{name}.weight"].T + self._tensors[f"{name}.bias"]
-        )
-
     def verdict(self, window: Window, hidden: Floats, lang: str) -> Verdict:
         """Reads one window.
 
@@ -97,16 +99,17 @@ class Heads:
             hidden: Its vectors, [tokens + 2, 384].
             lang: Language code.
         """
-        row = self._tensors["lang"][CODES.index(lang)]
+        tensors = self._tensors
+        row = tensors["lang"][CODES.index(lang)]
         scores = np.zeros((len(hidden), 2), np.float32)
         scores[1:-1, 0], scores[:, 1] = window.scores, 1.0
-        marks = self._layer("t2", gelu(self._layer("t1", np.concatenate([hidden, scores], axis=1))))
+        seen = np.concatenate([hidden, scores], axis=1)
+        marks = layer(tensors, "t2", gelu(layer(tensors, "t1", seen)))
         pooled = np.concatenate(
             [hidden.mean(axis=0), hidden.max(axis=0), np.array([window.logit, 1.0], np.float32)]
         )
-        texts = self._layer("s2", gelu(self._layer("s1", pooled))) + row[:3]
-        worst = float(marks[:, 1].max())
-        texts[0] += worst + np.log(np.exp(marks[:, 1] - worst).sum() / 4)
+        texts = layer(tensors, "s2", gelu(layer(tensors, "s1", pooled))) + row[:3]
+        texts[0] += pooled_evidence(marks[:, 1], USUAL_TOKENS)
         return Verdict(marks[1:-1, 0] + row[3], texts)
 
 
@@ -129,10 +132,6 @@ class ContextDetector:
         self._calibration = tensors["calibration"]
         self._model = model
 
-    def prepare(self) -> None:
-        """Begins to load the encoder."""
-        self._encoder.prepare()
-
     def detect(self, texts: Sequence[Text]) -> list[Detection]:
         """p(toxic), spans and flags of each text, in order.
 
@@ -142,17 +141,23 @@ class ContextDetector:
         Raises:
             UnknownNameError: If a language is not one of the 15.
         """
-        read = [Text(blanked(mend_surrogates(text.text)), text.lang) for text in texts]
-        windows = self.windows(read)
-        vectors = self._encoder.hidden([[BEGIN, *window.ids, END] for window in windows])
+        read = as_read(texts)
         of_row: dict[int, list[tuple[Window, Verdict]]] = {}
-        for window, hidden in zip(windows, vectors, strict=True):
-            verdict = self._heads.verdict(window, hidden, read[window.row].lang)
+        for window, verdict in self.verdicts(read):
             of_row.setdefault(window.row, []).append((window, verdict))
         return [self._detection(text, of_row.get(row, [])) for row, text in enumerate(read)]
 
+    def verdicts(self, texts: Sequence[Text]) -> list[tuple[Window, Verdict]]:
+        """What the heads say of each window of texts, in the order of `windows`."""
+        windows = self.windows(texts)
+        made = self._encoder.mapped(
+            [[BEGIN, *window.ids, END] for window in windows],
+            lambda i, hidden: self._heads.verdict(windows[i], hidden, texts[windows[i].row].lang),
+        )
+        return list(zip(windows, made, strict=True))
+
     def windows(self, texts: Sequence[Text]) -> list[Window]:
-        """The windows of all texts that have letters, digits or symbols."""
+        """The windows of all texts, as `as_read` gives them, that are not blank."""
         found: list[Window] = []
         for lang in dict.fromkeys(text.lang for text in texts):
             language(lang)
@@ -180,14 +185,34 @@ class ContextDetector:
             return Detection(p_toxic, (), flags)
         scores = np.full(len(text.text) + 1, -np.inf)
         for window, verdict in read:
-            for (start, end), logit in zip(window.bounds, verdict.words, strict=True):
-                if start >= 0:
-                    scores[start:end] = np.maximum(scores[start:end], logit)
+            put_words(scores, window, verdict)
         marked = [
             (start, end, _probability(slope * scores[start:end].max() + word_offset))
             for start, end in words(text.text, text.lang)
         ]
         return Detection(p_toxic, marked_spans(text.text, marked), flags)
+
+
+def as_read(texts: Sequence[Text]) -> list[Text]:
+    """Texts as the detector reads them: of the same length, with blanks for what is protected."""
+    return [Text(blanked(mend_surrogates(text.text)), text.lang) for text in texts]
+
+
+def put_words(
+    scores: NDArray[np.float64], window: Window, verdict: Verdict, first: int = 0
+) -> None:
+    """Raises the scores of a text's characters to the logits of the tokens that stand there.
+
+    Args:
+        scores: [characters].
+        window: Of the text, or of one of its sentences.
+        verdict: What the heads say of it.
+        first: Where that sentence begins.
+    """
+    for (start, end), logit in zip(window.bounds, verdict.words, strict=True):
+        if start >= 0:
+            place = slice(first + start, first + end)
+            scores[place] = np.maximum(scores[place], logit)
 
 
 def marked_spans(text: str, marked: Sequence[tuple[int, int, float]]) -> tuple[Span, ...]:

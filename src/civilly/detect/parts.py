@@ -42,6 +42,14 @@ def parts(text: str, lang: str, longest: int = LONGEST_PART) -> list[Bounds]:
     return _parts(text, lang, longest)
 
 
+def core(text: str, start: int, end: int) -> Bounds:
+    """Where a part stands without the blanks around it; nothing at its end if it is all blanks."""
+    piece = text[start:end]
+    inner = piece.strip()
+    first = start + len(piece) - len(piece.lstrip())
+    return first, first + len(inner)
+
+
 @lru_cache(maxsize=4_096)
 def _short_parts(text: str, lang: str, longest: int) -> tuple[Bounds, ...]:
     """The same, remembered: a text is cut when it is judged, rewritten and judged again."""

@@ -47,7 +47,6 @@ class DeleteRewriter:
     """Cuts toxic spans; what is not next to a cut stays as it is."""
 
     generates = False
-    selector = "rerank"  # a baseline is what it is: no reader refuses it
     """A baseline: the pipeline adds no candidates to its own."""
 
     def rewrite(

@@ -11,7 +11,6 @@ class DuplicateRewriter:
     """Changes nothing."""
 
     generates = False
-    selector = "rerank"  # a baseline is what it is: no reader refuses it
     """A baseline: the pipeline adds no candidates to its own."""
 
     def rewrite(

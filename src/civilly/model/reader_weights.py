@@ -7,6 +7,7 @@ the heads under their own names, all in float16 but for what is small.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
@@ -87,7 +88,10 @@ def read_encoder_change(path: Path) -> EncoderChange:
         }
         bits = np.unpackbits(tensors[PIECES].view(np.uint8))
     except KeyError as error:
-        raise ModelError(f"The reader {path.name} has no tensor {error}.") from error
+        raise ModelError(
+            f"The reader {path.name} has no tensor {error}.",
+            mend="train it again: civilly train reader recipes/reader.toml",
+        ) from error
     return EncoderChange(factors, np.flatnonzero(bits))
 
 
@@ -102,6 +106,22 @@ def head_tensors(path: Path) -> dict[str, Floats]:
         for name, tensor in read_tensors(path).items()
         if not name.startswith(_ENCODER) and name != PIECES
     }
+
+
+def layer(tensors: Mapping[str, Floats], name: str, values: Floats) -> Floats:
+    """A linear layer of the heads: values · Wᵀ + b."""
+    return np.asarray(values @ tensors[f"{name}.weight"].T + tensors[f"{name}.bias"])
+
+
+def pooled_evidence(logits: Floats, usual: float) -> Floats:
+    """log(Σ exp(logits) / usual) over tokens: close to that of the token that says most.
+
+    Args:
+        logits: [tokens] or [tokens, kinds].
+        usual: So many tokens without evidence, of logit 0, give 0.
+    """
+    most = logits.max(axis=0)
+    return np.asarray(most + np.log(np.exp(logits - most).sum(axis=0) / usual))
 
 
 def gelu(values: Floats) -> Floats:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,7 @@ BATCH_TOKENS = 512
 _SPACES = re.compile(" {2,}")
 
 Floats = NDArray[np.float32]
+Made = TypeVar("Made")
 
 
 class TokenEncoder:
@@ -88,31 +89,46 @@ class TokenEncoder:
             same_length: Whether to leave runs of blanks as they are, and characters whose
                 compatibility form has another length, so that offsets count the text's own.
         """
-        tokenizer, replaced = self._tokenizer
-        table = self._same_length if same_length else replaced
+        return self.cut(self.normalised(texts, same_length=same_length))
+
+    def normalised(self, texts: Sequence[str], *, same_length: bool = False) -> list[str]:
+        """Texts in compatibility forms, as the encoder was trained on them; see `pieces`."""
+        table = self._same_length if same_length else self._tokenizer[1]
         read = [text.translate(table) for text in texts]
-        if not same_length:
-            read = [_SPACES.sub(" ", text) for text in read]
-        return list(tokenizer.encode_batch(read, add_special_tokens=False))
+        return read if same_length else [_SPACES.sub(" ", text) for text in read]
+
+    def cut(self, normalised: Sequence[str]) -> list[Any]:
+        """The pieces (``ids`` and ``offsets``) of texts that are in compatibility forms."""
+        return list(self._tokenizer[0].encode_batch(normalised, add_special_tokens=False))
 
     def hidden(self, rows: Sequence[Sequence[int]]) -> list[Floats]:
-        """The vectors of each row's tokens: float32 [tokens, 384] per row, in order.
+        """The vectors of each row's tokens: float32 [tokens, width] per row, in order.
+
+        Args:
+            rows: Ids with `BEGIN` and `END`.
+        """
+        return self.mapped(rows, lambda _, vectors: vectors)
+
+    def mapped(
+        self, rows: Sequence[Sequence[int]], function: Callable[[int, Floats], Made]
+    ) -> list[Made]:
+        """What becomes of each row's vectors, in order, so that they need not be kept.
 
         Padding would show in the last digits, so rows of one length are read together: a row's
         vectors do not depend on its neighbours.
 
         Args:
             rows: Ids with `BEGIN` and `END`.
+            function: Takes the position of a row and its vectors; several threads call it.
         """
         model = self._loading.result()
-        results: list[Floats] = [np.zeros((0, 0), np.float32)] * len(rows)
 
-        def run(group: list[int]) -> None:
+        def run(group: list[int]) -> list[tuple[int, Made]]:
             batch = model.forward_batch([list(rows[i]) for i in group]).last_hidden_state
-            for i, row in zip(group, np.asarray(batch), strict=True):
-                results[i] = row
+            vectors = zip(group, np.asarray(batch), strict=True)
+            return [(i, function(i, row)) for i, row in vectors]
 
         with ThreadPoolExecutor(self._threads) as pool:
-            groups = equal_lengths([len(row) for row in rows], BATCH_TOKENS)
-            list(pool.map(run, groups))
-        return results
+            groups = pool.map(run, equal_lengths([len(row) for row in rows], BATCH_TOKENS))
+            made = dict(pair for group in groups for pair in group)
+        return [made[i] for i in range(len(rows))]

@@ -25,7 +25,7 @@ from civilly.toolbox import Toolbox
 from civilly.types import Rewrite, Rewriter, Selector
 
 DEFAULT_METHOD = "tuned"
-DEFAULT_SELECTOR = "reads"
+DEFAULT_SELECTOR = "rerank"
 FALLBACK = "delete"
 """Its candidates stand beside those of a model: free, and civil by construction."""
 
@@ -40,7 +40,7 @@ class Detoxifier:
         n_candidates: Candidates per text that the method makes, at least 1; None: what the method
             says, else 1, but several for a decoding that gives several, and for a high strength.
         options: Further options of the method; among several, ``infill.filler`` is that of one.
-        select: A selector of the registry; None: the method's own, or ``reads``.
+        select: A selector of the registry; None: the method's own, or ``rerank``.
         strength: From the candidate nearest to the input (0) to one that need not be near it (1).
 
     It may be used by several threads at once. Pickled or copied it is only what it was made of, and

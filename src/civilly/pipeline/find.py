@@ -6,13 +6,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from civilly import arguments
+from civilly.detect import SELF_HARM
 from civilly.detect.by_sentence import of_whole
 from civilly.languages import AUTO
 from civilly.pipeline.sentences import Part, parts_of
 from civilly.types import Detection, Detector, Selector, Text
-
-SELF_HARM = "self-harm"
-"""The flag of a sentence that is never rewritten: who speaks of it needs an ear, not a rewrite."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,5 +101,5 @@ def worth_trying(batch: Batch, selector: Selector) -> list[int]:
 
 
 def of_self_harm(batch: Batch) -> list[int]:
-    """Numbers of the parts that speak of harm to oneself."""
+    """Numbers of the parts that speak of harm to oneself: that needs an ear, not a rewrite."""
     return [i for i, detection in enumerate(batch.found) if SELF_HARM in detection.flags]

@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from civilly.detect.parts import parts
+from civilly.detect.parts import core, parts
 from civilly.types import Text
 
 
@@ -44,9 +44,7 @@ def parts_of(texts: Sequence[Text]) -> list[Part]:
     found = []
     for row, text in enumerate(texts):
         for start, end in parts(text.text, text.lang):
-            piece = text.text[start:end]
-            core = piece.strip()
-            left = piece[: len(piece) - len(piece.lstrip())] if core else piece
-            right = piece[len(left) + len(core) :]
-            found.append(Part(row, start + len(left), left, core, right))
+            first, past = core(text.text, start, end)
+            left, right = text.text[start:first], text.text[past:end]
+            found.append(Part(row, first, left, text.text[first:past], right))
     return found

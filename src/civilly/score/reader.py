@@ -3,8 +3,8 @@
 A small encoder (multilingual-e5-small with a LoRA of ours) reads text and rewrite side by side,
 with the stretches that changed between marks, and its heads say what the fault would be
 (`civilly.data.readings.FAULTS`), how usable the rewrite is, and how people of the shared task of
-2024 would judge it. Trained on `recipes/readings` and shared human judgements: ``civilly train
-reader``.
+2024 would judge it. Trained on `recipes/readings` and shared human judgements:
+``civilly train reader``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,13 @@ from numpy.typing import NDArray
 from civilly.data.files import mend_surrogates
 from civilly.data.readings import FAULTS
 from civilly.model.e5 import encoder_folder
-from civilly.model.reader_weights import gelu, head_tensors, shipped_reader
+from civilly.model.reader_weights import (
+    gelu,
+    head_tensors,
+    layer,
+    pooled_evidence,
+    shipped_reader,
+)
 from civilly.model.token_encoder import BEGIN, END, TokenEncoder
 
 MOST_TOKENS = 120
@@ -31,8 +37,8 @@ MOST_MARKED = 150
 OPENED, CLOSED, HOLE = "▁[", "▁]", "▁_"
 """Marks before and after a stretch that changed; and where one was cut without anything new."""
 HUMAN = ("STA", "SIM", "FL")
-_LOCAL = 8.0
-"""Evidence of a fault that each token gives is summed up and divided by this."""
+USUAL_TOKENS = 8.0
+"""So many tokens without evidence say nothing: `civilly.model.reader_weights.pooled_evidence`."""
 
 Floats = NDArray[np.float32]
 
@@ -86,21 +92,13 @@ class Reader:
             rewrites: One output for each.
         """
         rows, cuts = side_by_side(self._encoder, texts, rewrites)
-        hidden = self._encoder.hidden(rows)
-        return [self._opinion(vectors, cut) for vectors, cut in zip(hidden, cuts, strict=True)]
-
-    def _layer(self, name: str, values: Floats) -> Floats:
-        return np.asarray(
-            values @ self._tensors[f"{name}.weight"].T + self._tensors[f"{name}.bias"]
-        )
+        return self._encoder.mapped(rows, lambda i, hidden: self._opinion(hidden, cuts[i]))
 
     def _opinion(self, hidden: Floats, cut: int) -> Opinion:
         text, rewrite = hidden[:cut], hidden[cut + 2 :]
         pooled = np.concatenate([text.mean(axis=0), rewrite.mean(axis=0), rewrite.max(axis=0)])
-        logits = self._layer("b", gelu(self._layer("a", pooled)))
-        local = self._layer("tok", rewrite)
-        worst = local.max(axis=0)
-        logits[: len(FAULTS)] += worst + np.log(np.exp(local - worst).sum(axis=0) / _LOCAL)
+        logits = layer(self._tensors, "b", gelu(layer(self._tensors, "a", pooled)))
+        logits[: len(FAULTS)] += pooled_evidence(layer(self._tensors, "tok", rewrite), USUAL_TOKENS)
         odds = np.exp(logits[: len(FAULTS)] - logits[: len(FAULTS)].max())
         use, *human = 1 / (1 + np.exp(-logits[len(FAULTS) :]))
         return Opinion(

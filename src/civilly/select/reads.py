@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from civilly.score.reader import Opinion, Reader, load
-from civilly.select.guards import refusals
-from civilly.select.strength import FREE, USUAL, read_strength
+from civilly.select.rerank import Seen, kept, looked_at
+from civilly.select.strength import USUAL, read_strength
 from civilly.types import Candidate, Choice, Detection, Detector, Scores, Text, Tools
 
 TOXIC = 0.5
 """From this p(toxic) on a text is rewritten."""
-LEAST_VALUE = {0.0: 0.5, USUAL: 0.35, 1.0: 0.2}
-"""The least value of a rewrite, in [0, 1], by strength; between them, linear."""
+TIMID, BOLD = 0.5, 0.2
+"""The least value of a rewrite, in [0, 1], at strength 0 and at strength 1."""
 GOOD_ENOUGH = 0.6
 """From this value on, no further candidates are looked for."""
 LEAST_GAIN = 0.1
@@ -38,9 +38,7 @@ def create(tools: Tools) -> ReadsSelector:
 
 def least_value(strength: float) -> float:
     """The least value of a rewrite that is taken at a strength: the bolder, the less."""
-    low, high = (0.0, USUAL) if strength <= USUAL else (USUAL, 1.0)
-    share = (strength - low) / (high - low)
-    return (1 - share) * LEAST_VALUE[low] + share * LEAST_VALUE[high]
+    return (1 - strength) * TIMID + strength * BOLD
 
 
 class ReadsSelector:
@@ -59,7 +57,6 @@ class ReadsSelector:
         self._detector = detector
         self._reader = reader
         self._least = least_value(strength)
-        self._bold = strength >= FREE
         reader.prepare()
 
     def worth_trying(self, detection: Detection) -> bool:
@@ -80,17 +77,19 @@ class ReadsSelector:
         candidates: Sequence[Sequence[Candidate]],
     ) -> list[Choice]:
         """One choice per text; see `civilly.types.Selector`."""
-        pairs = [(t, c) for t, row in zip(texts, candidates, strict=True) for c in row]
-        after = iter(self._detector.detect([Text(c.text, t.lang) for t, c in pairs]))
-        refused = iter(refusals([t for t, _ in pairs], [c.text for _, c in pairs]))
-        opinions = iter(
-            self._reader.opinions([t.text for t, _ in pairs], [c.text for _, c in pairs])
-        )
-        choices = []
-        for text, before, row in zip(texts, detections, candidates, strict=True):
-            scored = [(c, scores_of(next(opinions), next(after), next(refused))) for c in row]
-            choices.append(self._decide(text, before, scored))
-        return choices
+        rows = looked_at(self._detector, texts, candidates)
+        pairs = [
+            (t.text, seen.candidate.text)
+            for t, row in zip(texts, rows, strict=True)
+            for seen in row
+        ]
+        opinions = iter(self._reader.opinions([t for t, _ in pairs], [made for _, made in pairs]))
+        return [
+            self._decide(
+                text, before, [(seen.candidate, scores_of(next(opinions), seen)) for seen in row]
+            )
+            for text, before, row in zip(texts, detections, rows, strict=True)
+        ]
 
     def _decide(
         self, text: Text, before: Detection, scored: list[tuple[Candidate, Scores]]
@@ -106,28 +105,18 @@ class ReadsSelector:
                     f"a reader would find it good (p {scores.faults['good']:.2f})",
                     ranked,
                 )
-        return Choice(None, kept_reason(text, before, ranked), ranked)
+        return kept(text, before, ranked)
 
 
-def scores_of(opinion: Opinion, after: Detection, refused: str | None) -> Scores:
+def scores_of(opinion: Opinion, seen: Seen) -> Scores:
     """The scores of one candidate; its joint score is the reader's value times civility."""
-    civility = 1.0 - after.p_toxic
+    civility = 1.0 - seen.after.p_toxic
     changed = opinion.faults["meaning"] + opinion.faults["overcut"]
     return Scores(
         civility=civility,
         similarity=1.0 - changed,
         fluency=1.0 - opinion.faults["gap"] - opinion.faults["other"],
         joint=opinion.value * civility**0.5,
-        refused=refused,
+        refused=seen.refused,
         faults=opinion.faults,
     )
-
-
-def kept_reason(text: Text, before: Detection, ranked: Sequence[tuple[Candidate, Scores]]) -> str:
-    """Why a text is kept, in one sentence, with the words that were found toxic."""
-    found = ", ".join(dict.fromkeys(text.text[s.start : s.end] for s in before.spans))
-    reason = "no wording was found that reads well"
-    refused = next((scores.refused for _, scores in ranked if scores.refused), None)
-    if refused:
-        reason += f"; one was refused: {refused}"
-    return f"{reason}; the toxic words are: {found}" if found else reason

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from rapidfuzz.distance import Levenshtein
 
@@ -104,18 +104,40 @@ class RerankSelector:
         candidates: Sequence[Sequence[Candidate]],
     ) -> list[list[tuple[Candidate, Scores]]]:
         """The candidates of each text with their scores, in order."""
-        pairs = [(t, c) for t, row in zip(texts, candidates, strict=True) for c in row]
-        after = iter(self._detector.detect([Text(c.text, t.lang) for t, c in pairs]))
-        refused = iter(refusals([t for t, _ in pairs], [c.text for _, c in pairs]))
 
-        def of_candidate(text: Text, before: Detection, candidate: Candidate) -> Scores:
-            made = score(text, candidate, next(after), self._seams, self._weight)
-            return replace(made, refused=next(refused))
+        def of_candidate(text: Text, seen: Seen) -> Scores:
+            made = score(text, seen.candidate, seen.after, self._seams, self._weight)
+            return replace(made, refused=seen.refused)
 
-        return [
-            [(candidate, of_candidate(text, before, candidate)) for candidate in row]
-            for text, before, row in zip(texts, detections, candidates, strict=True)
-        ]
+        rows = zip(texts, looked_at(self._detector, texts, candidates), strict=True)
+        return [[(seen.candidate, of_candidate(text, seen)) for seen in row] for text, row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A candidate with what is found in it.
+
+    Attributes:
+        candidate: The proposal.
+        after: What the detector says of it.
+        refused: Why it may not be taken at all (`civilly.select.guards`), or None.
+    """
+
+    candidate: Candidate
+    after: Detection
+    refused: str | None
+
+
+def looked_at(
+    detector: Detector, texts: Sequence[Text], candidates: Sequence[Sequence[Candidate]]
+) -> list[list[Seen]]:
+    """The candidates of each text with what is found in them; all are looked at together."""
+    pairs = [(t, c) for t, row in zip(texts, candidates, strict=True) for c in row]
+    after = detector.detect([Text(c.text, t.lang) for t, c in pairs])
+    refused = refusals([t for t, _ in pairs], [c.text for _, c in pairs])
+    found = zip(pairs, after, refused, strict=True)
+    seen = (Seen(candidate, what, why) for (_, candidate), what, why in found)
+    return [[next(seen) for _ in row] for row in candidates]
 
 
 def score(
@@ -171,6 +193,11 @@ def decide(
     for candidate, scores in ranked:
         if admissible(text, before, candidate, scores):
             return Choice(candidate, why, ranked)
+    return kept(text, before, ranked)
+
+
+def kept(text: Text, before: Detection, ranked: tuple[tuple[Candidate, Scores], ...]) -> Choice:
+    """The choice of none of the candidates, with the reason."""
     refused = next((scores.refused for _, scores in ranked if scores.refused), None)
     reason = nothing_found(text, before)
     if refused:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from civilly.data.corpus.build import DEV_FILE, Corpus, build_corpus
-from civilly.data.files import write_bytes
 from civilly.data.hub_access import require_hub
 from civilly.data.pairs import Pair, count_by_source, read_pairs
 from civilly.data.split import dev_part
@@ -19,12 +17,20 @@ from civilly.errors import CivillyError, DataError, MissingExtraError
 from civilly.score.joint import JOINT
 from civilly.train.examples import Example
 from civilly.train.recipe import EMBEDDED, SftRecipe, ValidationSettings
+from civilly.train.run_folder import (
+    CONFIG_FILE,
+    RESULT_FILE,
+    as_read_back,
+    read_json,
+    refuse_another_recipe,
+    write_json,
+)
 
 if TYPE_CHECKING:
     from civilly.train.base_model import TrainableModel
     from civilly.train.trainer import Validate
 
-RESULT_FILE, LOG_FILE, CONFIG_FILE = "result.json", "log.json", "config.json"
+LOG_FILE = "log.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +102,7 @@ def fine_tune(
     out.mkdir(parents=True, exist_ok=True)
     checkpoint = _begun(out, recipe, resume=options.get("resume", False))
     done = _weights(out)
-    if done and (out / RESULT_FILE).exists() and _recorded(out) == _plain(recipe):
+    if done and (out / RESULT_FILE).exists() and _recorded(out) == as_read_back(recipe):
         return done
     take_out = options.get("take_out_leaks", False)
     corpus = build_corpus(recipe.model_dump(), data, take_out_leaks=take_out)
@@ -127,8 +133,8 @@ def fine_tune(
     scores = [row for row in trainer.state.log_history if deciding in row]
     best: dict[str, float] = max(scores, key=lambda row: float(row[deciding]), default={})
     if first:
-        _write(out / LOG_FILE, trainer.state.log_history)
-        _write(out / RESULT_FILE, best)  # last: with it, the run is done
+        write_json(out / LOG_FILE, trainer.state.log_history)
+        write_json(out / RESULT_FILE, best)  # last: with it, the run is done
     return made
 
 
@@ -149,28 +155,17 @@ def _begun(out: Path, recipe: SftRecipe, *, resume: bool) -> Path | None:
             f"{out} already holds checkpoints or weights of another run.",
             mend="--resume to go on with it, or another --out",
         )
-    before, now = _recorded(out), _plain(recipe)
+    before, now = _recorded(out), as_read_back(recipe)
     for tables in (before, now):
         tables.get("training", {}).pop("stop_after_steps", None)
-    if before != now:
-        differing = ", ".join(name for name in now if before.get(name) != now[name])
-        raise DataError(
-            f"{out} was begun with another recipe; what differs: {differing}.",
-            mend=f"the recipe in {out / CONFIG_FILE}, or another --out",
-        )
+    refuse_another_recipe(out, before, now)
     return max(whole, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
 
 
 def _recorded(out: Path) -> dict[str, Any]:
     """The recipe that a run folder was begun with; empty if it says none."""
-    path = out / CONFIG_FILE
-    found: dict[str, Any] = json.loads(path.read_text("utf-8"))["recipe"] if path.exists() else {}
-    return found
-
-
-def _plain(recipe: SftRecipe) -> dict[str, Any]:
-    """As it is read back from a file."""
-    found: dict[str, Any] = json.loads(json.dumps(recipe.model_dump()))
+    noted = read_json(out / CONFIG_FILE)
+    found: dict[str, Any] = noted["recipe"] if noted else {}
     return found
 
 
@@ -188,7 +183,7 @@ def _note(path: Path, recipe: SftRecipe, corpus: Corpus, notes: Mapping[str, Any
         "examples": count_by_source(corpus.train),
         "left_out": corpus.dropped,
     }
-    _write(path, {**content, **notes})
+    write_json(path, {**content, **notes})
 
 
 def tuning_pairs(corpus: Corpus, data: Path, settings: ValidationSettings) -> list[Pair]:
@@ -216,7 +211,3 @@ def tuning_pairs(corpus: Corpus, data: Path, settings: ValidationSettings) -> li
             mend="dev_split = true in a source, or no every_steps under [validation]",
         )
     return pairs
-
-
-def _write(path: Path, content: Any) -> None:
-    write_bytes(path, (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())

@@ -15,18 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from civilly.data.corpus.build import DEV_FILE
-from civilly.data.files import mend_surrogates
 from civilly.data.kept_apart import case_calibrates
 from civilly.data.pairs import read_pairs
 from civilly.data.readings import Case
 from civilly.data.split import dev_part
 from civilly.detect.by_sentence import sentences_of
-from civilly.detect.context import UNIT, ContextDetector, Heads
-from civilly.detect.protected import blanked
+from civilly.detect.context import UNIT, ContextDetector, as_read, put_words
 from civilly.detect.toxicity import shipped
 from civilly.detect.words import Bounds, words
 from civilly.languages import CODES
-from civilly.model.token_encoder import BEGIN, END, TokenEncoder
+from civilly.model.token_encoder import TokenEncoder
 from civilly.train.detector_data import TrainingData
 from civilly.train.reader.recipe import CalibrationSettings
 from civilly.train.reader.sentences import of_case
@@ -110,24 +108,18 @@ def seen_in(
         encoder: With the detector's LoRA.
         tensors: The detector's heads.
     """
-    reading, heads = ContextDetector(encoder, tensors, shipped()), Heads(tensors)
     sentences = [
-        (row, start, Text(blanked(mend_surrogates(sentence.text)), sentence.lang))
+        (row, start, sentence)
         for row, text in enumerate(texts)
         for start, sentence in sentences_of(text)
     ]
-    windows = reading.windows([sentence for _, _, sentence in sentences])
-    vectors = encoder.hidden([[BEGIN, *window.ids, END] for window in windows])
+    reading = ContextDetector(encoder, tensors, shipped())
     worst = [(-np.inf, 0.0)] * len(texts)
     marks = [np.full(len(text.text) + 1, -np.inf) for text in texts]
-    for window, hidden in zip(windows, vectors, strict=True):
-        row, first, sentence = sentences[window.row]
-        verdict = heads.verdict(window, hidden, sentence.lang)
+    for window, verdict in reading.verdicts(as_read([sentence for *_, sentence in sentences])):
+        row, first, _ = sentences[window.row]
         worst[row] = max(worst[row], (float(verdict.texts[0]), window.logit * UNIT))
-        for (start, end), logit in zip(window.bounds, verdict.words, strict=True):
-            if start >= 0:
-                place = slice(first + start, first + end)
-                marks[row][place] = np.maximum(marks[row][place], logit)
+        put_words(marks[row], window, verdict, first)
     return [
         Seen(own, known, _words(text, scores))
         for text, (own, known), scores in zip(texts, worst, marks, strict=True)

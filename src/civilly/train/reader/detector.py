@@ -12,9 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
 
-from civilly.data.files import mend_surrogates
-from civilly.detect.context import ContextDetector, Window
-from civilly.detect.protected import blanked
+from civilly.detect.context import ContextDetector, Window, as_read
 from civilly.detect.toxicity import shipped
 from civilly.languages import CODES
 from civilly.model.token_encoder import BEGIN, END, TokenEncoder
@@ -55,7 +53,7 @@ def items_of(sentences: Sequence[Sentence], cutter: TokenEncoder) -> list[Item]:
         cutter: Cuts texts into the encoder's pieces.
     """
     reading = ContextDetector(cutter, {"calibration": IDENTITY}, shipped())
-    texts = [Text(blanked(mend_surrogates(each.text)), each.lang) for each in sentences]
+    texts = as_read([Text(each.text, each.lang) for each in sentences])
     first: dict[int, Window] = {}
     for window in reading.windows(texts):
         first.setdefault(window.row, window)

@@ -17,11 +17,13 @@ from numpy.typing import NDArray
 from torch import nn
 
 from civilly.data.readings import FAULTS
+from civilly.detect import context
 from civilly.errors import DataError
 from civilly.languages import CODES
 from civilly.model.e5 import Encoder
 from civilly.model.reader_weights import head_tensors, read_encoder_change
 from civilly.model.token_encoder import PADDING
+from civilly.score import reader
 from civilly.score.reader import HUMAN
 from civilly.train.reader.recipe import ReaderSettings
 from civilly.train.reader.save import MATRICES, factor_name
@@ -87,7 +89,8 @@ class DetectorHead(nn.Module):  # type: ignore[misc]
         most = hidden.masked_fill(real[..., None] == 0, _NOWHERE).max(1).values
         pooled = torch.cat([mean, most, (logits * known)[:, None], known[:, None]], -1)
         texts = self.s2(nn.functional.gelu(self.s1(pooled))) + bias[:, :3]
-        bag = torch.logsumexp(marks[..., 1].masked_fill(real == 0, _NOWHERE), 1) - math.log(4)
+        bag = torch.logsumexp(marks[..., 1].masked_fill(real == 0, _NOWHERE), 1)
+        bag = bag - math.log(context.USUAL_TOKENS)
         texts = torch.cat([texts[:, :1] + bag[:, None], texts[:, 1:]], 1)
         return marks[..., 0] + bias[:, 3:4], texts
 
@@ -120,7 +123,8 @@ class JudgeHead(nn.Module):  # type: ignore[misc]
         pooled = torch.cat([_mean(hidden, text), _mean(hidden, rewrite), most], -1)
         logits = self.b(nn.functional.gelu(self.a(pooled)))
         local = self.tok(hidden).masked_fill(~rewrite[..., None], _NOWHERE)
-        faults = logits[:, : len(FAULTS)] + torch.logsumexp(local, 1) - math.log(8)
+        evidence = torch.logsumexp(local, 1) - math.log(reader.USUAL_TOKENS)
+        faults = logits[:, : len(FAULTS)] + evidence
         return torch.cat([faults, logits[:, len(FAULTS) :]], 1)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -14,12 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from civilly.data.files import write_bytes
 from civilly.data.readings import Case, Reading, read_cases, read_readings
 from civilly.data.recipe_table import read_recipe
 from civilly.detect.context import ContextDetector
 from civilly.detect.toxicity import shipped
-from civilly.errors import CivillyError, DataError, MissingExtraError
+from civilly.errors import CivillyError, MissingExtraError
 from civilly.model.e5 import Encoder, encoder_folder, packaged_path, read_packed, write_encoder
 from civilly.model.reader_weights import head_tensors
 from civilly.model.token_encoder import TokenEncoder
@@ -39,11 +37,17 @@ from civilly.train.reader.recipe import (
     ReaderSettings,
 )
 from civilly.train.reader.save import packed_tensors, write_reader
+from civilly.train.run_folder import (
+    CONFIG_FILE,
+    RESULT_FILE,
+    as_read_back,
+    read_json,
+    refuse_another_recipe,
+    write_json,
+)
 
 if TYPE_CHECKING:
     from civilly.train.reader.network import ReaderNetwork
-
-CONFIG_FILE, RESULT_FILE = "config.json", "result.json"
 
 Progress = Callable[[str], None]
 
@@ -88,7 +92,7 @@ def train_reader(
     out.mkdir(parents=True, exist_ok=True)
     _begin(out, recipe, resume=resume)
     run = _Run(recipe, _Sources(recipe, data, written), out, progress)
-    result = _read(out / RESULT_FILE)
+    result = read_json(out / RESULT_FILE)
     if recipe.detector and DETECTOR not in result:
         result[DETECTOR] = run.detector(recipe.detector)
         run.note(DETECTOR, result)
@@ -100,22 +104,17 @@ def train_reader(
 
 def _begin(out: Path, recipe: ReaderRecipe, *, resume: bool) -> None:
     """Notes the recipe in an empty run folder, or compares it with the one that is noted."""
-    now = json.loads(json.dumps(recipe.model_dump()))
-    before = _read(out / CONFIG_FILE)
+    now = as_read_back(recipe)
+    before = read_json(out / CONFIG_FILE)
     if not before:
-        _write(out / CONFIG_FILE, now)
+        write_json(out / CONFIG_FILE, now)
         return
     if not resume:
         raise CivillyError(
             f"{out} already holds another run.",
             mend="--resume to go on with it, or another --out",
         )
-    if before != now:
-        differing = ", ".join(name for name in now if before.get(name) != now[name])
-        raise DataError(
-            f"{out} was begun with another recipe; what differs: {differing}.",
-            mend=f"the recipe in {out / CONFIG_FILE}, or another --out",
-        )
+    refuse_another_recipe(out, before, now)
 
 
 class _Sources:
@@ -174,7 +173,7 @@ class _Run:
 
     def note(self, kind: str, result: Mapping[str, Any]) -> None:
         """Writes the result; with it, this reader is done."""
-        _write(self.out / RESULT_FILE, result)
+        write_json(self.out / RESULT_FILE, result)
         self._checkpoint(kind).unlink(missing_ok=True)
 
     def _random(self, what: str) -> random.Random:
@@ -281,12 +280,3 @@ class _Run:
     ) -> None:
         tensors = packed_tensors(factors, heads, settings.scale, self.sources.pieces)
         write_reader(self._file(kind), tensors)
-
-
-def _read(path: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.exists() else {}
-    return found
-
-
-def _write(path: Path, content: Any) -> None:
-    write_bytes(path, (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())

@@ -23,7 +23,7 @@ from civilly.data.files import write_bytes
 from civilly.errors import CivillyError, DataError, MissingExtraError
 from civilly.model.adapter import ADAPTER_FOLDER, FULL_FOLDER
 from civilly.score.joint import JOINT
-from civilly.train.finetuning import RESULT_FILE
+from civilly.train.run_folder import RESULT_FILE
 from civilly.train.sft import train_sft
 from civilly.train.sweep.importance import importances
 from civilly.train.sweep.report import SweepReport, make_report, write_report
