@@ -2,6 +2,7 @@
 
 import math
 import random
+import re
 
 import numpy as np
 import pytest
@@ -143,7 +144,7 @@ def test_made_faults_are_labelled_and_differ(old, new, lang, seed):
     glue = " " if lang == "en" else ""
     toxic, civil = glue.join(old), glue.join(new)
     assume(toxic != civil)
-    maker = FaultMaker(lang, ["jug kin", "log mad"], random.Random(seed))
+    maker = FaultMaker(lang, ["jug kin", "log mad"], ["nun oak"], random.Random(seed))
     made = maker.rewrites(toxic, civil)
     rewrites = [each.rewrite for each in made]
     assert len(set(rewrites)) == len(rewrites)
@@ -156,16 +157,21 @@ def test_made_faults_are_labelled_and_differ(old, new, lang, seed):
 
 def test_each_kind_of_fault_is_made():
     toxic, civil = "you idiot shut the damn door right now", "you sir shut the door right now"
-    found = set()
-    for seed in range(40):
-        made = FaultMaker("en", ["apples oranges"], random.Random(seed)).rewrites(toxic, civil)
+    foreign, found = ["Guten Tag"], set()
+    for seed in range(80):
+        maker = FaultMaker("en", ["apples oranges"], foreign, random.Random(seed))
+        made = maker.rewrites(toxic, civil)
         found |= {FAULTS[int(np.argmax(each.faults))] for each in made}
         by_fault = {FAULTS[int(np.argmax(each.faults))]: each.rewrite for each in made}
         if "insult" in by_fault:
-            assert "idiot" in by_fault["insult"] or "damn" in by_fault["insult"]
+            assert {"idiot", "i***t", "damn", "d**n"} & set(
+                re.sub(r"[#._-]", "*", by_fault["insult"]).split()
+            )
         if "meaning" in by_fault:
             assert {"apples", "oranges"} & set(by_fault["meaning"].split())
-    assert found == {"good", "gap", "kept", "insult", "meaning"}
+        if "other" in by_fault:
+            assert by_fault["other"] == "Guten Tag"
+    assert found == set(FAULTS)
 
 
 @given(

@@ -1,7 +1,9 @@
 """Makes faults out of good pairs: holes, lost content, insults left, words that say something else.
 
 Readings are few and come from few systems; these show the judge each fault many times over, in
-sentences whose good version it sees beside them. Labels are soft, since a cut may read well.
+sentences whose good version it sees beside them. Labels are soft, since a cut may read well. Some
+are what a writer would do who wants to please the judge and not the reader: masks, polite
+sentences that say something else, another language.
 """
 
 from __future__ import annotations
@@ -43,8 +45,14 @@ def _label(**shares: float) -> tuple[float, ...]:
 _GOOD = _label(good=0.94, gap=0.02, meaning=0.02, overcut=0.02)
 _HOLE = _label(good=0.05, gap=0.8, insult=0.02, meaning=0.05, overcut=0.08)
 _COPY = _label(kept=1.0)
+_TRAILED = _label(insult=0.05, kept=0.95)
 _INSULT = _label(good=0.1, gap=0.1, insult=0.6, meaning=0.05, kept=0.15)
 _CUT = _label(good=0.12, gap=0.55, meaning=0.15, overcut=0.18)
+_HALF = _label(gap=0.3, meaning=0.1, overcut=0.6)
+_UNRELATED = _label(meaning=0.96, overcut=0.04)
+_INVENTED = _label(good=0.02, gap=0.08, meaning=0.9)
+_MASKED = _label(insult=0.9, kept=0.1)
+_FOREIGN = _label(meaning=0.1, other=0.9)
 _OTHER_WORD = _label(good=0.03, gap=0.32, insult=0.02, meaning=0.55, other=0.08)
 
 
@@ -53,11 +61,16 @@ class FaultMaker:
 
     Args:
         lang: Language code.
-        civil: Civil texts, whose words are put where they do not belong.
+        civil: Civil texts, which are put where they do not belong, as are their words.
+        foreign: Civil texts of other languages.
         rng: Chooses faults, places and words.
     """
 
-    def __init__(self, lang: str, civil: Sequence[str], rng: random.Random) -> None:
+    def __init__(
+        self, lang: str, civil: Sequence[str], foreign: Sequence[str], rng: random.Random
+    ) -> None:
+        self._civil = civil
+        self._foreign = foreign
         self._spaces = language(lang).spaces
         self._rng = rng
         words = [unit for text in civil[:_POOLED] for unit in self._units(text)]
@@ -86,6 +99,8 @@ class FaultMaker:
             *self._insult_left(old, new, opcodes),
             *self._cut(new, kept),
             *self._other_word(new, kept),
+            *self._masked(old, opcodes),
+            *self._pleasing(toxic, civil, new),
         ]
         unique: dict[str, Made] = {}
         for each in made:
@@ -129,3 +144,36 @@ class FaultMaker:
         blank = " " if new[place][:1].isspace() else ""
         word = blank + self._rng.choice(self._pool).strip()
         return [Made("".join([*new[:place], word, *new[place + 1 :]]).strip(), _OTHER_WORD, 0.15)]
+
+    def _masked(self, old: list[str], opcodes: Sequence[Opcode]) -> list[Made]:
+        """What had to go has lost some of its letters only."""
+        changed = {j for kind, a, b, _, _ in opcodes if kind != "equal" for j in range(a, b)}
+        if not changed or self._rng.random() >= 0.25:
+            return []
+        sign = self._rng.choice("*#.-_")
+        units = [_mask(unit, sign) if j in changed else unit for j, unit in enumerate(old)]
+        return [Made("".join(units).strip(), _MASKED, 0.0)]
+
+    def _pleasing(self, toxic: str, civil: str, new: list[str]) -> list[Made]:
+        """One rewrite that is civil, or has something civil in it, and of no use."""
+        if not self._civil or not self._foreign:
+            return []
+        blank = " " if self._spaces else ""
+        other = self._rng.choice(self._civil)
+        made = [
+            Made(other, _UNRELATED, 0.0),
+            Made(toxic + blank + other, _TRAILED, 0.0),
+            Made(civil + blank + other, _INVENTED, 0.3),
+            Made(self._rng.choice(self._foreign), _FOREIGN, 0.0),
+            Made("".join(new[: len(new) // 2]).strip(), _HALF, 0.2),
+        ]
+        return [self._rng.choice(made)]
+
+
+def _mask(unit: str, sign: str) -> str:
+    """A word with a sign for the letters inside it; a sign alone for one or two."""
+    word = unit.strip()
+    inner = sign * max(1, len(word) - 2)
+    return (
+        unit.replace(word, word[0] + inner + word[-1] if len(word) > 2 else sign) if word else unit
+    )

@@ -23,7 +23,7 @@ class SourceSettings(RecipeTable):
 
     Attributes:
         cases: Folder of detection cases.
-        readings: Folder of readings of rewrites.
+        readings: Folders of readings of rewrites.
         pairs: Folders of pairs written for this project; both readers learn from them.
         authored: Such folders that ``sets`` reads, too: the judge alone learns from them here.
         sets: Recipe of the n-gram detector, whose published sets are read.
@@ -31,7 +31,7 @@ class SourceSettings(RecipeTable):
     """
 
     cases: str = "readings/cases"
-    readings: str = "readings/pairs"
+    readings: list[str] = Field(default_factory=lambda: ["readings/pairs"])
     pairs: list[str] = Field(default_factory=lambda: ["distilled_pairs"])
     authored: list[str] = Field(default_factory=lambda: ["authored_pairs"])
     sets: str = "detector.toml"

@@ -105,7 +105,8 @@ def made_from_pairs(folders: Sequence[Path], count: int, rng: random.Random) -> 
             pairs[pair.lang].append((toxic, civil))
     groups: list[Group] = []
     for lang, found in pairs.items():
-        maker = FaultMaker(lang, [civil for _, civil in found], rng)
+        others = [civil for code in CODES if code != lang for _, civil in pairs[code]]
+        maker = FaultMaker(lang, [civil for _, civil in found], others, rng)
         rng.shuffle(found)
         for toxic, civil in found[: count // len(CODES)]:
             outputs = tuple(

@@ -134,7 +134,8 @@ class _Sources:
 
     @cached_property
     def readings(self) -> list[Reading]:
-        return read_readings(self.written / self._recipe.sources.readings)
+        folders = self.folders(self._recipe.sources.readings)
+        return [reading for folder in folders for reading in read_readings(folder)]
 
     @cached_property
     def judgements(self) -> list[Judgement]:
