@@ -280,7 +280,16 @@ def readings(reading: dict[str, Any], intervals: Collection[str]) -> str:
             ]
             cells = [of["date"], *cells] if earlier else cells
             lines.append(f"| {system['name']} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+    return "\n".join([*lines, *renamed(reading, earlier)])
+
+
+def renamed(reading: dict[str, Any], earlier: dict[str, Any] | None) -> list[str]:
+    """Lines below the table: what an earlier reading counted where it has a label of its own."""
+    return [
+        f"\nIn the reading of {earlier['date']} “{name}” stands for “{earlier['labels'][key]}”."
+        for key, name in reading["labels"].items()
+        if earlier and earlier["labels"][key] != name
+    ]
 
 
 def reading_of(date: str) -> dict[str, Any]:

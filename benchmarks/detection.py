@@ -2,8 +2,8 @@
 
 Usage: python benchmarks/detection.py [--rows N] [--out results/detection.md]
 
-The n-gram model, as it was until the detector in context took its place, and that detector as
-everything uses it, sentence by sentence. Data: the folder in the environment variable CIVILLY_DATA
+The n-gram model on whole texts, and the detector in context as everything uses it, sentence by
+sentence. Data: the folder in the environment variable CIVILLY_DATA
 (default ../shared/data), and recipes/readings/cases. Every number comes from rows that no model
 here was trained on; intervals are 95 % bootstrap percentiles.
 """
@@ -45,10 +45,10 @@ LONG = Text("you are a fucking moron, f u c k off " * 2703, "en")
 
 
 def contestants() -> Contestants:
-    """The n-gram model, and the detector in context as everything uses it."""
+    """The n-gram model, and the detector in context sentence by sentence."""
     return [
         Contestant("n-grams", registry.create("detect", "toxicity")),
-        Contestant("in context", open_detector()),
+        Contestant("in context", open_detector("context")),
     ]
 
 

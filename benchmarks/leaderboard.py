@@ -16,7 +16,6 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from civilly import registry
-from civilly.cli._scoring import DEFAULT_SUITE
 from civilly.data.alignment import align_alone
 from civilly.data.submission import read_submission
 from civilly.languages import CODES
@@ -27,6 +26,7 @@ from civilly.leaderboard.scoring import score_submission
 from civilly.leaderboard.standings import build, shared_sentences
 from civilly.leaderboard.tables import markdown
 from civilly.pipeline import Toolbox
+from civilly.score import DEFAULT
 from civilly.score.human import LEARNT_FROM, Learner, read_judgements, resolve
 from civilly.score.scores_file import read_scores, write_scores
 from civilly.types import Metric
@@ -96,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--ours", type=Path, default=Path("runs/official/out.tsv"))
-    parser.add_argument("--suite", default=DEFAULT_SUITE)
+    parser.add_argument("--suite", default=DEFAULT)
     parser.add_argument("--agreement", type=Path, help="default: results/agreement_SUITE.json")
     parser.add_argument("--runs", type=Path, default=Path("runs/leaderboard"))
     parser.add_argument("--results", type=Path, default=RESULTS)

@@ -36,13 +36,12 @@ from civilly.select.seams import Seams
 from civilly.toolbox import Toolbox
 from civilly.types import Candidate, Text
 from measures import Floats, auc, interval, table
-from tricks import chosen
+from tricks import SUITES, judgements_kept_apart
 
 ROOT = Path(__file__).parent.parent
 READINGS = ROOT / "recipes" / "readings" / "pairs"
 OUT = ROOT / "benchmarks" / "results" / "reader.md"
 AGREEMENT = OUT.with_name("agreement_reading.json")
-SUITES = ("reading", "embedded")
 LEAST_PAIRS = 20
 """With fewer pairs nothing is said of a kind."""
 
@@ -247,7 +246,7 @@ def measured(name: str, rows: Sequence[Judgement]) -> dict[str, list[Agreement]]
 
 def people_part(sentences: int | None, out: Path) -> str:
     """Agreement with people of both suites."""
-    rows = chosen(sentences)
+    rows = judgements_kept_apart(sentences)
     of_suite = {name: measured(name, rows) for name in SUITES}
     write_agreement(of_suite["reading"], out)
     texts = len({(row.lang, row.text) for row in rows})

@@ -160,7 +160,7 @@ def played(rows: Sequence[Judgement], made: Mapping[str, Trick]) -> list[tuple[s
     return cases + [(name, text, make(text)) for name, make in made.items() for text in inputs]
 
 
-def chosen(sentences: int | None) -> list[Judgement]:
+def judgements_kept_apart(sentences: int | None) -> list[Judgement]:
     """What people judged of the sentences that are kept apart, in the order of the languages.
 
     Args:
@@ -252,7 +252,7 @@ def verdicts(of_suite: Mapping[str, Means], systems: dict[str, list[str]]) -> st
 
 def report(sentences: int | None) -> str:
     """The page."""
-    rows = chosen(sentences)
+    rows = judgements_kept_apart(sentences)
     systems = ranked(rows)
     cases = played(rows, tricks(registry.create("detect", "toxicity")))
     of_suite, signatures = {}, []

@@ -157,7 +157,12 @@ def test_a_reading_stands_beside_an_earlier_one(
     about = {"date": "2026-12-01", "commit": "abc1234", "before": "2026-11-29",
              "readers": "some", "inputs": "some"}  # fmt: skip
     (tmp_path / "2026-12-01.toml").write_text(blind.leading(readings_of(LABELS), about), "utf-8")
-    lines = assemble.readings(assemble.latest_reading(), ["good"]).splitlines()
+    table, note = assemble.readings(assemble.latest_reading(), ["good"]).split("\n\n")
+    assert note == (
+        "In the reading of 2026-11-29 “meaning changed or too much cut” stands for “meaning "
+        "changed”."
+    )
+    lines = table.splitlines()
     assert lines[0].startswith("| | outputs of | good, nine / six / all |")
     cells = [[cell.strip() for cell in line.split("|")[1:4]] for line in lines[2:]]
     # Before: (32 · 126 + 15 · 84) / 210 = 25.2; people wrote nothing for the six.

@@ -10,7 +10,6 @@ import typer
 
 from civilly.cli import _console
 from civilly.cli._scoring import (
-    DEFAULT_SUITE,
     SCORES_SUFFIX,
     ConfidenceOption,
     EngineOption,
@@ -31,6 +30,7 @@ from civilly.cli._scoring import (
 from civilly.cli._table import aligned
 from civilly.data.values import short
 from civilly.errors import DataError
+from civilly.score import DEFAULT
 from civilly.score.joint import SHARES
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def score(
         ),
     ],
     reference: ReferenceOption = None,
-    suite: SuiteOption = DEFAULT_SUITE,
+    suite: SuiteOption = DEFAULT,
     option: SuiteOptionsOption = None,
     engine: EngineOption = None,
     lang: LangsOption = None,
@@ -130,7 +130,8 @@ def score(
         _console.write_out(_table_of_languages(summaries[0], columns))
     else:
         _console.write_out(_table_of_systems(systems, summaries))
-    _write_shares(systems, summaries)
+    if shares := [column for column in systems[0].columns if column in SHARES]:
+        _console.write_out("\n" + _table_of_shares(systems, summaries, shares) + "\n")
     _console.write_out(f"signature: {signature}\n")
 
 
@@ -269,11 +270,10 @@ def _table_of_systems(systems: Sequence[SystemScores], summaries: Sequence[Summa
     return f"{column}\n" + aligned(["system", "n", *langs, *names], rows)
 
 
-def _write_shares(systems: Sequence[SystemScores], summaries: Sequence[Summary]) -> None:
-    """The shares of a suite that finds faults: of one system by language, of several on average."""
-    columns = [column for column in systems[0].columns if column in SHARES]
-    if not columns:
-        return
+def _table_of_shares(
+    systems: Sequence[SystemScores], summaries: Sequence[Summary], columns: Sequence[str]
+) -> str:
+    """What a suite finds at fault: of one system by language, of several on average."""
     rows = []
     for system, summary in zip(systems, summaries, strict=True):
         labels = {name: _average_label(name, summary) for name in summary.averages}
@@ -286,7 +286,7 @@ def _write_shares(systems: Sequence[SystemScores], summaries: Sequence[Summary])
             for label, intervals in scopes
         ]
     title = ["system"] if len(systems) > 1 else []
-    _console.write_out("\n" + aligned([*title, "lang", *columns], rows) + "\n")
+    return aligned([*title, "lang", *columns], rows)
 
 
 def _present_in(summaries: Sequence[Summary]) -> list[str]:

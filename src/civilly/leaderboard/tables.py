@@ -140,8 +140,16 @@ def _cells(board: Board) -> list[Row]:
     """The scores, and behind those of a column the shares, which have no rank."""
     rows = []
     for column in board.columns.values():
-        found = [(m, i, c.mean, c.rank) for m in MEASURES for i, c in column.cells[m].items()]
-        found += [(s, i, mean, None) for s, row in column.shares.items() for i, mean in row.items()]
+        found = [
+            (measure, index, cell.mean, cell.rank)
+            for measure in MEASURES
+            for index, cell in column.cells[measure].items()
+        ]
+        found += [
+            (share, index, mean, None)
+            for share, row in column.shares.items()
+            for index, mean in row.items()
+        ]
         rows += [
             {
                 "system": board.systems[index].name,

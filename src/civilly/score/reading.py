@@ -5,11 +5,10 @@ is that a careful reader finds no fault of that kind, and how people of the shar
 would judge it. A reader names the worst fault alone, so the first ones are chained: the product of
 the three is the probability that the rewrite is good.
 
-The reader judges what changed; a sentence that has nothing to do with the text, say a polite one
-that fits everywhere, it has hardly ever been shown. So what the suite `embedded` finds to have lost
-its content is another meaning to the degree that it has lost it (`guarded`); hardly any rewrite
-that readers found good is touched by that. An output without a letter or digit is not read: all was
-cut, and J is 0.
+A reader can be pleased by a sentence that has nothing to do with the text, say a polite one that
+fits everywhere. So what the suite `embedded` finds to have lost its content is another meaning to
+the degree that it has lost it (`guarded`); hardly any rewrite that careful readers found good is
+touched by that. An output without a letter or digit is not read: all was cut, and J is 0.
 """
 
 from __future__ import annotations
