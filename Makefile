@@ -70,7 +70,7 @@ test-isa: $(VENV)/.dev
 	  test -z "$$failed" || { echo "failed on:$$failed"; exit 1; }
 
 bench: $(VENV)/.dev
-	@for name in trimming startup detection scoring rewriting decoding infill quantisation engines official leaderboard; do \
+	@for name in trimming startup detection scoring reader tricks rewriting decoding infill quantisation engines official leaderboard; do \
 	  echo "== $$name"; $(PYTHON) benchmarks/$$name.py $(BENCH_ARGS); done
 	@$(PYTHON) benchmarks/assemble.py
 

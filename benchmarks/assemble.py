@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
@@ -19,6 +19,9 @@ HERE = Path(__file__).parent
 REPOSITORY = HERE.parent
 RESULTS = HERE / "results"
 READINGS = HERE / "readings"
+GROUPS = {"P": "nine", "NP": "six", "all": "all"}
+"""The groups of languages of a reading, and what tables call them."""
+Share = tuple[float | None, int]
 BEGIN, END = "<!-- readings: begin -->", "<!-- readings: end -->"
 
 
@@ -74,6 +77,21 @@ PAGES = (
         (Part("readings.md", "benchmarks/blind_reading.py report"),),
     ),
     Page(
+        "reader",
+        "The reader",
+        "how far the judge of rewrites agrees with readers and people, beside what chose before",
+        "Readings of texts that it was not trained on, 15 languages; judgements by people of "
+        "TextDetox 2024, other sentences than it was trained on.",
+        (Part("reader.md", "benchmarks/reader.py"),),
+    ),
+    Page(
+        "tricks",
+        "Tricks",
+        "what the suites `reading` and `embedded` say of copies, masks, cuts and polite constants",
+        "Sentences of TextDetox 2024 that the reader was not trained on, nine languages.",
+        (Part("tricks.md", "benchmarks/tricks.py"),),
+    ),
+    Page(
         "rewriting",
         "Rewriting",
         "`duplicate`, `delete` and `tuned` on held-out pairs: toxicity, chrF, similarity, fluency",
@@ -91,7 +109,7 @@ PAGES = (
     Page(
         "leaderboard",
         "Published systems and ours",
-        "systems ranked by the suite `embedded`, and why that is not to be trusted alone",
+        "systems ranked by a suite, with the shares that a reader would find good or at fault",
         "Official inputs for which outputs of other systems are public.",
         (Part("leaderboard.md", "benchmarks/leaderboard.py"),),
     ),
@@ -125,14 +143,14 @@ PAGES = (
     Page(
         "scoring",
         "Scoring",
-        "how far the suite `embedded` agrees with people, and what fools it",
+        "how far the suite `embedded` agrees with people, and what fools it; what is published",
         "People's judgements: TextDetox 2024 (out of fold), RUSSE-2022, EMNLP-2021.",
         (Part("scoring.md", "benchmarks/scoring.py"),),
     ),
     Page(
         "detection",
         "Detection",
-        "language identification, toxicity and spans",
+        "language identification; the detector in context beside the n-gram model",
         "Official inputs, clean sentences, labelled sets; no row was trained on.",
         (Part("detection.md", "benchmarks/detection.py"),),
     ),
@@ -204,40 +222,84 @@ def page(made: Page) -> str:
     return Template(PAGE_HEAD).substitute(title=made.title, data=made.data, body="\n".join(body))
 
 
-def share(percent: int | None, n: int, interval: bool = True) -> str:
+def share(percent: float | None, n: int, interval: bool = True) -> str:
     """A share in percent with its 95 % interval (Wilson), or a dash."""
     if percent is None:
         return "–"
     if not interval:
-        return f"{percent} %"
+        return f"{percent:.0f} %"
     bounds = binomtest(round(percent * n / 100), n).proportion_ci(method="wilson")
-    return f"{percent} % [{100 * bounds.low:.0f}, {100 * bounds.high:.0f}]"
+    return f"{percent:.0f} % [{100 * bounds.low:.0f}, {100 * bounds.high:.0f}]"
 
 
-def readings(reading: dict[str, Any], labels: Sequence[str]) -> str:
-    """The table of a reading, systems × labels: the nine languages, then the other six.
+def of_group(reading: dict[str, Any], system: dict[str, Any], label: str, group: str) -> Share:
+    """A share of a system in percent, and of how many outputs.
 
     Args:
         reading: A file of `READINGS`.
-        labels: Which of its labels to show.
+        system: One of its systems.
+        label: One of its labels.
+        group: ``P``, ``NP``, or ``all`` of both, which a system that lacks one does not have.
     """
-    heads = [f"{reading['labels'][label]}, nine / six" for label in labels]
+    n, parts = system.get("n") or reading["n"], ("P", "NP")
+    if group != "all":
+        return system[label].get(group), n.get(group, 0)
+    if not all(part in system[label] for part in parts):
+        return None, 0
+    total = sum(n[part] for part in parts)
+    return sum(system[label][part] * n[part] for part in parts) / total, total
+
+
+def readings(reading: dict[str, Any], intervals: Collection[str]) -> str:
+    """The table of a reading, systems × labels: the nine languages, the other six, perhaps all.
+
+    Where the file names an earlier reading, each of its systems stands below with that date.
+
+    Args:
+        reading: A file of `READINGS`.
+        intervals: The labels whose intervals are shown.
+    """
+    earlier = reading_of(reading["before"]) if "before" in reading else None
+    groups = GROUPS if earlier else {group: GROUPS[group] for group in reading["n"]}
+    labels = [f"{name}, {' / '.join(groups.values())}" for name in reading["labels"].values()]
+    heads = [*(["outputs of"] if earlier else []), *labels]
     lines = ["| | " + " | ".join(heads) + " |", "|---" * (len(heads) + 1) + "|"]
     for system in reading["systems"]:
-        cells = [
-            " / ".join(
-                share(system[label].get(group), n, interval=label == "good")
-                for group, n in reading["n"].items()
-            )
-            for label in labels
-        ]
-        lines.append(f"| {system['name']} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        rows = [(reading, system)]
+        if earlier:
+            rows += [
+                (earlier, old) for old in earlier["systems"] if old.get("key") == system["key"]
+            ]
+        for of, each in rows:
+            cells = [
+                " / ".join(
+                    share(*of_group(of, each, label, group), interval=label in intervals)
+                    for group in groups
+                )
+                for label in reading["labels"]
+            ]
+            cells = [of["date"], *cells] if earlier else cells
+            lines.append(f"| {system['name']} | " + " | ".join(cells) + " |")
+    return "\n".join([*lines, *renamed(reading, earlier)])
+
+
+def renamed(reading: dict[str, Any], earlier: dict[str, Any] | None) -> list[str]:
+    """Lines below the table: what an earlier reading counted where it has a label of its own."""
+    return [
+        f"\nIn the reading of {earlier['date']} “{name}” stands for “{earlier['labels'][key]}”."
+        for key, name in reading["labels"].items()
+        if earlier and earlier["labels"][key] != name
+    ]
+
+
+def reading_of(date: str) -> dict[str, Any]:
+    """The file of `READINGS` of a day."""
+    return tomllib.loads((READINGS / f"{date}.toml").read_text("utf-8"))
 
 
 def latest_reading() -> dict[str, Any]:
     """The newest file of `READINGS`, whose names are dates."""
-    return tomllib.loads(max(READINGS.glob("*.toml")).read_text("utf-8"))
+    return reading_of(max(path.stem for path in READINGS.glob("*.toml")))
 
 
 def found(name: str, pattern: str) -> str:
@@ -255,7 +317,8 @@ def found(name: str, pattern: str) -> str:
 def front() -> str:
     """BENCHMARKS.md: one screen, then where the rest is."""
     reading = latest_reading()
-    agreement = r"TextDetox 2024 without references[^|]*\|(?:.*\n)*?\| {} \| (\S+ \[[^]]+\])"
+    agreement = r"The suite `reading`[^|]*\|(?:.*\n)*?\| {} \| (\S+ \[[^]]+\])"
+    systems = r"The suite `reading`[^|]*\|(?:.*\n)*?\| J \| (?:[^|]+\| ){2}(\S+ \[[^]]+\])"
     rows = [
         f"| [{made.title}](docs/benchmarks/{made.name}.md) | {made.says} | "
         + " ".join(dict.fromkeys(f"`{part.command}`" for part in made.parts if part.command))
@@ -263,29 +326,40 @@ def front() -> str:
         for made in PAGES
     ]
     ours = reading["systems"][0]
+    groups = GROUPS if "before" in reading else ours["good"]
+    ours_n = [of_group(reading, ours, "good", group)[1] for group in ("P", "NP")]
+    first = r"^\| all \| (?:[^|]+\| ){4}"
     return Template((HERE / "notes" / "front.md").read_text("utf-8")).substitute(
         commit=reading["commit"],
         date=reading["date"],
         readers=reading["readers"],
         inputs=reading["inputs"],
-        n_p=reading["n"]["P"],
-        n_np=reading["n"]["NP"],
-        good_p=ours["good"]["P"],
-        good_np=ours["good"]["NP"],
-        hole_p=ours["hole"]["P"],
-        hole_np=ours["hole"]["NP"],
-        readings=readings(reading, list(reading["labels"])),
+        n_p=ours_n[0],
+        n_np=ours_n[1],
+        good_p=f"{ours['good']['P']:.0f}",
+        good_np=f"{ours['good']['NP']:.0f}",
+        hole_p=f"{ours['hole']['P']:.0f}",
+        hole_np=f"{ours['hole']['NP']:.0f}",
+        groups=" / ".join(GROUPS[group] for group in groups),
+        readings=readings(reading, [*reading["labels"]]),
+        suite=found("leaderboard.md", r"^\d+ systems, suite `(\w+)`"),
         suite_systems=found("leaderboard.md", r"^(\d+) systems, suite"),
-        suite_j=found("leaderboard.md", r"^\| civilly \| \*\*1 · (.+?)\*\* \|"),
+        suite_rank=found("leaderboard.md", r"^\| civilly \| \*{0,2}(\d+) · "),
+        suite_j=found("leaderboard.md", r"^\| civilly \| \*{0,2}\d+ · ([^|*]+?)\*{0,2} \|"),
+        good_first=found("reader.md", first + r"([^|]+?) \|"),
+        joint_first=found("reader.md", first + r"[^|]+\| ([^|]+?) \|"),
+        auc_gap=found("reader.md", r"^\| gap \| (?:[^|]+\| ){2}([^|]+?) \|"),
+        auc_meaning=found("reader.md", r"^\| meaning \| (?:[^|]+\| ){2}([^|]+?) \|"),
         speed=found("official.md", r"([\d.]+) sentences/s in this run"),
         speed_infill=found("official_infill.md", r"([\d.]+) sentences/s in this run"),
         one_text=found("startup.md", r"`civilly rewrite TEXT` \| ([\d.]+) \|"),
         help=found("startup.md", r"`civilly --help` \| ([\d.]+) \|"),
         core=found("startup.md", r"A core install is (\d+ packages, \d+ MB)"),
         model=found("startup.md", r"adds the packaged model \((\d+ MB)\)"),
-        agree_sta=found("scoring.md", agreement.format("STA")),
-        agree_sim=found("scoring.md", agreement.format("SIM")),
-        agree_j=found("scoring.md", agreement.format("J")),
+        agree_sta=found("reader.md", agreement.format("STA")),
+        agree_sim=found("reader.md", agreement.format("SIM")),
+        agree_j=found("reader.md", agreement.format("J")),
+        agree_systems=found("reader.md", systems),
         pages="\n".join(rows),
     )
 
@@ -294,7 +368,7 @@ def readme(text: str) -> str:
     """The README with its table of the newest reading."""
     head, rest = text.split(BEGIN)
     reading = latest_reading()
-    table = readings(reading, list(reading["labels"]))
+    table = readings(reading, ["good"])
     when = f"Read on {reading['date']}, outputs of commit {reading['commit']}."
     return f"{head}{BEGIN}\n{table}\n\n{when}\n{END}{rest.split(END)[1]}"
 

@@ -4,6 +4,8 @@ Usage: python benchmarks/blind_reading.py sheets CANDIDATES.jsonl FOLDER [--outp
        python benchmarks/blind_reading.py check FOLDER SHEET …
        python benchmarks/blind_reading.py join FOLDER -o READINGS.jsonl
        python benchmarks/blind_reading.py report [recipes/readings/pairs]
+       python benchmarks/blind_reading.py report READINGS.jsonl --toml readings/DATE.toml
+              --commit HASH [--before DATE] [--inputs TEXT] [--readers TEXT]
 
 CANDIDATES has an object a line: id, lang, text, source, and outputs, a map from system to output.
 A sheet holds texts of one language; equal outputs stand once, in random order, under letters. A
@@ -11,7 +13,9 @@ tenth of the texts stand on a second sheet, so that two readers judge them: give
 a language and the even ones to different readers. FOLDER/key.json tells letters; readers must not
 open it. A reader writes FOLDER/labels/SHEET.tsv: item, letter, fault, use, note (see
 `civilly.data.readings`). ``join`` puts labels and key together; ``report`` writes
-results/readings.md: what became of each system's outputs, and how far readers agree.
+results/readings.md: what became of each system's outputs, and how far readers agree. With
+``--toml`` it writes instead what `assemble.py` leads with: the shares of the systems ``civilly``,
+``mt0`` and ``human`` in a reading, to stand beside an earlier one.
 """
 
 from __future__ import annotations
@@ -21,7 +25,7 @@ import json
 import random
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +33,7 @@ from scipy.stats import binomtest
 
 from civilly.data.readings import FAULTS, Reading, as_line, read_readings
 from civilly.errors import DataError
-from civilly.languages import CODES
+from civilly.languages import CODES, NEW_CODES, PARALLEL_CODES
 
 HERE = Path(__file__).parent
 SHIPPED, RESULT = HERE.parent / "recipes" / "readings" / "pairs", HERE / "results" / "readings.md"
@@ -170,6 +174,82 @@ def report(readings: Sequence[Reading]) -> str:
     return "\n".join(lines) + "\n"
 
 
+SYSTEMS = {"civilly": "civilly", "mt0": "mT0-xl-detox-orpo (3.7B)", "human": "human reference"}
+"""The systems of a reading that leads, and what people call them."""
+GROUPS = {"P": PARALLEL_CODES, "NP": NEW_CODES}
+"""Languages with human pairs, and the others."""
+TOLD = {
+    "good": ("good", ("good",)),
+    "hole": ("a hole", ("gap",)),
+    "insult": ("still rude", ("insult", "kept")),
+    "changed": ("meaning changed or too much cut", ("meaning", "overcut")),
+}
+"""By its key: what a share is called, and the faults in it."""
+READERS = (
+    "language models, one reading each, no native speakers, none of whom labelled training data; "
+    "they saw an input and an output, not whose it is"
+)
+
+
+def shares_of(readings: Sequence[Reading], system: str) -> dict[str, dict[str, float]]:
+    """How many outputs of a system were read (``n``) and the shares in percent, by group.
+
+    Of an output that was read twice the first label counts. A group without outputs is left out.
+    """
+    first: dict[tuple[str, str], Reading] = {}
+    for reading in readings:
+        if system in reading.systems:
+            first.setdefault((reading.lang, reading.id), reading)
+    found: dict[str, dict[str, float]] = {key: {} for key in ("n", *TOLD)}
+    for group, langs in GROUPS.items():
+        faults = Counter(r.fault for r in first.values() if r.lang in langs)
+        if not faults:
+            continue
+        found["n"][group] = faults.total()
+        for key, (_, kinds) in TOLD.items():
+            hits = sum(faults[kind] for kind in kinds)
+            found[key][group] = round(100 * hits / faults.total(), 1)
+    return found
+
+
+def leading(readings: Sequence[Reading], about: Mapping[str, str]) -> str:
+    """A file of `assemble.READINGS`.
+
+    Args:
+        readings: With outputs of `SYSTEMS`.
+        about: ``date``, ``commit``, ``readers``, ``inputs`` and perhaps ``before``: the date of the
+            reading that it stands beside.
+
+    Raises:
+        DataError: If there is no output of a system.
+    """
+    lines = [
+        "# A blind reading of outputs, systems hidden. Shares in percent, n outputs each.",
+        *(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in about.items()),
+        "",
+        "[labels]",
+        *(f"{key} = {json.dumps(name)}" for key, (name, _) in TOLD.items()),
+    ]
+    for key, name in SYSTEMS.items():
+        found = shares_of(readings, key)
+        if not found["n"]:
+            raise DataError(
+                f"No output of {key!r} was read.", allowed="readings of " + ", ".join(SYSTEMS)
+            )
+        lines += ["", "[[systems]]", f'key = "{key}"', f'name = "{name}"']
+        for column, by_group in found.items():
+            cells = ", ".join(f"{group} = {value}" for group, value in by_group.items())
+            lines.append(f"{column} = {{ {cells} }}")
+    return "\n".join(lines) + "\n"
+
+
+def inputs_of(readings: Sequence[Reading]) -> str:
+    """How many inputs there are in how many languages, for people."""
+    texts = Counter(lang for lang, _ in {(r.lang, r.id) for r in readings})
+    low, high = min(texts.values()), max(texts.values())
+    return f"{low if low == high else f'{low} to {high}'} inputs in each of {len(texts)} languages"
+
+
 def is_odd(sheet: str) -> bool:
     """Whether a sheet is one of its language's odd ones, which had another reader."""
     return int(sheet.rpartition("-")[2]) % 2 == 1
@@ -202,12 +282,26 @@ def main() -> None:
     joining.add_argument("-o", "--output", type=Path, required=True)
     for verb in (sheets, check, joining):
         verb.add_argument("folder", type=Path)
-    verbs.add_parser("report").add_argument("folder", type=Path, nargs="?", default=SHIPPED)
+    reporting = verbs.add_parser("report")
+    reporting.add_argument("folder", type=Path, nargs="?", default=SHIPPED)
+    reporting.add_argument("--toml", type=Path, help="DATE.toml, to lead BENCHMARKS.md with")
+    reporting.add_argument("--commit", help="whose outputs were read")
+    reporting.add_argument("--before", help="date of the reading to stand beside")
+    reporting.add_argument("--inputs", help="what was read")
+    reporting.add_argument("--readers", default=READERS)
     arguments = parser.parse_args()
     if arguments.verb == "sheets":
         write_sheets(arguments.candidates, arguments.folder, arguments.outputs, arguments.seed)
     elif arguments.verb == "join":
         join(arguments.folder, arguments.output)
+    elif arguments.verb == "report" and arguments.toml:
+        if not arguments.commit:
+            parser.error("--toml needs --commit")
+        readings = read_readings(arguments.folder)
+        about = {"date": arguments.toml.stem, "commit": arguments.commit}
+        about |= {"before": arguments.before} if arguments.before else {}
+        about |= {"readers": arguments.readers, "inputs": arguments.inputs or inputs_of(readings)}
+        arguments.toml.write_text(leading(readings, about), "utf-8")
     elif arguments.verb == "report":
         RESULT.write_text(report(read_readings(arguments.folder)), "utf-8")
     else:

@@ -1,10 +1,9 @@
-"""Measures the embedded suite: agreement with people, tricks, speed; writes results/scoring.md.
+"""Measures the embedded suite: agreement with people, speed; writes results/scoring.md.
 
 Data: the folder in the environment variable CIVILLY_DATA (default ../shared/data). Features are
 kept in --work, a file per set and language, so that the long part can be done in pieces:
 
     python benchmarks/scoring.py features --set textdetox2024 --lang en   (for each language)
-    python benchmarks/scoring.py tricks
     python benchmarks/scoring.py speed
     python benchmarks/scoring.py            everything that is missing, then the page
 """
@@ -24,12 +23,13 @@ from typing import Any
 
 import numpy as np
 
+from agreement_tables import agreement_table, means_table, system_table, write_agreement
 from civilly.data.io import read_table
 from civilly.data.values import short
 from civilly.detect.toxicity import create as toxicity
 from civilly.languages import CODES, PARALLEL_CODES
 from civilly.pipeline import Toolbox
-from civilly.score.agreement import STATISTICS, Agreement, agreement, spearman
+from civilly.score.agreement import Agreement, agreement, spearman
 from civilly.score.embedded import EmbeddedSuite, create
 from civilly.score.embedded_cache import VectorCache
 from civilly.score.embedded_encoder import SIGNATURE, WIDTH, SentenceEncoder
@@ -44,18 +44,8 @@ from civilly.types import Text
 ROOT = Path(__file__).parent.parent
 DATA = Path(os.environ.get("CIVILLY_DATA", ROOT.parent / "shared" / "data"))
 OUT = ROOT / "benchmarks" / "results" / "scoring.md"
-AGREEMENT = OUT.with_name("agreement.json")
+AGREEMENT = OUT.with_name("agreement_embedded.json")
 LANGS = {FITTED_ON: PARALLEL_CODES, "russe2022_ru": ("ru",), "emnlp2021_en": ("en",)}
-TRICK_SENTENCES = 10
-POLITE = {
-    "en": "Thank you very much for your message.", "es": "Muchas gracias por su mensaje.",
-    "de": "Vielen Dank für Ihre Nachricht.",
-    "zh": "非常感谢您的留言。",
-    "ar": "شكرا جزيلا على رسالتك.",
-    "hi": "आपके संदेश के लिए बहुत धन्यवाद।", "uk": "Дуже дякую за ваше повідомлення.",
-    "ru": "Большое спасибо за ваше сообщение.", "am": "ስለ መልዕክትዎ በጣም አመሰግናለሁ።",
-}  # fmt: skip
-LEET = str.maketrans("aeiostаеіо", "43105743і0")
 
 
 def judged(name: str, lang: str | None = None) -> list[Judgement]:
@@ -91,44 +81,6 @@ def all_features(work: Path, name: str) -> Features:
 
 
 # --- agreement -------------------------------------------------------------------------------
-
-
-def cell(row: Agreement, statistic: str, intervals: bool = True) -> str:
-    """``.41 [.36, .45]``."""
-    interval = getattr(row, statistic)
-    if interval is None:
-        return "–"
-    mean, low, high = (short(x, 2) for x in (interval.mean, interval.low, interval.high))
-    return f"{mean} [{low}, {high}]" if intervals else mean
-
-
-def agreement_table(found: dict[str, list[Agreement]]) -> str:
-    """A row per language, a column per target: sentence-level Spearman."""
-    lines = ["| | n | " + " | ".join(found) + " |", "|---|---|" + "---|" * len(found)]
-    for place, row in enumerate(next(iter(found.values()))):
-        cells = [cell(rows[place], "spearman") for rows in found.values()]
-        lines.append(f"| {row.lang} | {row.rows} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
-def means_table(found: dict[str, list[Agreement]], title: str) -> str:
-    """A row per target: every statistic of the mean of the languages."""
-    names = [name.replace("_", " ") for name in STATISTICS]
-    lines = [f"| {title} | " + " | ".join(names) + " |", "|---|" + "---|" * len(names)]
-    for target, rows in found.items():
-        cells = [cell(rows[-1], name) for name in STATISTICS]
-        lines.append(f"| {target} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
-def system_table(found: dict[str, list[Agreement]]) -> str:
-    """Spearman over systems per language."""
-    rows = next(iter(found.values()))
-    lines = ["| | " + " | ".join(row.lang for row in rows) + " |", "|---|" + "---|" * len(rows)]
-    for target, of_target in found.items():
-        cells = [cell(row, "system_spearman", intervals=False) for row in of_target]
-        lines.append(f"| {target} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
 
 
 def published_table(name: str) -> str:
@@ -197,21 +149,11 @@ def unseen(work: Path, name: str, with_references: bool) -> tuple[dict[str, Any]
     return scores, chosen
 
 
-def write_agreement(found: dict[str, list[Agreement]]) -> None:
-    """Spearman by language and target, for `civilly leaderboard --agreement`."""
-    table: dict[str, dict[str, float]] = {}
-    for target, rows in found.items():
-        for row in rows[:-1]:  # the last is the mean
-            if row.spearman is not None:
-                table.setdefault(row.lang, {})[f"spearman_{target}"] = round(row.spearman.mean, 3)
-    AGREEMENT.write_text(json.dumps(table, indent=1) + "\n", "utf-8")
-
-
 def agreement_part(work: Path) -> str:
     """The tables of agreement."""
     rows, table = judged(FITTED_ON), all_features(work, FITTED_ON)
     alone = measured(out_of_fold(table, rows, with_references=False), rows)
-    write_agreement(alone)
+    write_agreement(alone, AGREEMENT)
     found = [i for i, refs in enumerate(accepted_rewrites(rows)) if refs]
     scores = out_of_fold(table, rows, with_references=True)
     some = [rows[i] for i in found]
@@ -249,116 +191,6 @@ def agreement_part(work: Path) -> str:
     for name in (FITTED_ON, "russe2022_ru"):
         parts += [f"### Published for {name}", published_table(name)]
     return "\n\n".join(parts)
-
-
-# --- tricks ----------------------------------------------------------------------------------
-
-
-def on_spans(change: Callable[[str], str]) -> Callable[[Text], str]:
-    """An output that changes the toxic spans alone."""
-
-    def made(text: Text) -> str:
-        result = text.text
-        for span in reversed(toxicity().detect([text])[0].spans):
-            result = (
-                result[: span.start] + change(result[span.start : span.end]) + result[span.end :]
-            )
-        return result
-
-    return made
-
-
-def one_word_cut(text: Text) -> str:
-    """The input without the first word that the detector names (else its first word)."""
-    spans = toxicity().detect([text])[0].spans
-    start, end = (spans[0].start, spans[0].end) if spans else (0, len(text.text.split(" ")[0]))
-    return text.text[:start] + text.text[end:]
-
-
-TRICKS: dict[str, Callable[[Text], str]] = {
-    "copy": lambda text: text.text,
-    "copy with a full stop": lambda text: text.text + ".",
-    "copy twice": lambda text: f"{text.text} {text.text}",
-    "delete everything": lambda text: "",
-    "one polite sentence": lambda text: POLITE[text.lang],
-    "copy and a polite sentence": lambda text: f"{text.text} {POLITE[text.lang]}",
-    "another language (polite English or Spanish)": lambda text: POLITE[
-        "es" if text.lang == "en" else "en"
-    ],
-    "first half": lambda text: text.text[: len(text.text) // 2],
-    "insults in leet letters": on_spans(lambda span: span.translate(LEET)),
-    "insults masked (f**k)": on_spans(lambda span: span[0] + "*" * (len(span) - 2) + span[-1:]),
-    "insults wholly masked (****)": on_spans(lambda span: "*" * len(span)),
-    "one insult cut": one_word_cut,
-    "all insults cut": on_spans(lambda span: ""),
-}
-
-
-def tricks(work: Path) -> dict[str, Any]:
-    """Mean J of each trick and of each real system on the same sentences, per language."""
-    path = work / "tricks.json"
-    if path.exists():
-        return json.loads(path.read_text("utf-8"))
-    made, rows = suite(), judged(FITTED_ON)
-    found: dict[str, Any] = {}
-    for lang in PARALLEL_CODES:
-        sentences = list(dict.fromkeys(row.text for row in rows if row.lang == lang))
-        inputs = [Text(text, lang) for text in sentences[:TRICK_SENTENCES]]
-        kept = {text.text for text in inputs}
-        real = [row for row in rows if row.lang == lang and row.text in kept]
-        cases = [(row.system, Text(row.text, lang), row.output) for row in real]
-        cases += [(f"trick: {name}", t, make(t)) for name, make in TRICKS.items() for t in inputs]
-        scores = made.components([case[1] for case in cases], [case[2] for case in cases])
-        scores[JOINT] = [float(np.prod(row)) for row in zip(*scores.values(), strict=True)]
-        by_name: dict[str, dict[str, list[float]]] = {}
-        for place, (name, _, _) in enumerate(cases):
-            of_name = by_name.setdefault(name, {target: [] for target in TARGETS})
-            for target in TARGETS:
-                of_name[target].append(scores[target][place])
-        found[lang] = {
-            name: {target: statistics.mean(values) for target, values in columns.items()}
-            for name, columns in by_name.items()
-        }
-    work.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(found, indent=1), "utf-8")
-    return found
-
-
-def tricks_part(work: Path) -> str:
-    """The table of tricks."""
-    found = tricks(work)
-    lines = [
-        "| output | STA | SIM | FL | J | systems that it beats |",
-        "|---|---|---|---|---|---|",
-    ]
-    real = {
-        lang: {n: v for n, v in names.items() if not n.startswith("trick")}
-        for lang, names in found.items()
-    }
-    for name in [f"trick: {trick}" for trick in TRICKS]:
-        means = [statistics.mean(found[lang][name][t] for lang in found) for t in TARGETS]
-        beaten = statistics.mean(
-            sum(found[lang][name][JOINT] > value[JOINT] for value in real[lang].values())
-            / len(real[lang])
-            for lang in found
-        )
-        cells = " | ".join(short(mean, 2) for mean in means)
-        lines.append(f"| {name.removeprefix('trick: ')} | {cells} | {beaten:.0%} |")
-    everyone = [
-        [value[target] for lang in real for value in real[lang].values()] for target in TARGETS
-    ]
-    means = [short(statistics.mean(values), 2) for values in everyone]
-    lowest = statistics.mean(min(v[JOINT] for v in real[lang].values()) for lang in real)
-    lines.append("| *mean of the real systems* | " + " | ".join(means) + " | |")
-    lines.append(f"| *worst real system of a language* | | | | {short(lowest, 2)} | |")
-    return "\n\n".join([
-        "## Tricks",
-        f"{TRICK_SENTENCES} sentences a language, nine languages, against the 18 to 20 systems on "
-        "the same sentences, without references; the mean over languages of the share of systems "
-        "whose mean J is below the trick's.",
-        "\n".join(lines),
-        (ROOT / "benchmarks" / "notes" / "scoring.md").read_text("utf-8").strip(),
-    ])  # fmt: skip
 
 
 # --- speed -----------------------------------------------------------------------------------
@@ -439,14 +271,16 @@ def page(work: Path) -> None:
                     f"shipped {name}.{key} is {weight}, fitted {refitted.parts[name].weights[key]}"
                 )
     head = "# Scoring: the embedded suite\n\n`" + suite().signature + "`"
-    text = "\n\n".join([head, agreement_part(work), tricks_part(work), speed_part(work)])
+    notes = (ROOT / "benchmarks" / "notes" / "scoring.md").read_text("utf-8").strip()
+    seen = "## What it sees, and what fools it\n\n" + notes
+    text = "\n\n".join([head, agreement_part(work), seen, speed_part(work)])
     OUT.write_text(re.sub(r"\n{3,}", "\n\n", text) + "\n", "utf-8")
 
 
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("part", nargs="?", choices=["features", "tricks", "speed"])
+    parser.add_argument("part", nargs="?", choices=["features", "speed"])
     parser.add_argument("--work", type=Path, default=ROOT / "runs" / "scoring")
     parser.add_argument("--set", choices=SETS, default=FITTED_ON)
     parser.add_argument("--lang", choices=PARALLEL_CODES)
@@ -454,8 +288,6 @@ def main() -> None:
     if given.part == "features":
         for lang in [given.lang] if given.lang else LANGS[given.set]:
             features(given.work, given.set, lang)
-    elif given.part == "tricks":
-        tricks(given.work)
     elif given.part == "speed":
         speed(given.work)
     else:

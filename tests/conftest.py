@@ -27,7 +27,8 @@ ROUNDED = frozenset({
     "test_engine_infilling",
     "test_fim_families", "test_methods_fillers_baselines", "test_methods_infill",
     "test_model_formats", "test_model_smoothquant", "test_readme", "test_score_agreement",
-    "test_score_embedded", "test_score_judge", "test_score_room", "test_textdetox_suites",
+    "test_score_embedded", "test_score_judge", "test_score_reading",
+    "test_score_room", "test_textdetox_suites",
     "test_textdetox_xcomet", "test_train_detector", "test_train_fim", "test_train_reader",
     "test_train_sft", "test_train_sweep",
 })  # fmt: skip
@@ -45,6 +46,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def benchmark(name: str) -> ModuleType:
     """A module of the folder ``benchmarks``, which is no package."""
     path = REPOSITORY / "benchmarks" / f"{name}.py"
+    if str(path.parent) not in sys.path:  # they import one another
+        sys.path.append(str(path.parent))
     spec = importlib.util.spec_from_file_location(f"benchmark_{name}", path)
     assert spec is not None
     assert spec.loader is not None

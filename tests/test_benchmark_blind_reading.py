@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
-from civilly.data.readings import read_readings
+from civilly.data.readings import Reading, as_line, read_readings
 from conftest import benchmark
 
 SCRIPT = Path(__file__).parents[1] / "benchmarks" / "blind_reading.py"
@@ -94,3 +95,87 @@ def test_a_missing_or_wrong_label_is_named(folder: Path) -> None:
     assert "one too many" in run("check", "en-1", folder).stderr
     path.write_text("\n".join([*lines[1:], lines[0].replace("\t", " ")]) + "\n", "utf-8")
     assert run("check", "en-1", folder).returncode == 1
+
+
+def readings_of(labels: dict[str, dict[str, list[str]]]) -> list[Reading]:
+    """By system and language, the fault of its output for the first, second, … text."""
+    return [
+        Reading(f"t{n}", lang, f"text {n}", "test", f"{system} {n}", (system,), fault, 0, "", "x-1")
+        for system, by_lang in labels.items()
+        for lang, faults in by_lang.items()
+        for n, fault in enumerate(faults)
+    ]
+
+
+LABELS = {
+    "civilly": {"en": ["good", "gap", "kept"], "it": ["meaning"]},
+    "mt0": {"en": ["good", "good", "insult"], "it": ["overcut"]},
+    "human": {"en": ["good", "good", "other"]},
+}
+
+
+def test_a_reading_that_leads_has_the_shares_of_three_systems(tmp_path: Path) -> None:
+    again = [Reading("t0", "en", "text 0", "test", "civilly 0", ("civilly",), "gap", 0, "", "x-2")]
+    file = tmp_path / "readings.jsonl"
+    file.write_text("".join(map(as_line, readings_of(LABELS) + again)), "utf-8")
+    toml = tmp_path / "2026-12-01.toml"
+    done = run("report", file, "--toml", toml, "--commit", "abc1234", "--before", "2026-11-29")
+    assert done.returncode == 0, done.stderr
+    made = tomllib.loads(toml.read_text("utf-8"))
+    assert (made["date"], made["commit"], made["before"]) == ("2026-12-01", "abc1234", "2026-11-29")
+    assert made["inputs"] == "1 to 3 inputs in each of 2 languages"
+    civilly, mt0, human = made["systems"]
+    # By hand; the second reader of the first output does not count.
+    assert civilly["n"] == {"P": 3, "NP": 1}
+    assert civilly["good"] == {"P": 33.3, "NP": 0.0}
+    assert civilly["hole"] == {"P": 33.3, "NP": 0.0}
+    assert civilly["insult"] == {"P": 33.3, "NP": 0.0}
+    assert mt0["changed"] == {"P": 0.0, "NP": 100.0}
+    assert human["n"] == {"P": 3}
+    assert human["good"] == {"P": 66.7}
+    assert set(made["labels"]) == {"good", "hole", "insult", "changed"}
+
+
+def test_a_reading_that_leads_needs_its_systems_and_a_commit(tmp_path: Path) -> None:
+    file, toml = tmp_path / "readings.jsonl", tmp_path / "2026-12-01.toml"
+    file.write_text("".join(map(as_line, readings_of({"civilly": LABELS["civilly"]}))), "utf-8")
+    assert "--commit" in run("report", file, "--toml", toml).stderr
+    assert "'mt0'" in run("report", file, "--toml", toml, "--commit", "abc1234").stderr
+    assert not toml.exists()
+
+
+def test_a_reading_stands_beside_an_earlier_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assemble, blind = benchmark("assemble"), benchmark("blind_reading")
+    earlier = (assemble.READINGS / "2026-11-29.toml").read_text("utf-8")
+    (tmp_path / "2026-11-29.toml").write_text(earlier, "utf-8")
+    monkeypatch.setattr(assemble, "READINGS", tmp_path)
+    alone = assemble.readings(assemble.latest_reading(), ["good"]).splitlines()
+    assert alone[0].startswith("| | good, nine / six | a hole, nine / six |")
+    assert alone[2].startswith("| civilly (`tuned`) | 32 % [24, 40] / 15 % [9, 25] | 33 % / 51 % |")
+    about = {"date": "2026-12-01", "commit": "abc1234", "before": "2026-11-29",
+             "readers": "some", "inputs": "some"}  # fmt: skip
+    (tmp_path / "2026-12-01.toml").write_text(blind.leading(readings_of(LABELS), about), "utf-8")
+    table, note = assemble.readings(assemble.latest_reading(), ["good"]).split("\n\n")
+    assert note == (
+        "In the reading of 2026-11-29 “meaning changed or too much cut” stands for “meaning "
+        "changed”."
+    )
+    lines = table.splitlines()
+    assert lines[0].startswith("| | outputs of | good, nine / six / all |")
+    cells = [[cell.strip() for cell in line.split("|")[1:4]] for line in lines[2:]]
+    # Before: (32 · 126 + 15 · 84) / 210 = 25.2; people wrote nothing for the six.
+    assert cells == [
+        ["civilly", "2026-12-01", "33 % [6, 79] / 0 % [0, 79] / 25 % [5, 70]"],
+        ["civilly", "2026-11-29", "32 % [24, 40] / 15 % [9, 25] / 25 % [20, 32]"],
+        ["mT0-xl-detox-orpo (3.7B)", "2026-12-01", "67 % [21, 94] / 0 % [0, 79] / 50 % [15, 85]"],
+        ["mT0-xl-detox-orpo (3.7B)", "2026-11-29", "48 % [39, 56] / 21 % [14, 31] / 37 % [31, 44]"],
+        ["human reference", "2026-12-01", "67 % [21, 94] / – / –"],
+        ["human reference", "2026-11-29", "65 % [56, 73] / – / –"],
+    ]
+    front = assemble.front()
+    assert (
+        "**In nine languages 33 % of the default's outputs are good and 33 % have a hole" in front
+    )
+    assert "In each cell: nine / six / all" in front

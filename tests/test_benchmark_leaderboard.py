@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 import overlap_suite
+from civilly.data.alignment import AlignedRow
+from civilly.leaderboard.runs import Submission
 from conftest import benchmark
 
 SUITE = '''
@@ -61,3 +63,12 @@ def test_only_shared_sentences_are_scored(tmp_path: Path, monkeypatch: pytest.Mo
     assert len(stamps) == 3
     module.main([*map(str, arguments)])
     assert stamps == {p: p.stat().st_mtime_ns for p in (tmp_path / "runs" / "scores").iterdir()}
+
+
+def test_sentences_that_a_suite_learnt_from_are_left_out() -> None:
+    module = benchmark("leaderboard")
+    rows = [AlignedRow("en", f"you idiot {n}", f"you {n}", ()) for n in range(40)]
+    systems = [Submission("a", rows), Submission("b", rows[::-1])]
+    without = {("en", f"you idiot {n}") for n in range(5)} | {("de", "you idiot 7")}
+    for chosen in module.restricted(systems, without):
+        assert {row.toxic for row in chosen.rows} == {f"you idiot {n}" for n in range(5, 40)}

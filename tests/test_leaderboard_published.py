@@ -155,7 +155,7 @@ def published(
             path = folder / "scores" / f"{number}.json"
             write_scores(path, score_submission(submission, "embedded", suite))
             rows[submission.name] = json.loads(path.read_text("utf-8"))["rows"]
-    agreement = read_agreement(REPOSITORY / "benchmarks" / "results" / "agreement.json")
+    agreement = read_agreement(REPOSITORY / "benchmarks" / "results" / "agreement_embedded.json")
     board = build(read_runs(folder / "scores").systems, agreement)
     write_site(board, folder / "site")
     return Published(folder / "site" / "index.html", rows)

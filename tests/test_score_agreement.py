@@ -153,7 +153,7 @@ def test_one_source_sentence_has_no_interval():
 @pytest.mark.parametrize("named", [[], ["embedded", "--column", "mine"]])
 def test_one_thing_is_compared(named):
     result = CliRunner().invoke(app, ["agreement", *named])
-    assert "civilly agreement embedded" in result.exception.mend
+    assert "civilly agreement reading" in result.exception.mend
 
 
 def test_without_data_the_mend_names_the_folder(tmp_path, monkeypatch):

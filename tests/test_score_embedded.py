@@ -251,7 +251,7 @@ def test_tricks_rank_last_in_every_language(shared_data):
     Copies and empty texts score 0. One system in a language may be no better than the polite
     sentence: one that copied these inputs, or writes about something else.
     """
-    polite = benchmark("scoring").POLITE
+    polite = benchmark("tricks").POLITE
     judged = read_judgements(resolve("textdetox2024", shared_data))
     made = suite()
     for lang in PARALLEL_CODES:

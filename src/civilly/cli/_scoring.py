@@ -15,6 +15,7 @@ from civilly.cli import _console
 from civilly.cli._options import complete_option
 from civilly.cli._source import complete_entry
 from civilly.errors import CivillyError, UnknownNameError
+from civilly.score import DEFAULT
 
 if TYPE_CHECKING:
     from civilly.data.alignment import AlignedRow, Mismatch
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from civilly.score.scores_file import SystemScores
     from civilly.types import Metric
 
-DEFAULT_SUITE = "embedded"
 SCORES_SUFFIX = ".json"
 
 
@@ -34,7 +34,7 @@ def complete_metric(incomplete: str) -> list[tuple[str, str]]:
 def complete_suite_option(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
     """Options of the suite for shell completion."""
     given = [item for item in ctx.params.get("option") or [] if item]
-    return complete_option("score", ctx.params.get("suite") or DEFAULT_SUITE, given, incomplete)
+    return complete_option("score", ctx.params.get("suite") or DEFAULT, given, incomplete)
 
 
 ReferenceOption = Annotated[

@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     from civilly.score.agreement import Agreement
     from civilly.score.human import Judgement
     from civilly.score.intervals import Interval
+    from civilly.types import Metric
 
 EXAMPLES = """Examples:
 
-civilly agreement embedded --judgements textdetox2024
+civilly agreement reading --judgements textdetox2024
 
 civilly agreement --column XCOMET-LITE --judgements russe2022_ru --target SIM"""
 
@@ -66,7 +67,8 @@ def agreement(
 
     Sentence level: Spearman and Kendall (tau-b); system level: Spearman and pairwise accuracy; per
     language, with 95 % intervals from resampling source sentences. A suite's components are each
-    compared with what people judged, a plain metric with everything.
+    compared with what people judged, a plain metric with everything. Judgements that a metric was
+    trained on are left out.
     """
     from civilly.errors import CivillyError
     from civilly.score.agreement import agreement as agree
@@ -80,12 +82,13 @@ def agreement(
             if metric
             else "Nothing is named to compare with people.",
             allowed="either a metric or a --column of numbers",
-            mend="civilly agreement embedded, or civilly agreement --column NAME",
+            mend="civilly agreement reading, or civilly agreement --column NAME",
         )
     if target is not None and target not in TARGETS:
         raise CivillyError(f"Unknown target {target!r}.", allowed=", ".join(TARGETS))
     require_scipy()
-    judged = read_judgements(resolve(judgements, data))
+    path = resolve(judgements, data)
+    judged = read_judgements(path)
     if column is not None:
         signature = f"column|{column}"
         columns = dict.fromkeys(TARGETS, _saved(judged, column, scores))
@@ -95,8 +98,11 @@ def agreement(
             raise CivillyError(
                 f"No row of {judgements!r} has a reference.", mend="leave --references out"
             )
-        signature, columns = _computed(str(metric), judged, references, engine)
-    wanted = [name for name in columns if target in (None, name)]
+        made = _metric(str(metric), engine)
+        judged = _unlearnt(made, judged, path)
+        signature = made.signature
+        columns = _computed(made, str(metric), judged, references)
+    wanted = [name for name in TARGETS if name in columns and target in (None, name)]
     found = {name: agree(columns[name], judged, name, resamples) for name in wanted}
     if as_json:
         _write_json(signature, judgements, found)
@@ -109,30 +115,45 @@ def agreement(
             _console.write_out(f"{what}{_values(row.values)} mean {short(row.mean, 2)}\n")
 
 
-def _computed(
-    metric: str, judged: Sequence[Judgement], references: bool, engine: str | None
-) -> tuple[str, dict[str, list[float]]]:
-    """The metric's signature and its scores, by what they are compared with."""
+def _metric(name: str, engine: str | None) -> Metric:
     from civilly import registry
+    from civilly.toolbox import Toolbox
+
+    return registry.create("score", name, Toolbox(engine, {}))  # type: ignore[no-any-return]
+
+
+def _unlearnt(metric: Metric, judged: list[Judgement], path: Path) -> list[Judgement]:
+    """The judgements that the metric was not trained on; says how many are left out."""
+    from civilly.score.human import unlearnt
+
+    apart = unlearnt(metric, judged, path)
+    if len(apart) < len(judged):
+        _console.note(
+            f"{len(judged) - len(apart)} of {len(judged)} judged outputs are left out: the metric "
+            "was trained on judgements of their sentences"
+        )
+    return apart
+
+
+def _computed(
+    made: Metric, name: str, judged: Sequence[Judgement], references: bool
+) -> dict[str, list[float]]:
+    """The metric's scores, by what they are compared with."""
     from civilly.score.human import TARGETS
     from civilly.score.scoring import columns_of, score_texts, steps
-    from civilly.toolbox import Toolbox
     from civilly.types import Suite, Text
 
-    made = registry.create("score", metric, Toolbox(engine, {}))
-    scores: dict[str, list[float]] = {column: [] for column in columns_of(made, metric)}
-    with _console.progress(f"scoring with {metric}", len(judged)) as advance:
+    scores: dict[str, list[float]] = {column: [] for column in columns_of(made, name)}
+    with _console.progress(f"scoring with {name}", len(judged)) as advance:
         for rows in steps(made, range(len(judged)), len(judged)):
             part = [judged[row] for row in rows]
             inputs = [Text(j.text, j.lang) for j in part]
             given = [j.references for j in part] if references else None
-            found = score_texts(made, metric, inputs, [j.output for j in part], given)
+            found = score_texts(made, name, inputs, [j.output for j in part], given)
             for column, values in found.items():
                 scores[column] += values
             advance(len(part))
-    if not isinstance(made, Suite):
-        scores = dict.fromkeys(TARGETS, scores[metric])
-    return made.signature, scores
+    return scores if isinstance(made, Suite) else dict.fromkeys(TARGETS, scores[name])
 
 
 def _saved(judged: Sequence[Judgement], column: str, scores: Path | None) -> list[float]:

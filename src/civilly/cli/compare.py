@@ -9,7 +9,6 @@ import typer
 
 from civilly.cli import _console
 from civilly.cli._scoring import (
-    DEFAULT_SUITE,
     ConfidenceOption,
     EngineOption,
     LangsOption,
@@ -25,6 +24,7 @@ from civilly.cli._scoring import (
 )
 from civilly.cli._table import aligned, p_value
 from civilly.data.values import short
+from civilly.score import DEFAULT
 
 if TYPE_CHECKING:
     from civilly.score.comparison import Finding
@@ -52,10 +52,16 @@ def compare(
         ),
     ],
     metric: Annotated[
-        str | None, typer.Option("--metric", "-m", help="Score to compare: J, STA, SIM or FL.")
+        str | None,
+        typer.Option(
+            "--metric",
+            "-m",
+            help="Score to compare: J, STA, SIM, FL, or a share of the suite reading: good, gap, "
+            "insult+kept, meaning+overcut.",
+        ),
     ] = None,
     reference: ReferenceOption = None,
-    suite: SuiteOption = DEFAULT_SUITE,
+    suite: SuiteOption = DEFAULT,
     option: SuiteOptionsOption = None,
     engine: EngineOption = None,
     lang: LangsOption = None,

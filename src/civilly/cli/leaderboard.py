@@ -9,13 +9,13 @@ import typer
 
 from civilly.cli import _console
 from civilly.cli._scoring import (
-    DEFAULT_SUITE,
     EngineOption,
     ReferenceOption,
     SuiteOptionsOption,
     complete_metric,
     refuse_existing,
 )
+from civilly.score import DEFAULT
 
 if TYPE_CHECKING:
     from civilly.leaderboard.runs import Runs, System
@@ -25,7 +25,7 @@ EXAMPLES = """Examples:
 
 civilly leaderboard runs/ -o site/
 
-civilly leaderboard submissions/ -o site/ --suite embedded --agreement agreement.json"""
+civilly leaderboard submissions/ -o site/ --suite reading --agreement agreement.json"""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -52,7 +52,7 @@ def leaderboard(
             "-s",
             autocompletion=complete_metric,
             help="Suite to show, and to score submissions with. Default: that of the scores "
-            f"files, else {DEFAULT_SUITE}.",
+            f"files, else {DEFAULT}.",
         ),
     ] = None,
     reference: ReferenceOption = None,
@@ -85,7 +85,7 @@ def leaderboard(
     known = read_agreement(agreement) if agreement else {}
     found = read_runs(runs, suite)
     _console.warn(found.warnings)
-    name = suite or chosen_suite(found, DEFAULT_SUITE)
+    name = suite or chosen_suite(found, DEFAULT)
     systems = [*found.systems, *_scored(found, name, reference, option, engine)]
     board = _built(systems, known)
     if len(board.signatures) > 1:

@@ -10,7 +10,6 @@ import typer
 
 from civilly.cli import _console
 from civilly.cli._scoring import (
-    DEFAULT_SUITE,
     SCORES_SUFFIX,
     ConfidenceOption,
     EngineOption,
@@ -31,6 +30,8 @@ from civilly.cli._scoring import (
 from civilly.cli._table import aligned
 from civilly.data.values import short
 from civilly.errors import DataError
+from civilly.score import DEFAULT
+from civilly.score.joint import SHARES
 
 if TYPE_CHECKING:
     from civilly.data.pair_leaks import PairKind
@@ -60,7 +61,7 @@ def score(
         ),
     ],
     reference: ReferenceOption = None,
-    suite: SuiteOption = DEFAULT_SUITE,
+    suite: SuiteOption = DEFAULT,
     option: SuiteOptionsOption = None,
     engine: EngineOption = None,
     lang: LangsOption = None,
@@ -99,7 +100,9 @@ def score(
 ) -> None:
     """Score rewrites: STA, SIM, FL and their product J per language, AvgP and AvgNP.
 
-    Several submissions give a table of systems. Numbers in brackets are bootstrap intervals.
+    Several submissions give a table of systems. Numbers in brackets are bootstrap intervals. The
+    suite reading also gives the shares of outputs that a careful reader would find good, with a
+    gap, still rude (insult+kept) or saying something else (meaning+overcut).
     """
     from civilly.score.comparison import require_same_signature
     from civilly.score.scoring import summarize_scores
@@ -123,9 +126,12 @@ def score(
         _print_json(systems, summaries, signature, leaks)
         return
     if len(systems) == 1:
-        _console.write_out(_table_of_languages(summaries[0], systems[0].columns))
+        columns = [column for column in systems[0].columns if column not in SHARES]
+        _console.write_out(_table_of_languages(summaries[0], columns))
     else:
         _console.write_out(_table_of_systems(systems, summaries))
+    if shares := [column for column in systems[0].columns if column in SHARES]:
+        _console.write_out("\n" + _table_of_shares(systems, summaries, shares) + "\n")
     _console.write_out(f"signature: {signature}\n")
 
 
@@ -262,6 +268,25 @@ def _table_of_systems(systems: Sequence[SystemScores], summaries: Sequence[Summa
         ]
         rows.append([system.system, str(len(system.rows)), *means, *averages])
     return f"{column}\n" + aligned(["system", "n", *langs, *names], rows)
+
+
+def _table_of_shares(
+    systems: Sequence[SystemScores], summaries: Sequence[Summary], columns: Sequence[str]
+) -> str:
+    """What a suite finds at fault: of one system by language, of several on average."""
+    rows = []
+    for system, summary in zip(systems, summaries, strict=True):
+        labels = {name: _average_label(name, summary) for name in summary.averages}
+        scopes = [(labels[name], intervals) for name, intervals in summary.averages.items()]
+        if len(systems) == 1 or not scopes:
+            scopes = [*summary.languages.items(), *scopes]
+        name = [system.system] if len(systems) > 1 else []
+        rows += [
+            [*name, label, *(str(intervals[column]) for column in columns)]
+            for label, intervals in scopes
+        ]
+    title = ["system"] if len(systems) > 1 else []
+    return aligned([*title, "lang", *columns], rows)
 
 
 def _present_in(summaries: Sequence[Summary]) -> list[str]:

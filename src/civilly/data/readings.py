@@ -76,7 +76,7 @@ class Case:
 
 
 def read_readings(folder: Path) -> list[Reading]:
-    """All readings of a folder, file by file.
+    """All readings of a folder, file by file, or of one file.
 
     Raises:
         DataError: If a line is no reading.
@@ -85,7 +85,7 @@ def read_readings(folder: Path) -> list[Reading]:
 
 
 def read_cases(folder: Path) -> list[Case]:
-    """All detection cases of a folder, file by file.
+    """All detection cases of a folder, file by file, or of one file.
 
     Raises:
         DataError: If a line is no case.
@@ -99,7 +99,7 @@ def as_line(row: Reading | Case) -> str:
 
 
 def _rows(folder: Path, read: Any) -> Iterator[Any]:
-    for path in sorted(folder.glob("*.jsonl")):
+    for path in [folder] if folder.is_file() else sorted(folder.glob("*.jsonl")):
         for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
             try:
                 yield read(json.loads(line))

@@ -12,7 +12,7 @@ from civilly.data.alignment import AlignedRow, align_alone
 from civilly.data.io import format_of, knows_suffix, read_table, uncompressed
 from civilly.data.submission import REWRITE_COLUMNS, TOXIC_COLUMNS, submission_from
 from civilly.errors import CivillyError, DataError
-from civilly.score.joint import COMPONENTS, JOINT
+from civilly.score.joint import COMPONENTS, JOINT, SHARES
 from civilly.score.scores_file import SystemScores, read_json, scores_from
 
 MEASURES = (JOINT, *COMPONENTS)
@@ -41,11 +41,13 @@ class Row:
         output: The rewrite; "" where it is missing.
         references: What people wrote; may be empty.
         scores: J, STA, SIM and FL in [0, 1] by name.
+        shares: Those of `civilly.score.joint.SHARES`, of a suite that finds faults.
     """
 
     output: str
     references: tuple[str, ...]
     scores: Mapping[str, float]
+    shares: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,11 +191,17 @@ def system_of(scores: SystemScores, name: str = "The scores") -> System:
             f"{name} of {scores.system!r} by {scores.suite!r} lack {', '.join(missing)}.",
             mend="score with a suite (civilly ls metrics), a plain metric has no components",
         )
+    told = [share for share in SHARES if share in scores.columns]
     for number, values in enumerate(scores.scores, start=1):
-        if not all(0.0 <= values[measure] <= 1.0 for measure in MEASURES):
+        if not all(0.0 <= values[column] <= 1.0 for column in (*MEASURES, *told)):
             raise DataError(f"{name}, row {number}: a score is outside [0, 1].", mend="score again")
     rows = [
-        Row(row.output or "", row.references, {m: values[m] for m in MEASURES})
+        Row(
+            row.output or "",
+            row.references,
+            {measure: values[measure] for measure in MEASURES},
+            {share: values[share] for share in told},
+        )
         for row, values in zip(scores.rows, scores.scores, strict=True)
     ]
     sentences = sentences_of(scores.rows)

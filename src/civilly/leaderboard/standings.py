@@ -12,8 +12,8 @@ from civilly.errors import DataError
 from civilly.languages import CODES, NEW_CODES, PARALLEL_CODES
 from civilly.leaderboard.comparisons import Comparison, means_and_comparisons
 from civilly.leaderboard.runs import MEASURES, Sentence, System
-from civilly.score.intervals import Interval, bootstrap_mean
-from civilly.score.joint import JOINT
+from civilly.score.intervals import Interval, bootstrap_average, bootstrap_mean
+from civilly.score.joint import JOINT, SHARES
 from civilly.score.scoring import AVERAGES
 
 COLUMNS = ("AvgP", *PARALLEL_CODES, "AvgNP", *NEW_CODES)
@@ -49,6 +49,8 @@ class Column:
         ranked: Indices of the ranked systems.
         cells: By measure, by index of the system; a system without rows here has none.
         comparisons: By measure: all pairs of ranked systems.
+        shares: By share (`civilly.score.joint.SHARES`), by index of the ranked system; empty where
+            the suite finds no faults.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Column:
     ranked: tuple[int, ...]
     cells: Mapping[str, Mapping[int, Cell]]
     comparisons: Mapping[str, Sequence[Comparison]]
+    shares: Mapping[str, Mapping[int, Interval]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,12 @@ class Board:
     systems: tuple[System, ...]
     columns: Mapping[str, Column]
     agreement: Agreement = field(default_factory=dict)
+
+    @property
+    def told(self) -> tuple[Column, ...]:
+        """The columns whose shares are told one by one: the averages, or else the languages."""
+        known = [column for column in self.columns.values() if column.shares]
+        return tuple([c for c in known if c.name in AVERAGES] or known)
 
 
 def build(
@@ -197,7 +206,32 @@ def _column(
         if name not in AVERAGES:
             cells[measure] |= _unranked(systems, name, measure, ranked)
     n = sum(len(sentences) for _, sentences in shared)
-    return Column(name, n, tuple(ranked), cells, comparisons)
+    found = _shares([systems[i] for i in ranked], [sentences for _, sentences in shared])
+    by_index = {share: dict(zip(ranked, means, strict=True)) for share, means in found.items()}
+    return Column(name, n, tuple(ranked), cells, comparisons, by_index)
+
+
+def _shares(
+    systems: Sequence[System], shared: Sequence[Sequence[Sentence]]
+) -> dict[str, list[Interval]]:
+    """The interval of each share of each system; none where not all systems know it.
+
+    Args:
+        systems: Some systems.
+        shared: The sentences of each language.
+    """
+    known = [
+        share
+        for share in SHARES
+        if all(share in s.rows[row].shares for s in systems for rows in shared for row in rows)
+    ]
+    return {
+        share: [
+            bootstrap_average([[s.rows[row].shares[share] for row in rows] for rows in shared])
+            for s in systems
+        ]
+        for share in known
+    }
 
 
 def _unranked(
@@ -248,6 +282,8 @@ def _reordered(column: Column, order: Sequence[int]) -> Column:
         {m: {new[i]: cell for i, cell in sorted(row.items(), key=lambda item: new[item[0]])}
          for m, row in column.cells.items()},
         {m: [_oriented(c, new) for c in pairs] for m, pairs in column.comparisons.items()},
+        {share: {new[i]: mean for i, mean in sorted(row.items(), key=lambda item: new[item[0]])}
+         for share, row in column.shares.items()},
     )  # fmt: skip
 
 

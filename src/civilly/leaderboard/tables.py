@@ -39,6 +39,8 @@ def markdown(board: Board) -> str:
         if present:
             for measure in MEASURES:
                 lines += ["", *_score_table(board, present, measure)]
+    for column in board.told:
+        lines += ["", *_share_table(board, column)]
     for name in ("AvgP", "AvgNP"):
         if name in board.columns and len(board.columns[name].ranked) > 1:
             lines += ["", *_better(board, board.columns[name])]
@@ -66,6 +68,21 @@ def _score_table(board: Board, columns: Sequence[Column], measure: str) -> list[
                     [markdown_text(system.name), *(_cell(cell, measure) for cell in cells)]
                 )
             )
+    return lines
+
+
+def _share_table(board: Board, column: Column) -> list[str]:
+    """J, and what share of the outputs a careful reader would find good, or at fault."""
+    lines = [
+        f"### What a reader would find, {column.name} ({column.n} shared sentences)",
+        "",
+        markdown_row(["system", JOINT, *column.shares]),
+        "|---" * (len(column.shares) + 2) + "|",
+    ]
+    for index in column.ranked:
+        joint = column.cells[JOINT][index].mean
+        cells = [str(mean) for mean in (joint, *(row[index] for row in column.shares.values()))]
+        lines.append(markdown_row([markdown_text(board.systems[index].name), *cells]))
     return lines
 
 
@@ -114,28 +131,40 @@ def _better(board: Board, column: Column) -> list[str]:
 
 
 def csv(board: Board) -> bytes:
-    """One row per system, column and measure."""
+    """One row per system, column and measure, or share of what a reader would find."""
     columns = ["system", "suite", "column", "measure", "mean", "low", "high", "n", "rank"]
     return format_table(Table(columns, list(_cells(board)), "csv"), "csv")
 
 
 def _cells(board: Board) -> list[Row]:
-    return [
-        {
-            "system": board.systems[index].name,
-            "suite": board.suite,
-            "column": column.name,
-            "measure": measure,
-            "mean": round(cell.mean.mean, 6),
-            "low": _rounded(cell.mean.low),
-            "high": _rounded(cell.mean.high),
-            "n": cell.mean.n,
-            "rank": cell.rank,
-        }
-        for column in board.columns.values()
-        for measure in MEASURES
-        for index, cell in column.cells[measure].items()
-    ]
+    """The scores, and behind those of a column the shares, which have no rank."""
+    rows = []
+    for column in board.columns.values():
+        found = [
+            (measure, index, cell.mean, cell.rank)
+            for measure in MEASURES
+            for index, cell in column.cells[measure].items()
+        ]
+        found += [
+            (share, index, mean, None)
+            for share, row in column.shares.items()
+            for index, mean in row.items()
+        ]
+        rows += [
+            {
+                "system": board.systems[index].name,
+                "suite": board.suite,
+                "column": column.name,
+                "measure": measure,
+                "mean": round(mean.mean, 6),
+                "low": _rounded(mean.low),
+                "high": _rounded(mean.high),
+                "n": mean.n,
+                "rank": rank,
+            }
+            for measure, index, mean, rank in found
+        ]
+    return rows
 
 
 def _rounded(end: float | None) -> float | None:

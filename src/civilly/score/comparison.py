@@ -9,6 +9,7 @@ from typing import Literal
 
 from civilly.errors import CivillyError, DataError, UnknownNameError
 from civilly.score.intervals import CONFIDENCE, SEED
+from civilly.score.joint import LOWER_IS_BETTER
 from civilly.score.scores_file import SystemScores
 from civilly.score.scoring import averages_over, present_languages
 from civilly.score.significance import CORRECTIONS, TRIALS, Comparison, compare
@@ -32,7 +33,8 @@ class Finding:
         p_corrected: p-value of approximate randomisation, corrected for all findings of its kind
             (languages, or averages) in the run.
         verdict: ``better`` or ``worse`` if the corrected p-value is at most ``1 - confidence`` and
-            the interval of the difference excludes 0; both, since each alone errs for small n.
+            the interval of the difference excludes 0; both, since each alone errs for small n. Less
+            is better in the columns of `civilly.score.joint.LOWER_IS_BETTER`.
     """
 
     system: str
@@ -100,7 +102,7 @@ def compare_systems(
             findings.append(
                 Finding(other.system, scope, langs, compared, 1.0, "no difference shown")
             )
-    return _judged(findings, 1.0 - confidence, correction)
+    return _judged(findings, 1.0 - confidence, correction, -1 if column in LOWER_IS_BETTER else 1)
 
 
 def _scopes(paired: dict[str, tuple[list[float], list[float]]]) -> dict[str, tuple[str, ...]]:
@@ -108,25 +110,32 @@ def _scopes(paired: dict[str, tuple[list[float], list[float]]]) -> dict[str, tup
     return {**{code: (code,) for code in paired}, **averages}
 
 
-def _judged(findings: Sequence[Finding], level: float, correction: str) -> list[Finding]:
-    """The findings with corrected p-values and verdicts; languages and averages apart."""
+def _judged(
+    findings: Sequence[Finding], level: float, correction: str, better: int
+) -> list[Finding]:
+    """The findings with corrected p-values and verdicts; languages and averages apart.
+
+    Args:
+        findings: What was found.
+        level: Of significance.
+        correction: One of `civilly.score.significance.CORRECTIONS`.
+        better: The sign of a difference that is good, 1 or -1.
+    """
     judged = list(findings)
     for single in (True, False):
         family = [n for n, f in enumerate(findings) if (len(f.langs) == 1) is single]
         p_values = [findings[n].comparison.p_randomisation for n in family]
         for n, p in zip(family, CORRECTIONS[correction](p_values), strict=True):
-            verdict = _verdict(findings[n].comparison, p, level)
+            verdict = _verdict(findings[n].comparison, p, level, better)
             judged[n] = replace(findings[n], p_corrected=p, verdict=verdict)
     return judged
 
 
-def _verdict(comparison: Comparison, p_corrected: float, level: float) -> Verdict:
-    interval = comparison.difference
-    if p_corrected <= level and interval.sign > 0:
-        return "better"
-    if p_corrected <= level and interval.sign < 0:
-        return "worse"
-    return "no difference shown"
+def _verdict(comparison: Comparison, p_corrected: float, level: float, better: int) -> Verdict:
+    sign = comparison.difference.sign
+    if p_corrected > level or sign == 0:
+        return "no difference shown"
+    return "better" if sign == better else "worse"
 
 
 def pair_scores(

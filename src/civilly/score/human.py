@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from civilly.data.io import read_utf8
 from civilly.data.table import Row
@@ -17,6 +18,8 @@ TARGETS = (*COMPONENTS, JOINT)
 """What a metric can be compared with."""
 SETS = ("textdetox2024", "russe2022_ru", "emnlp2021_en")
 """Files of ``human/`` in the data folder, by name."""
+LEARNT_FROM = "textdetox2024"
+"""The set that metrics are trained on (`Learner`)."""
 _REQUIRED = ("lang", "system", "toxic", "output", *COMPONENTS)
 
 
@@ -41,6 +44,14 @@ class Judgement:
     references: tuple[str, ...]
     scores: dict[str, float]
     row: Row
+
+
+@runtime_checkable
+class Learner(Protocol):
+    """A metric that was itself trained on people's judgements."""
+
+    def learnt_from(self, judgement: Judgement) -> bool:
+        """Whether it was trained on judgements of rewrites of this sentence (of `LEARNT_FROM`)."""
 
 
 def resolve(name: str, data: Path | None = None) -> Path:
@@ -116,3 +127,16 @@ def _judgement(path: Path, number: int, row: Row) -> Judgement:
 def with_references(judgements: Sequence[Judgement]) -> list[Judgement]:
     """The judgements that have a reference."""
     return [judgement for judgement in judgements if judgement.references]
+
+
+def unlearnt(metric: object, judgements: Sequence[Judgement], path: Path) -> list[Judgement]:
+    """The judgements that may measure a metric: all, but for those that it was trained on.
+
+    Args:
+        metric: A metric.
+        judgements: The rows of a file.
+        path: The file; the rows of another than `LEARNT_FROM` are all kept.
+    """
+    if not isinstance(metric, Learner) or path.name.partition(".")[0] != LEARNT_FROM:
+        return list(judgements)
+    return [judgement for judgement in judgements if not metric.learnt_from(judgement)]

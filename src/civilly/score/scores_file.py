@@ -14,8 +14,9 @@ JSON, UTF-8, one row per line, so that it can be read again without scoring and 
 scores are comparable if it is equal. ``config`` (optional) says how the run was made: file
 digests, options. A row has ``reference`` only if there is one, a string, or a list of strings if
 there are several. An output that was missing is ``""`` and scores 0. A metric that is no suite has
-one column, named like the metric, instead of STA, SIM, FL and J. Rows are in the order of the
-references; a sentence may occur more than once.
+one column, named like the metric, instead of STA, SIM, FL and J; one that finds faults has the
+columns of `civilly.score.joint.SHARES` behind J. Rows are in the order of the references; a
+sentence may occur more than once.
 """
 
 from __future__ import annotations

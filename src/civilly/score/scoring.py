@@ -17,7 +17,7 @@ from civilly.score.intervals import (
     bootstrap_average,
     bootstrap_mean,
 )
-from civilly.score.joint import COMPONENTS, JOINT, joint
+from civilly.score.joint import COMPONENTS, JOINT, LOST, SHARES, FaultFinder, joint, shares
 from civilly.types import Metric, Suite, Text
 
 AVERAGES = {"AvgP": PARALLEL_CODES, "AvgNP": NEW_CODES}
@@ -34,8 +34,14 @@ class Paced(Protocol):
 
 
 def columns_of(metric: Metric, name: str) -> tuple[str, ...]:
-    """What a metric gives per text: a suite STA, SIM, FL, J; any other metric one column."""
-    return (*COMPONENTS, JOINT) if isinstance(metric, Suite) else (name,)
+    """What a metric gives per text.
+
+    A suite gives STA, SIM, FL and J, and the `SHARES` where it knows them; another metric one
+    column.
+    """
+    if not isinstance(metric, Suite):
+        return (name,)
+    return (*COMPONENTS, JOINT, *(SHARES if isinstance(metric, FaultFinder) else ()))
 
 
 def score_rows(
@@ -44,7 +50,9 @@ def score_rows(
     rows: Sequence[AlignedRow],
     advance: Callable[[int], None] = lambda rows: None,
 ) -> list[dict[str, float]]:
-    """Scores of each row by column, in order; 0 in every column where there is no rewrite.
+    """Scores of each row by column, in order.
+
+    Where there is no rewrite they are 0, but for the share `LOST`, which is 1.
 
     Args:
         metric: The metric or suite.
@@ -57,7 +65,7 @@ def score_rows(
             refuses, for instance for want of references.
     """
     columns = columns_of(metric, name)
-    scored = [dict.fromkeys(columns, 0.0) for _ in rows]
+    scored = [{column: float(column == LOST) for column in columns} for _ in rows]
     present = [number for number, row in enumerate(rows) if row.output is not None]
     advance(len(rows) - len(present))
     for chosen in steps(metric, present, ROWS_AT_ONCE):
@@ -105,6 +113,8 @@ def score_texts(
     if isinstance(metric, Suite):
         components = metric.components(texts, outputs, references)
         values = {**components, JOINT: joint(components)}
+        if isinstance(metric, FaultFinder):
+            values |= shares(metric.faults(texts, outputs))
     else:
         values = {name: metric.score(texts, outputs, references)}
     for column, given in values.items():
