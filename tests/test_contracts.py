@@ -120,7 +120,8 @@ AMONG_INSULTS = [
 
 @pytest.mark.parametrize("method", METHODS)
 def test_what_must_not_be_touched_comes_back(method: str) -> None:
-    made = Detoxifier(method=method, engine="echo")
+    """The selector is one that takes what an echo says: a reader would keep nearly all texts."""
+    made = Detoxifier(method=method, engine="echo", select="rerank")
     texts, langs = [t.text for t in AMONG_INSULTS], [t.lang for t in AMONG_INSULTS]
     results = made.rewrite(texts, langs)
     for text, result in zip(texts, results, strict=True):
@@ -128,7 +129,7 @@ def test_what_must_not_be_touched_comes_back(method: str) -> None:
         for thing in THINGS:
             assert result.rewritten.count(thing) == text.count(thing)
     changed = sum(result.rewritten != result.text for result in results)
-    assert method == "duplicate" or changed > len(texts) / 4
+    assert method == "duplicate" or changed > len(texts) / 2
 
 
 @pytest.mark.parametrize("method", METHODS)

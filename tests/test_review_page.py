@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from civilly import registry
 from civilly.cli._review import with_edits
+from civilly.detect.by_sentence import open_detector
 from civilly.methods.edits import edits
 from civilly.types import Text
 from opened_page import Opened, sync_api
@@ -48,7 +48,7 @@ def test_nothing_is_decided_before_the_texts_are_shown(browser: Any, site: Path)
 
 
 def test_each_edit_can_be_left_and_taken_and_the_figures_follow(opened: Review) -> None:
-    detector = registry.create("detect", "toxicity", None)
+    detector = open_detector()
     opened.expect_count("0 of 7 decided")
     buttons = opened.row(0).locator("button.edit")
     assert buttons.count() == 2
