@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from civilly import __version__, registry
 from civilly.data.kept_apart import judgement_kept_apart
 from civilly.data.readings import FAULTS
+from civilly.languages import says_something
 from civilly.model.cache import fingerprint
 from civilly.model.e5 import FORMAT
 from civilly.model.reader_weights import shipped_reader
@@ -100,7 +101,7 @@ class ReadingSuite(JointSuite):
         """One per output; those of the last call are kept, since faults are asked for after J."""
         pairs = list(zip(inputs, outputs, strict=True))
         known = {pair: self._last[pair] for pair in pairs if pair in self._last}
-        known |= {pair: EMPTY for pair in pairs if not any(map(str.isalnum, pair[1]))}
+        known |= {pair: EMPTY for pair in pairs if not says_something(pair[1])}
         unread = [pair for pair in dict.fromkeys(pairs) if pair not in known]
         for start in range(0, len(unread), CHUNK):
             some = unread[start : start + CHUNK]
