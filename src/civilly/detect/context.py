@@ -21,7 +21,7 @@ from civilly.detect import SELF_HARM, THREAT
 from civilly.detect.features import token_bounds
 from civilly.detect.protected import blanked
 from civilly.detect.spans import Mark, is_emoji, outstanding_spans
-from civilly.detect.toxicity import Evidence, ToxicityModel, shipped
+from civilly.detect.toxicity import SPAN_FLOOR, Evidence, ToxicityModel, shipped
 from civilly.detect.words import Bounds, words
 from civilly.languages import CODES, in_word, language
 from civilly.model.e5 import encoder_folder
@@ -38,9 +38,8 @@ from civilly.types import Detection, Detector, Text, Tools
 PREFIX = "query: "
 """What the encoder was trained to see before a text."""
 WINDOW = 124
-"""Tokens read at once, prefix and all; a longer text has several windows and is its worst one."""
-SPAN_FLOOR = 0.25
-"""Texts below this p(toxic) get no spans."""
+"""Tokens read at once, prefix and all; a longer text has several windows and is as toxic as the
+worst of them."""
 FLAGGED = 0.5
 """From this probability on, a text is flagged."""
 INSULT, LEAST_INSULT = 0.5, 0.25
@@ -49,6 +48,9 @@ USUAL_TOKENS = 4.0
 """So many tokens without evidence say nothing: `civilly.model.reader_weights.pooled_evidence`."""
 _MOST, UNIT = 8.0, 4.0
 """Scores of the n-gram model are cut at the first and divided by the second."""
+
+TENSORS = ("t1.weight", "t2.weight", "s1.weight", "s2.weight", "lang", "calibration")
+"""What tells a file of the detector from others."""
 
 Floats = NDArray[np.float32]
 
@@ -60,7 +62,7 @@ class Window:
     Attributes:
         row: Which text it is of.
         ids: Token ids between `BEGIN` and `END`, prefix included.
-        bounds: Where each token stands in the text; (-1, -1) for the prefix.
+        bounds: Where each token stands in the text; (-1, -1) for the prefix and for blanks.
         scores: What the n-gram model says of each token, cut and divided.
         logit: What it says of the text, cut and divided.
     """
@@ -122,9 +124,9 @@ class ContextDetector:
 
     Args:
         encoder: The encoder with the detector's LoRA.
-        tensors: The weights of the heads, with ``calibration`` [15, 5] per language: what the
-            encoder's logit of a text counts, what the n-gram model's counts, an offset; slope and
-            offset of the logit of a word.
+        tensors: The weights of the heads (`TENSORS`), with ``calibration`` [15, 5] per language:
+            what the encoder's logit of a text counts, what the n-gram model's counts, an offset;
+            slope and offset of the logit of a word.
         model: The n-gram model whose scores the heads see.
     """
 
@@ -139,8 +141,8 @@ class ContextDetector:
     def detect(self, texts: Sequence[Text]) -> list[Detection]:
         """p(toxic), spans and flags of each text, in order.
 
-        A text of several windows has the probability of its worst one. Spans are given where
-        p(toxic) is at least `SPAN_FLOOR`: the words that are more likely insults than not, or the
+        Of the windows of a long text, each logit is that of the worst one. Spans are given where
+        p(toxic) is at least `civilly.detect.toxicity.SPAN_FLOOR`: the words that are more likely insults than not, or the
         likeliest one (`civilly.detect.spans.outstanding_spans`).
 
         Raises:
@@ -302,7 +304,7 @@ def load(path: Path | None = None) -> ContextDetector:
     """
     path = path or shipped_reader("detector")
     return ContextDetector(
-        TokenEncoder(lambda: encoder_folder(path)), head_tensors(path), shipped()
+        TokenEncoder(lambda: encoder_folder(path)), head_tensors(path, TENSORS), shipped()
     )
 
 
