@@ -142,8 +142,8 @@ class ContextDetector:
         """p(toxic), spans and flags of each text, in order.
 
         Of the windows of a long text, each logit is that of the worst one. Spans are given where
-        p(toxic) is at least `civilly.detect.toxicity.SPAN_FLOOR`: the words that are more likely insults than not, or the
-        likeliest one (`civilly.detect.spans.outstanding_spans`).
+        p(toxic) is at least `civilly.detect.toxicity.SPAN_FLOOR`: the words that are more likely
+        insults than not, or the likeliest one (`civilly.detect.spans.outstanding_spans`).
 
         Raises:
             UnknownNameError: If a language is not one of the 15.
