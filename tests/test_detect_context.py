@@ -44,7 +44,9 @@ def test_any_text_gives_one_valid_detection_each(rows: list[tuple[str, str]]) ->
             last = span.end
 
 
-@pytest.mark.parametrize("blank", ["", " ", "\n\t\u3000", "https://example.org"])
+@pytest.mark.parametrize(
+    "blank", ["", " ", "\n\t\u3000", "https://example.org", "…", "?!", "\x00", "\ud83d", "\u200b"]
+)
 def test_what_holds_nothing_to_read_is_civil(detector: ContextDetector, blank: str) -> None:
     (found,) = detector.detect([Text(blank, "en")])
     assert (found.p_toxic, found.spans, found.flags) == (0.0, (), ())

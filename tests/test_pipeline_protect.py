@@ -136,10 +136,10 @@ def test_a_model_that_copies_names_keeps_everything(things, drops):
 
 
 def test_only_a_method_that_generates_gets_stand_ins_also_to_score_with():
-    method = Proposes("Read @user1 first.", generates=True)
+    method = Proposes("Read @user1 first, please.", generates=True)
     made = made_of(method, "rerank")
     (result,) = made.rewrite([SOURCE], "en")
-    assert f"Read {LINK} first." in [candidate.text for candidate, _ in result.candidates]
+    assert f"Read {LINK} first, please." in [candidate.text for candidate, _ in result.candidates]
     (given, found), *scored = method.seen
     assert given.text == "Read @user1 first, you stupid idiot."
     assert given.text[found.spans[-1].start : found.spans[-1].end].endswith("stupid idiot")

@@ -167,18 +167,20 @@ class ContextDetector:
         return list(zip(windows, made, strict=True))
 
     def windows(self, texts: Sequence[Text]) -> list[Window]:
-        """The windows of all texts, as `as_read` gives them, that are not blank."""
+        """The windows of all texts, as `as_read` gives them.
+
+        What holds no word and no emoji (``…``, say) has none: the encoder, which would see its
+        prefix alone, was never shown such texts.
+        """
         found: list[Window] = []
         for lang in dict.fromkeys(text.lang for text in texts):
             language(lang)
-            rows = [
-                row
-                for row, t in enumerate(texts)
-                if t.lang == lang and not t.text.isspace() and t.text
-            ]
+            rows = [row for row, text in enumerate(texts) if text.lang == lang]
             evidence = self._model.evidence([texts[row].text for row in rows], lang)
-            cut = self._encoder.pieces([PREFIX + texts[row].text for row in rows], same_length=True)
-            for row, seen, encoding in zip(rows, evidence, cut, strict=True):
+            read = [(row, seen) for row, seen in zip(rows, evidence, strict=True) if seen.bounds]
+            prefixed = [PREFIX + texts[row].text for row, _ in read]
+            cut = self._encoder.pieces(prefixed, same_length=True)
+            for (row, seen), encoding in zip(read, cut, strict=True):
                 found += _windows(row, texts[row].text, encoding, seen)
         return found
 
@@ -190,7 +192,7 @@ class ContextDetector:
         Args:
             text: It.
             read: The same as the detector reads it (`as_read`).
-            found: Its windows and what the heads say of them; none of a blank text.
+            found: Its windows and what the heads say of them; none of a text without words.
         """
         if not found:
             return Detection(0.0)
@@ -287,7 +289,7 @@ def _windows(row: int, text: str, encoding: object, seen: Evidence) -> list[Wind
             [0.0] * len(prefix) + [score for _, _, score in part],
             logit,
         )
-        for part in (tokens[i : i + room] for i in range(0, max(1, len(tokens)), room))
+        for part in (tokens[i : i + room] for i in range(0, len(tokens), room))
     ]
 
 
