@@ -120,7 +120,7 @@ AMONG_INSULTS = [
 
 @pytest.mark.parametrize("method", METHODS)
 def test_what_must_not_be_touched_comes_back(method: str) -> None:
-    made = Detoxifier(method=method, engine="echo")
+    made = Detoxifier(method=method, engine="echo", select="rerank")  # it dares more than `reads`
     texts, langs = [t.text for t in AMONG_INSULTS], [t.lang for t in AMONG_INSULTS]
     results = made.rewrite(texts, langs)
     for text, result in zip(texts, results, strict=True):
