@@ -1,4 +1,4 @@
-"""The suite of what a reader sees: the chain of faults, and the shipped reader behind it."""
+"""The suite of what a reader sees: the chain of faults, and the shipped judge behind it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from civilly.data.readings import FAULTS
 from civilly.score import DEFAULT, reading
 from civilly.score.human import read_judgements, resolve, unlearnt
 from civilly.score.joint import JOINT, FaultFinder, JointSuite
-from civilly.score.reader import Opinion, Reader
+from civilly.score.reader import Opinion, RewriteJudge
 from civilly.score.reading import EMPTY, OF_COMPONENT, ReadingSuite, chain, components_of, guarded
 from civilly.score.scoring import columns_of, score_texts
 from civilly.types import Suite, Text
@@ -84,7 +84,7 @@ def test_what_has_lost_its_content_says_something_else(
     assert math.prod(components_of(half).values()) == pytest.approx(j / 2, rel=1e-6, abs=1e-6)
 
 
-class Counted(Reader):
+class Counted(RewriteJudge):
     """Finds everything good, and counts what it is asked."""
 
     def __init__(self) -> None:
@@ -108,19 +108,19 @@ class Content(JointSuite):
 
 def test_each_pair_is_read_once_and_empty_outputs_never(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "CHUNK", 2)
-    reader = Counted()
+    judge = Counted()
     texts = [Text(text, "en") for text in "aabcd"]
     found = score_texts(
-        ReadingSuite(reader, Content()), "reading", texts, ["x", "x", "y", "?!", "z"]
+        ReadingSuite(judge, Content()), "reading", texts, ["x", "x", "y", "?!", "z"]
     )
-    assert reader.asked == [("a", "x"), ("b", "y"), ("d", "z")]
+    assert judge.asked == [("a", "x"), ("b", "y"), ("d", "z")]
     assert found[JOINT] == [1, 1, 1, 0, 1]
     assert found["good"] == [1, 1, 1, 0, 1]
     assert found["meaning+overcut"] == [0, 0, 0, 1, 0]
-    again = ReadingSuite(reader, Content())
+    again = ReadingSuite(judge, Content())
     again.components(texts[:1], ["x"])
     again.components(texts[2:3], ["x"])
-    assert reader.asked[-2:] == [("a", "x"), ("b", "x")]
+    assert judge.asked[-2:] == [("a", "x"), ("b", "x")]
     assert list(again._last) == [(texts[2], "x")]  # what is kept does not grow
 
 

@@ -11,6 +11,7 @@ from civilly.data.pairs import data_folder, read_authored, read_pairs
 from civilly.data.split import dev_part
 from civilly.errors import DataError
 from civilly.select.guards import (
+    EMPTIED,
     FILLED,
     FOREIGN,
     LINES,
@@ -55,6 +56,9 @@ def refused(text: str, lang: str, candidate: str) -> str | None:
         ("滚，lkd", "zh", "请离我远一点，谢谢", None),
         ("you idiot", "en", "No, thank you", None),
         ("!!! 123", "en", "!!!", None),
+        ("Shut up!!!", "en", "!!!", EMPTIED),
+        ("滚！", "zh", "。", EMPTIED),
+        ("Room 12, idiot", "en", "12", SHORT),
         ("元嬢なの？   それともババア", "ja", "元嬢なの？ \ufffd\ufffdそれとも元嬢", RUBBLE),
         ("broken \ufffd text, you idiot", "en", "broken \ufffd text, you person", None),
         ("you idiot friend", "en", "you \x07 friend", RUBBLE),

@@ -9,19 +9,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save
 
 import tiny_e5
 from civilly.data.kept_apart import case_kept_apart, judgement_kept_apart, reading_kept_apart
 from civilly.data.readings import FAULTS, Case, Reading, as_line
+from civilly.detect import context
 from civilly.detect.context import ContextDetector, Heads, Window
 from civilly.detect.toxicity import shipped
-from civilly.errors import CivillyError, DataError, UnknownNameError
+from civilly.errors import CivillyError, DataError, ModelError, UnknownNameError
 from civilly.languages import CODES
 from civilly.model import e5
-from civilly.model.reader_weights import head_tensors
+from civilly.model.reader_weights import head_tensors, read_encoder_change
 from civilly.model.token_encoder import BEGIN, END, TokenEncoder
-from civilly.score.reader import HUMAN, Reader, side_by_side
+from civilly.score import reader
+from civilly.score.reader import HUMAN, RewriteJudge, side_by_side
 from civilly.train.reader.calibration import IDENTITY
 from civilly.train.reader.network import (
     Batch,
@@ -198,7 +200,7 @@ def test_the_runtime_reads_the_files(world, whole):
     assert rude.p_toxic > 0.5 > calm.p_toxic
     assert [texts[0][s.start : s.end] for s in rude.spans] == ["idiot"]
     path = out / "judge.safetensors"
-    judge = Reader(TokenEncoder(lambda: e5.encoder_folder(path)), head_tensors(path))
+    judge = RewriteJudge(TokenEncoder(lambda: e5.encoder_folder(path)), head_tensors(path))
     text = "you idiot, the park 3 is shut"
     copied, mended = judge.opinions([text] * 2, [text, "the park 3 is shut"])
     assert copied.faults["kept"] > mended.faults["kept"]
@@ -236,6 +238,18 @@ def test_another_run_in_the_folder_is_not_overwritten(world, whole):
         train(world, "whole", {**RECIPE, "seed": 4}, resume=True)
 
 
+def test_a_training_without_examples_is_refused(world):
+    data, written, root = world
+    (root / "bare" / "readings" / "pairs").mkdir(parents=True, exist_ok=True)
+    one = Reading("1", "ru", "Ты тупой", "toy", "Ты неправ", ("toy",), "good", 2, "", "ru-1")
+    (root / "bare" / "readings" / "pairs" / "ru.jsonl").write_text(as_line(one), "utf-8")
+    for name in ("distilled_pairs", "authored_pairs"):
+        shutil.copytree(written / name, root / "bare" / name, dirs_exist_ok=True)
+    content = {"seed": 0, "judge": {**COMMON, "made": 0, "human_share": 0.0}}
+    with pytest.raises(DataError, match="nothing that the judge could learn from"):
+        train_reader(content, data, root / "idle", root / "bare", progress=lambda line: None)
+
+
 def test_a_damaged_checkpoint_is_named(world, tmp_path):
     shutil.rmtree(world[2] / "damaged", ignore_errors=True)
     (world[2] / "damaged").mkdir()
@@ -266,7 +280,7 @@ def test_the_shipped_recipe_is_understood():
     recipes = Path(__file__).parent.parent / "recipes"
     recipe = ReaderRecipe.parse(read_recipe(recipes / "reader.toml"), "reader.toml")
     names = recipe.sources
-    for name in (names.cases, names.readings, names.sets, *names.pairs, *names.authored):
+    for name in (names.cases, names.sets, *names.readings, *names.pairs, *names.authored):
         assert (recipes / name).exists(), name
 
 
@@ -380,7 +394,7 @@ def test_the_judge_reads_as_torch_does(encoder, world, tmp_path):
     with torch.no_grad():
         logits = made.head(made.vectors(batch), batch.real, torch.tensor(cuts)).numpy()
     path = written(made, tmp_path / "judge.safetensors", kept_pieces(encoder, cutter, texts))
-    judge = Reader(MergedEncoder(encoder, path), head_tensors(path))
+    judge = RewriteJudge(MergedEncoder(encoder, path), head_tensors(path))
     for row, opinion in enumerate(judge.opinions(texts, rewrites)):
         odds = np.exp(logits[row, : len(FAULTS)])
         np.testing.assert_allclose(list(opinion.faults.values()), odds / odds.sum(), atol=1e-2)
@@ -405,6 +419,29 @@ def test_a_reader_goes_on_from_a_file(encoder, world, tmp_path):
     wider = ReaderNetwork(encoder, JudgeHead(encoder.width), ReaderSettings(rank=8), half=False)
     with pytest.raises(DataError, match="does not fit"):
         wider.begin_with(path, 3.0)
+
+
+def test_a_file_that_is_written_again_is_read_again(encoder, tmp_path):
+    pieces = np.ones(len(encoder.pieces), np.bool_)
+    path = written(network(encoder, JudgeHead), tmp_path / "j.safetensors", pieces)
+    before = head_tensors(path)
+    written(network(encoder, JudgeHead, seed=1), path, pieces)
+    after = head_tensors(path)
+    assert before.keys() == after.keys()
+    assert (before["a.weight"] != after["a.weight"]).any()
+
+
+def test_a_file_of_the_other_reader_is_refused(encoder, tmp_path):
+    pieces = np.ones(len(encoder.pieces), np.bool_)
+    path = written(network(encoder, JudgeHead), tmp_path / "j.safetensors", pieces)
+    with pytest.raises(ModelError, match=r"j\.safetensors has no tensor 't1\.weight'"):
+        context.load(path)
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(ModelError, match=r"j\.safetensors cannot be read"):
+        reader.load(path)
+    (tmp_path / "none.safetensors").write_bytes(save({"x": np.zeros(1)}))
+    with pytest.raises(ModelError, match="has no tensor 'pieces'"):
+        read_encoder_change(tmp_path / "none.safetensors")
 
 
 def test_frozen_layers_are_not_trained(encoder):

@@ -17,17 +17,18 @@ from civilly.data.kept_apart import (
     reading_kept_apart,
 )
 from civilly.data.readings import FAULTS, Case, Reading
+from civilly.errors import DataError, UnknownNameError
 from civilly.languages import CODES
 from civilly.score.human import Judgement
 from civilly.train.detector_data import Example
 from civilly.train.reader.calibration import IDENTITY, Labelled, Seen, calibration, shared_fit
 from civilly.train.reader.fit import LEAST_RATE, rate, steps_of_like_lengths
 from civilly.train.reader.judge import Item, better, loss_of
-from civilly.train.reader.made_faults import FaultMaker
+from civilly.train.reader.made_faults import FaultMaker, _mask
 from civilly.train.reader.measure import judge_measures
 from civilly.train.reader.recipe import CalibrationSettings, SetLimits
 from civilly.train.reader.rewrites import Output, from_judgements, from_readings, made_from_pairs
-from civilly.train.reader.sentences import from_cases, from_sets, replaced
+from civilly.train.reader.sentences import from_cases, from_pairs, from_sets, replaced
 from civilly.types import Text
 
 
@@ -153,6 +154,24 @@ def test_made_faults_are_labelled_and_differ(old, new, lang, seed):
         assert sum(each.faults) == pytest.approx(1.0)
         assert (each.faults[FAULTS.index("kept")] == 1.0) == (each.rewrite == toxic)
         assert (each.use == 2.0) == (each.rewrite == civil)
+
+
+@pytest.mark.parametrize(
+    ("unit", "masked"),
+    [(" idiot", " i***t"), ("ass", "a*s"), ("no ", "* "), ("x", "*"), (" ", " "), ("", "")],
+)
+def test_a_masked_word_keeps_its_ends(unit, masked):
+    assert _mask(unit, "*") == masked
+
+
+@pytest.mark.parametrize("row", ['{"toxic": "a"}', '{"toxic": "a", "neutral": null}'])
+def test_a_pair_without_a_side_is_named(tmp_path, row):
+    (tmp_path / "en.jsonl").write_text('{"toxic": "b", "neutral": "b"}\n' + row + "\n")
+    with pytest.raises(DataError, match=r"en\.jsonl, row 2: 'neutral' is missing"):
+        from_pairs([tmp_path], 1.0, random.Random(0))
+    (tmp_path / "en.jsonl").rename(tmp_path / "xx.jsonl")
+    with pytest.raises(UnknownNameError, match="xx"):
+        from_pairs([tmp_path], 1.0, random.Random(0))
 
 
 def test_each_kind_of_fault_is_made():

@@ -98,6 +98,11 @@ def in_word(character: str) -> bool:
     return character.isalnum() or unicodedata.category(character)[0] == "M"
 
 
+def says_something(text: str) -> bool:
+    """Whether a text holds a letter or a digit: of an output that holds none, all was cut."""
+    return any(map(str.isalnum, text))
+
+
 def language(code: str) -> Language:
     """The language of a code, as it stands in `LANGUAGES`.
 

@@ -18,10 +18,12 @@ from numpy.typing import NDArray
 
 from civilly.data.files import mend_surrogates
 from civilly.detect import SELF_HARM, THREAT
+from civilly.detect.features import token_bounds
 from civilly.detect.protected import blanked
-from civilly.detect.toxicity import Evidence, ToxicityModel, shipped
+from civilly.detect.spans import Mark, is_emoji, outstanding_spans
+from civilly.detect.toxicity import SPAN_FLOOR, Evidence, ToxicityModel, shipped
 from civilly.detect.words import Bounds, words
-from civilly.languages import CODES, language
+from civilly.languages import CODES, in_word, language
 from civilly.model.e5 import encoder_folder
 from civilly.model.reader_weights import (
     gelu,
@@ -31,20 +33,24 @@ from civilly.model.reader_weights import (
     shipped_reader,
 )
 from civilly.model.token_encoder import BEGIN, END, TokenEncoder
-from civilly.types import Detection, Detector, Span, Text, Tools
+from civilly.types import Detection, Detector, Text, Tools
 
 PREFIX = "query: "
 """What the encoder was trained to see before a text."""
 WINDOW = 124
-"""Tokens read at once, prefix and all; a longer text has several windows and is its worst one."""
-SPAN_FLOOR = 0.25
-"""Texts below this p(toxic) get no spans."""
+"""Tokens read at once, prefix and all; a longer text has several windows and is as toxic as the
+worst of them."""
 FLAGGED = 0.5
 """From this probability on, a text is flagged."""
+INSULT, LEAST_INSULT = 0.5, 0.25
+"""From the first probability on, a word is in a span; the likeliest one is, if above the second."""
 USUAL_TOKENS = 4.0
 """So many tokens without evidence say nothing: `civilly.model.reader_weights.pooled_evidence`."""
 _MOST, UNIT = 8.0, 4.0
 """Scores of the n-gram model are cut at the first and divided by the second."""
+
+TENSORS = ("t1.weight", "t2.weight", "s1.weight", "s2.weight", "lang", "calibration")
+"""What tells a file of the detector from others."""
 
 Floats = NDArray[np.float32]
 
@@ -56,7 +62,7 @@ class Window:
     Attributes:
         row: Which text it is of.
         ids: Token ids between `BEGIN` and `END`, prefix included.
-        bounds: Where each token stands in the text; (-1, -1) for the prefix.
+        bounds: Where each token stands in the text; (-1, -1) for the prefix and for blanks.
         scores: What the n-gram model says of each token, cut and divided.
         logit: What it says of the text, cut and divided.
     """
@@ -118,9 +124,9 @@ class ContextDetector:
 
     Args:
         encoder: The encoder with the detector's LoRA.
-        tensors: The weights of the heads, with ``calibration`` [15, 5] per language: what the
-            encoder's logit of a text counts, what the n-gram model's counts, an offset; slope and
-            offset of the logit of a word.
+        tensors: The weights of the heads (`TENSORS`), with ``calibration`` [15, 5] per language:
+            what the encoder's logit of a text counts, what the n-gram model's counts, an offset;
+            slope and offset of the logit of a word.
         model: The n-gram model whose scores the heads see.
     """
 
@@ -135,8 +141,9 @@ class ContextDetector:
     def detect(self, texts: Sequence[Text]) -> list[Detection]:
         """p(toxic), spans and flags of each text, in order.
 
-        A text of several windows has the probability of its worst one. Spans are whole words
-        (`civilly.detect.words`) and are given where p(toxic) is at least `SPAN_FLOOR`.
+        Of the windows of a long text, each logit is that of the worst one. Spans are given where
+        p(toxic) is at least `civilly.detect.toxicity.SPAN_FLOOR`: the words that are more likely
+        insults than not, or the likeliest one (`civilly.detect.spans.outstanding_spans`).
 
         Raises:
             UnknownNameError: If a language is not one of the 15.
@@ -145,7 +152,10 @@ class ContextDetector:
         of_row: dict[int, list[tuple[Window, Verdict]]] = {}
         for window, verdict in self.verdicts(read):
             of_row.setdefault(window.row, []).append((window, verdict))
-        return [self._detection(text, of_row.get(row, [])) for row, text in enumerate(read)]
+        return [
+            self._detection(text, seen.text, of_row.get(row, []))
+            for row, (text, seen) in enumerate(zip(texts, read, strict=True))
+        ]
 
     def verdicts(self, texts: Sequence[Text]) -> list[tuple[Window, Verdict]]:
         """What the heads say of each window of texts, in the order of `windows`."""
@@ -157,40 +167,53 @@ class ContextDetector:
         return list(zip(windows, made, strict=True))
 
     def windows(self, texts: Sequence[Text]) -> list[Window]:
-        """The windows of all texts, as `as_read` gives them, that are not blank."""
+        """The windows of all texts, as `as_read` gives them.
+
+        What holds no word and no emoji (``…``, say) has none: the encoder, which would see its
+        prefix alone, was never shown such texts.
+        """
         found: list[Window] = []
         for lang in dict.fromkeys(text.lang for text in texts):
             language(lang)
-            rows = [
-                row
-                for row, t in enumerate(texts)
-                if t.lang == lang and not t.text.isspace() and t.text
-            ]
+            rows = [row for row, text in enumerate(texts) if text.lang == lang]
             evidence = self._model.evidence([texts[row].text for row in rows], lang)
-            cut = self._encoder.pieces([PREFIX + texts[row].text for row in rows], same_length=True)
-            for row, seen, encoding in zip(rows, evidence, cut, strict=True):
+            read = [(row, seen) for row, seen in zip(rows, evidence, strict=True) if seen.bounds]
+            prefixed = [PREFIX + texts[row].text for row, _ in read]
+            cut = self._encoder.pieces(prefixed, same_length=True)
+            for (row, seen), encoding in zip(read, cut, strict=True):
                 found += _windows(row, texts[row].text, encoding, seen)
         return found
 
-    def _detection(self, text: Text, read: Sequence[tuple[Window, Verdict]]) -> Detection:
-        if not read:
+    def _detection(
+        self, text: Text, read: str, found: Sequence[tuple[Window, Verdict]]
+    ) -> Detection:
+        """What the verdicts on its windows make of a text.
+
+        Args:
+            text: It.
+            read: The same as the detector reads it (`as_read`).
+            found: Its windows and what the heads say of them; none of a text without words.
+        """
+        if not found:
             return Detection(0.0)
         own, other, offset, slope, word_offset = self._calibration[CODES.index(text.lang)]
-        logits = np.max([verdict.texts for _, verdict in read], axis=0)
-        known = max(window.logit for window, _ in read) * UNIT
+        logits = np.max([verdict.texts for _, verdict in found], axis=0)
+        known = max(window.logit for window, _ in found) * UNIT
         p_toxic = _probability(own * logits[0] + other * known + offset)
         p_threat, p_harm = map(_probability, logits[1:])
         flags = (THREAT,) * (p_threat >= FLAGGED) + (SELF_HARM,) * (p_harm >= FLAGGED)
         if p_toxic < SPAN_FLOOR:
             return Detection(p_toxic, (), flags)
-        scores = np.full(len(text.text) + 1, -np.inf)
-        for window, verdict in read:
+        scores = np.full(len(read) + 1, -np.inf)
+        for window, verdict in found:
             put_words(scores, window, verdict)
-        marked = [
-            (start, end, _probability(slope * scores[start:end].max() + word_offset))
-            for start, end in words(text.text, text.lang)
-        ]
-        return Detection(p_toxic, marked_spans(text.text, marked), flags)
+        bounds = words(read, text.lang)
+        marks = []
+        for start, end in stretches(read, text.lang, bounds):
+            p = _probability(slope * scores[start:end].max() + word_offset)
+            marks.append(Mark(start, end, p, p))
+        spans = outstanding_spans(marks, text.text, read, text.lang, bounds, INSULT, LEAST_INSULT)
+        return Detection(p_toxic, spans, flags)
 
 
 def as_read(texts: Sequence[Text]) -> list[Text]:
@@ -215,25 +238,28 @@ def put_words(
             scores[place] = np.maximum(scores[place], logit)
 
 
-def marked_spans(text: str, marked: Sequence[tuple[int, int, float]]) -> tuple[Span, ...]:
-    """The words that are more likely insults than not, neighbours joined across blanks alone.
+def stretches(read: str, lang: str, bounds: Sequence[Bounds]) -> list[Bounds]:
+    """What is judged as one, in order, not overlapping: words, and emoji.
 
-    Where none is, the likeliest one is taken if it is at least half as likely.
+    Words that are one to the n-gram model, which knows disguises, are one here, too.
 
     Args:
-        text: The text.
-        marked: Start, end and probability of each of its words, in order.
+        read: A text as the detector reads it.
+        lang: Its language.
+        bounds: Its words.
     """
-    least = min(0.5, max((p for _, _, p in marked), default=0.0))
-    spans: list[Span] = []
-    for start, end, p in marked:
-        if p < least or p < 0.25:
-            continue
-        if spans and (not text[spans[-1].end : start] or text[spans[-1].end : start].isspace()):
-            last = spans.pop()
-            start, p = last.start, max(p, last.score)
-        spans.append(Span(start, end, p))
-    return tuple(spans)
+    tokens = [
+        (start, end)
+        for start, end in token_bounds(read, lang)
+        if any(map(in_word, read[start:end])) or is_emoji(read, start, end)
+    ]
+    found: list[Bounds] = []
+    for start, end in sorted([*bounds, *tokens]):
+        if found and start < found[-1][1]:
+            found[-1] = found[-1][0], max(end, found[-1][1])
+        else:
+            found.append((start, end))
+    return found
 
 
 def _windows(row: int, text: str, encoding: object, seen: Evidence) -> list[Window]:
@@ -263,7 +289,7 @@ def _windows(row: int, text: str, encoding: object, seen: Evidence) -> list[Wind
             [0.0] * len(prefix) + [score for _, _, score in part],
             logit,
         )
-        for part in (tokens[i : i + room] for i in range(0, max(1, len(tokens)), room))
+        for part in (tokens[i : i + room] for i in range(0, len(tokens), room))
     ]
 
 
@@ -280,7 +306,7 @@ def load(path: Path | None = None) -> ContextDetector:
     """
     path = path or shipped_reader("detector")
     return ContextDetector(
-        TokenEncoder(lambda: encoder_folder(path)), head_tensors(path), shipped()
+        TokenEncoder(lambda: encoder_folder(path)), head_tensors(path, TENSORS), shipped()
     )
 
 

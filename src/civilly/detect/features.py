@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from civilly.detect.normalise import Normalised, normalise
+from civilly.detect.words import Bounds
 from civilly.languages import language
 
 BITS = 18
@@ -75,6 +76,21 @@ def extract(texts: Sequence[str], lang: str) -> Features:
     token, bucket = hashed_words(pieces, owner)
     value = np.ones(len(token), dtype=np.float32)
     return Features(normalised, owner, limits[:, 0], limits[:, 1], token, bucket, value)
+
+
+def token_bounds(text: str, lang: str) -> list[Bounds]:
+    """Where the tokens of a text stand in it, in order, as its author wrote it.
+
+    A token is what a reader takes for one word, however it is disguised: ``f.u.c.k``, ``b!tch``.
+
+    Raises:
+        UnknownNameError: If the language is not one of the 15.
+    """
+    normalised = normalise(text, lang)
+    places = [match.span() for match in _TOKEN.finditer(normalised.text)]
+    if not language(lang).spaces:
+        places = [(at, at + 1) for start, end in places for at in range(start, end)]
+    return [normalised.original_span(start, end) for start, end in places]
 
 
 def _codes(pieces: Sequence[str]) -> NDArray[np.uint64]:

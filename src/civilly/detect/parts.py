@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from civilly.detect.protected import blanked
 from civilly.detect.sentences import Bounds, sentences
+from civilly.languages import says_something
 
 LONGEST_PART = 400
 """Letters of an alphabet, nearly all training sentences are shorter; of scripts and signs with more
@@ -59,7 +60,7 @@ def _short_parts(text: str, lang: str, longest: int) -> tuple[Bounds, ...]:
 def _parts(text: str, lang: str, longest: int) -> list[Bounds]:
     whole: list[Bounds] = []
     for start, end in sentences(text, lang):
-        silent = not any(map(str.isalnum, text[start:end]))
+        silent = not says_something(text[start:end])
         if whole and silent and text[start - 1] not in "\r\n":
             whole[-1] = (whole[-1][0], end)
         else:

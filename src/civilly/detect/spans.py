@@ -1,4 +1,4 @@
-"""From the scores of a text's tokens to the stretches that stand out, in whole words."""
+"""From scores of words to the stretches that stand out, in whole words: the edges of all spans."""
 
 from __future__ import annotations
 
@@ -38,6 +38,23 @@ class Unit:
     end: int
     score: float
     worst: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A word, a part of one or an emoji, and how much of an insult it is.
+
+    Attributes:
+        start: First character in the text.
+        end: One past the last.
+        score: Evidence that it is an insult; what stands out is decided by it.
+        p: In [0, 1]: what a span's score is.
+    """
+
+    start: int
+    end: int
+    score: float
+    p: float
 
 
 def units(
@@ -107,11 +124,7 @@ def toxic_spans(
     alone: NDArray[np.float64],
     least: float,
 ) -> tuple[Span, ...]:
-    """The words of one text that stand out, joined where only blanks are between them.
-
-    Whatever else stands between two words is in no span: marks, quotes, brackets, line breaks,
-    what is protected, and emoji, but for those that are insults (`civilly.detect.emoji`), which
-    are spans of their own.
+    """The words of one text that the n-gram model finds toxic: see `outstanding_spans`.
 
     Args:
         features: Of a batch.
@@ -125,18 +138,50 @@ def toxic_spans(
         least: The least score of a word inside a span; where no word reaches it, the worst one
             carries the verdict.
     """
+    bounds = words(read, lang)
+    marks = [
+        Mark(unit.start, unit.end, unit.score, float(alone[unit.worst]))
+        for unit in units(features, text, bounds, lang, scores)
+    ]
+    return outstanding_spans(marks, source, read, lang, bounds, least, floor=0.0)
+
+
+def outstanding_spans(
+    marks: Sequence[Mark],
+    source: str,
+    read: str,
+    lang: str,
+    bounds: Sequence[Bounds],
+    least: float,
+    floor: float,
+) -> tuple[Span, ...]:
+    """What stands out in a text, grown to whole words, joined where only blanks are between them.
+
+    Whatever else stands between two words is in no span: marks, quotes, brackets, line breaks,
+    what is protected, and emoji, but for those that are insults (`civilly.detect.emoji`), which
+    are spans of their own.
+
+    Args:
+        marks: In order, not overlapping.
+        source: The text, as its author wrote it.
+        read: The same with blanks for what is protected (`civilly.detect.protected.blanked`).
+        lang: Its language.
+        bounds: Its words, as `civilly.detect.words.words` finds them in what is read.
+        least: The least score inside a span; where nothing reaches it, the worst mark carries the
+            verdict.
+        floor: What scores no more than this is in no span, but for emoji that always insult.
+    """
     spans: list[Span] = []
     emoji = False
-    bounds = words(read, lang)
-    for unit in _outstanding(features, text, read, bounds, lang, scores, least):
-        was_emoji, emoji = emoji, _is_emoji(read, unit)
-        start, end = _whole(read, unit, bounds, lang)
-        score = float(alone[unit.worst])
+    for mark in _outstanding(marks, read, least, floor):
+        was_emoji, emoji = emoji, is_emoji(read, mark.start, mark.end)
+        start, end = _whole(read, mark, bounds, lang)
+        p = mark.p
         near = bool(spans) and _is_one(source[spans[-1].end : start], lang)
         if near and emoji == was_emoji:
             last = spans.pop()
-            start, end, score = last.start, max(end, last.end), max(score, last.score)
-        spans.append(Span(start, end, score))
+            start, end, p = last.start, max(end, last.end), max(p, last.score)
+        spans.append(Span(start, end, p))
     if language(lang).spaces:
         return tuple(spans)
     return tuple(_to_the_last_mask(span, read) for span in spans)
@@ -149,13 +194,13 @@ def _is_one(between: str, lang: str) -> bool:
     return not between.strip(_BLANKS)
 
 
-def _whole(read: str, unit: Unit, bounds: Sequence[Bounds], lang: str) -> Bounds:
-    """Where a unit stands: whole words without marks around them, or a whole emoji."""
-    if _is_emoji(read, unit):
-        return unit.start, emoji_end(read, unit.end)
+def _whole(read: str, mark: Mark, bounds: Sequence[Bounds], lang: str) -> Bounds:
+    """Where a mark stands: whole words without marks around them, or a whole emoji."""
+    if is_emoji(read, mark.start, mark.end):
+        return mark.start, emoji_end(read, mark.end)
     if not language(lang).spaces:
-        return unit.start, unit.end
-    start, end = whole_words(unit.start, unit.end, bounds)
+        return mark.start, mark.end
+    start, end = whole_words(mark.start, mark.end, bounds)
     inside = bisect_left(bounds, start, key=lambda word: word[0])
     past = bisect_right(bounds, end, key=lambda word: word[1])
     if inside < past:
@@ -172,30 +217,22 @@ def _to_the_last_mask(span: Span, read: str) -> Span:
     return span
 
 
-def _is_emoji(read: str, unit: Unit) -> bool:
-    return not any(map(in_word, read[unit.start : unit.end])) and not (
-        set(read[unit.start : unit.end]) & set(_MASKS)
-    )
+def is_emoji(read: str, start: int, end: int) -> bool:
+    """Whether a stretch holds nothing of a word, nor what masks one."""
+    stretch = read[start:end]
+    return not any(map(in_word, stretch)) and not set(stretch) & set(_MASKS)
 
 
-def _outstanding(
-    features: Features,
-    text: int,
-    read: str,
-    bounds: Sequence[Bounds],
-    lang: str,
-    scores: NDArray[np.float64],
-    least: float,
-) -> list[Unit]:
-    """The words that reach the least score, or the worst one; only emoji that may be insults."""
+def _outstanding(marks: Sequence[Mark], read: str, least: float, floor: float) -> list[Mark]:
+    """Those that reach the least score, or the worst one; only emoji that may be insults."""
     found = [
-        unit
-        for unit in units(features, text, bounds, lang, scores)
-        if not _is_emoji(read, unit) or read[unit.start] in AT_TIMES
+        mark
+        for mark in marks
+        if not is_emoji(read, mark.start, mark.end) or read[mark.start] in AT_TIMES
     ]
-    limit = min(least, max((unit.score for unit in found), default=0.0))
+    limit = min(least, max((mark.score for mark in found), default=0.0))
     return [
-        unit
-        for unit in found
-        if (unit.score >= limit and unit.score > 0) or read[unit.start] in ALWAYS
+        mark
+        for mark in found
+        if (mark.score >= limit and mark.score > floor) or read[mark.start] in ALWAYS
     ]

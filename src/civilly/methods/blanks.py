@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from rapidfuzz.distance import Levenshtein
 
-from civilly.languages import UNSPACED_LETTER, in_word
+from civilly.languages import UNSPACED_LETTER, in_word, says_something
 
 LEAST_BESIDE = 3
 """Characters in which text and rewrite must agree beside a run that is put back."""
@@ -154,7 +154,7 @@ def fills_blanks(source: str, rewritten: str) -> bool:
         return False
     before, after = _Laid.out(source), _Laid.out(rewritten)
     return any(
-        _is_run_alone(before, block) and any(map(str.isalnum, after.text[slice(*block.output)]))
+        _is_run_alone(before, block) and says_something(after.text[slice(*block.output)])
         for block in _blocks(before.text, after.text)
         if not block.equal
     )

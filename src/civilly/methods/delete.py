@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from civilly.detect.protected import blanked
-from civilly.languages import in_word
+from civilly.languages import in_word, says_something
 from civilly.types import Candidate, Detection, Span, Text, Tools
 
 _STAND_IN = "\ue000"
@@ -60,7 +60,7 @@ class DeleteRewriter:
         answers: list[list[Candidate]] = []
         for text, detection in zip(texts, detections, strict=True):
             rest = delete_spans(text.text, detection.spans)
-            readable = rest != text.text and any(map(str.isalnum, rest))
+            readable = rest != text.text and says_something(rest)
             answers.append([Candidate(rest, "delete")] if readable else [])
         return answers
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from civilly.detect.words import Bounds
 from civilly.errors import CivillyError, ModelError
+from civilly.languages import says_something
 from civilly.methods.banned_words import BannedWords
 from civilly.methods.fillers import FILLERS, filler_options, open_filler
 from civilly.methods.holes import (
@@ -218,7 +219,7 @@ class InfillRewriter:
         for work in works:
             for way in work.ways:
                 text = filled(work.text.text, work.holes, way.made)
-                if text != work.text.text and any(map(str.isalnum, text)):
+                if text != work.text.text and says_something(text):
                     values.setdefault((work.row, text), FILLED_SHARE * way.value)
         made = [Text(text, texts[row].lang) for row, text in values]
         rated = [

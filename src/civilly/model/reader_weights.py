@@ -1,5 +1,8 @@
 """The weights of a reader as they lie in a file: a LoRA of the encoder, heads, calibration.
 
+The readers are two: the detector in context (`civilly.detect.context`) and the judge of rewrites
+(`civilly.score.reader`).
+
 A safetensors file with ``encoder.LAYER.MATRIX.down`` [r, in] and ``.up`` [out, r] (Hu et al. 2021;
 the scale is in ``up``), ``pieces`` (a bit per piece of the encoder's vocabulary) and the tensors of
 the heads under their own names, all in float16 but for what is small.
@@ -7,9 +10,8 @@ the heads under their own names, all in float16 but for what is small.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 
@@ -51,8 +53,7 @@ def shipped_reader(name: str) -> Path:
     return path
 
 
-@lru_cache(maxsize=4)
-def read_tensors(path: Path) -> dict[str, NDArray[np.generic]]:
+def _read_tensors(path: Path) -> dict[str, NDArray[np.generic]]:
     """All tensors of a reader's file.
 
     Raises:
@@ -76,7 +77,7 @@ def read_encoder_change(path: Path) -> EncoderChange:
     Raises:
         ModelError: If it is missing or damaged, or has no pieces.
     """
-    tensors = read_tensors(path)
+    tensors = _read_tensors(path)
     names = [n.removesuffix(_DOWN) for n in tensors if n.startswith(_ENCODER) and _DOWN in n]
     try:
         factors = {
@@ -88,24 +89,36 @@ def read_encoder_change(path: Path) -> EncoderChange:
         }
         bits = np.unpackbits(tensors[PIECES].view(np.uint8))
     except KeyError as error:
-        raise ModelError(
-            f"The reader {path.name} has no tensor {error}.",
-            mend="train it again: civilly train reader recipes/reader.toml",
-        ) from error
+        raise _without(path, str(error.args[0])) from error
     return EncoderChange(factors, np.flatnonzero(bits))
 
 
-def head_tensors(path: Path) -> dict[str, Floats]:
+def head_tensors(path: Path, needed: Collection[str] = ()) -> dict[str, Floats]:
     """The heads of a reader's file in float32, by name.
 
+    Args:
+        path: The file.
+        needed: Tensors that must be among them.
+
     Raises:
-        ModelError: If it is missing or damaged.
+        ModelError: If it is missing, damaged, or of another reader.
     """
-    return {
+    heads = {
         name: tensor.astype(np.float32)
-        for name, tensor in read_tensors(path).items()
+        for name, tensor in _read_tensors(path).items()
         if not name.startswith(_ENCODER) and name != PIECES
     }
+    for name in needed:
+        if name not in heads:
+            raise _without(path, name)
+    return heads
+
+
+def _without(path: Path, name: str) -> ModelError:
+    return ModelError(
+        f"The reader {path.name} has no tensor {name!r}.",
+        mend="train it again: civilly train reader recipes/reader.toml",
+    )
 
 
 def layer(tensors: Mapping[str, Floats], name: str, values: Floats) -> Floats:

@@ -121,6 +121,8 @@ class TokenEncoder:
             rows: Ids with `BEGIN` and `END`.
             function: Takes the position of a row and its vectors; several threads call it.
         """
+        if not rows:
+            return []  # nobody need wait for the model
         model = self._loading.result()
 
         def run(group: list[int]) -> list[tuple[int, Made]]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from civilly import __version__, registry
 from civilly.errors import CivillyError
+from civilly.languages import says_something
 from civilly.model.cache import fingerprint
 from civilly.registry import Option
 from civilly.score.embedded_cache import VectorCache, default_path
@@ -68,7 +69,7 @@ class EmbeddedSuite(JointSuite):
         """
         found: dict[str, list[float]] = {name: [] for name in COMPONENTS}
         for rows, features in self.features(inputs, outputs, references):
-            blank = [not any(map(str.isalnum, output)) for output in outputs[rows]]
+            blank = [not says_something(output) for output in outputs[rows]]
             for name, column in self._model.components(features).items():
                 for value, empty in zip(column.tolist(), blank, strict=True):
                     found[name].append(0.0 if empty and name != "STA" else value)

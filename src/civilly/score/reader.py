@@ -1,10 +1,11 @@
-"""The reader: what a careful reader would say of a rewrite, as probabilities.
+"""The judge of rewrites: what a careful reader would say of one, as probabilities.
 
 A small encoder (multilingual-e5-small with a LoRA of ours) reads text and rewrite side by side,
 with the stretches that changed between marks, and its heads say what the fault would be
 (`civilly.data.readings.FAULTS`), how usable the rewrite is, and how people of the shared task of
 2024 would judge it. Trained on `recipes/readings` and shared human judgements:
-``civilly train reader``.
+``civilly train reader``. It is one of the two readers (`civilly.model.reader_weights`), the other
+is the detector in context; `civilly.score.judge`, a language model that is asked, is none.
 """
 
 from __future__ import annotations
@@ -40,12 +41,15 @@ HUMAN = ("STA", "SIM", "FL")
 USUAL_TOKENS = 8.0
 """So many tokens without evidence say nothing: `civilly.model.reader_weights.pooled_evidence`."""
 
+TENSORS = ("a.weight", "b.weight", "tok.weight")
+"""What tells a file of the judge from others."""
+
 Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
 class Opinion:
-    """What the reader says of one rewrite.
+    """What the judge says of one rewrite.
 
     Attributes:
         faults: Probability of each of `FAULTS` being the worst one; they sum to 1.
@@ -68,8 +72,8 @@ class Opinion:
         return (self.good + self.use) / 2
 
 
-class Reader:
-    """Reads rewrites.
+class RewriteJudge:
+    """Reads rewrites beside their texts.
 
     Args:
         encoder: The encoder with the judge's LoRA.
@@ -111,7 +115,7 @@ class Reader:
 def side_by_side(
     encoder: TokenEncoder, texts: Sequence[str], rewrites: Sequence[str]
 ) -> tuple[list[list[int]], list[int]]:
-    """What the reader reads: the ids of each text and rewrite, with marks around what changed.
+    """What the judge reads: the ids of each text and rewrite, with marks around what changed.
 
     Args:
         encoder: Cuts them into pieces.
@@ -161,11 +165,11 @@ def marked(
 
 
 @cache
-def load(path: Path | None = None) -> Reader:
-    """The reader with the shipped weights, or those of a file, loaded once per process.
+def load(path: Path | None = None) -> RewriteJudge:
+    """The judge with the shipped weights, or those of a file, loaded once per process.
 
     Raises:
         ModelError: If there are none, or they are damaged.
     """
     path = path or shipped_reader("judge")
-    return Reader(TokenEncoder(lambda: encoder_folder(path)), head_tensors(path))
+    return RewriteJudge(TokenEncoder(lambda: encoder_folder(path)), head_tensors(path, TENSORS))

@@ -1,11 +1,11 @@
 """STA, SIM and FL as a careful reader would see them, without references; J is their product.
 
-Each is the geometric mean of two opinions of the reader (`civilly.score.reader`): how probable it
+Each is the geometric mean of two opinions of the judge (`civilly.score.reader`): how probable it
 is that a careful reader finds no fault of that kind, and how people of the shared task of 2024
 would judge it. A reader names the worst fault alone, so the first ones are chained: the product of
 the three is the probability that the rewrite is good.
 
-A reader can be pleased by a sentence that has nothing to do with the text, say a polite one that
+The judge can be pleased by a sentence that has nothing to do with the text, say a polite one that
 fits everywhere. So what the suite `embedded` finds to have lost its content is another meaning to
 the degree that it has lost it (`guarded`); hardly any rewrite that careful readers found good is
 touched by that. An output without a letter or digit is not read: all was cut, and J is 0.
@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from civilly import __version__, registry
 from civilly.data.kept_apart import judgement_kept_apart
 from civilly.data.readings import FAULTS
+from civilly.languages import says_something
 from civilly.model.cache import fingerprint
 from civilly.model.e5 import FORMAT
 from civilly.model.reader_weights import shipped_reader
@@ -28,7 +29,7 @@ from civilly.score.embedded_features import FeatureReader
 from civilly.score.embedded_model import WEIGHTS, SuiteModel
 from civilly.score.human import Judgement
 from civilly.score.joint import COMPONENTS, JointSuite
-from civilly.score.reader import HUMAN, MOST_TOKENS, Opinion, Reader, load
+from civilly.score.reader import HUMAN, MOST_TOKENS, Opinion, RewriteJudge, load
 from civilly.types import Suite, Text, Tools
 
 CHUNK = 1_000
@@ -46,7 +47,7 @@ OPTIONS = ()
 
 
 def create(tools: Tools | None = None) -> ReadingSuite:
-    """The suite with the shipped reader.
+    """The suite with the shipped judge.
 
     Raises:
         ModelError: If this copy of Civilly brings none.
@@ -60,12 +61,12 @@ class ReadingSuite(JointSuite):
     """See the module; references are not looked at.
 
     Args:
-        reader: Reads the rewrites.
+        judge: Reads the rewrites.
         content: Its SIM says how much of the content is there at all.
     """
 
-    def __init__(self, reader: Reader, content: Suite) -> None:
-        self._reader = reader
+    def __init__(self, judge: RewriteJudge, content: Suite) -> None:
+        self._judge = judge
         self._content = content
         self._last: dict[tuple[Text, str], Opinion] = {}
 
@@ -100,7 +101,7 @@ class ReadingSuite(JointSuite):
         """One per output; those of the last call are kept, since faults are asked for after J."""
         pairs = list(zip(inputs, outputs, strict=True))
         known = {pair: self._last[pair] for pair in pairs if pair in self._last}
-        known |= {pair: EMPTY for pair in pairs if not any(map(str.isalnum, pair[1]))}
+        known |= {pair: EMPTY for pair in pairs if not says_something(pair[1])}
         unread = [pair for pair in dict.fromkeys(pairs) if pair not in known]
         for start in range(0, len(unread), CHUNK):
             some = unread[start : start + CHUNK]
@@ -109,7 +110,7 @@ class ReadingSuite(JointSuite):
         return [known[pair] for pair in pairs]
 
     def _read(self, texts: Sequence[Text], rewrites: Sequence[str]) -> list[Opinion]:
-        opinions = self._reader.opinions([text.text for text in texts], rewrites)
+        opinions = self._judge.opinions([text.text for text in texts], rewrites)
         content = self._content.components(texts, rewrites)["SIM"]
         return list(map(guarded, opinions, content))
 
@@ -118,7 +119,7 @@ def guarded(opinion: Opinion, content: float) -> Opinion:
     """An opinion, to the degree that the output has to do with its text; else another meaning.
 
     Args:
-        opinion: What the reader says.
+        opinion: What the judge says.
         content: SIM of the suite `embedded`, in [0, 1]; from `CONTENT` on nothing changes.
     """
     share = min(1.0, content / CONTENT)

@@ -13,7 +13,7 @@ from civilly.detect.language import (
     words_of,
 )
 from civilly.detect.scripts import script_of, scripts_of_language
-from civilly.languages import language
+from civilly.languages import language, says_something
 from civilly.methods.blanks import fills_blanks
 from civilly.types import Text
 
@@ -38,6 +38,7 @@ LEAST_WORDS = 3
 JOINERS = "\u200c\u200d"
 """Invisible, but letters and emoji need them."""
 
+EMPTIED = "without a word"
 SHORT = "far shorter than civil rewrites are"
 LONG = "far longer than civil rewrites are"
 LINES = "of more lines than the text"
@@ -72,7 +73,9 @@ def refusals(texts: Sequence[Text], candidates: Sequence[str]) -> list[str | Non
 
 
 def refused_length(source: str, candidate: str) -> str | None:
-    """`SHORT`, `LONG`, `LINES` or None; lengths in characters without blanks around."""
+    """`EMPTIED`, `SHORT`, `LONG`, `LINES` or None; lengths in characters without blanks around."""
+    if any(map(str.isalpha, source)) and not says_something(candidate):
+        return EMPTIED
     length, made = len(source.strip()), len(candidate.strip())
     if len(candidate.splitlines()) > max(1, len(source.splitlines())):
         return LINES  # a model that goes on with its prompt's frame

@@ -1,6 +1,6 @@
 """Picks the candidate that a careful reader would find most usable, or keeps the text.
 
-What maximises is the reader's opinion (`civilly.score.reader`), not a product of proxies: a
+What it maximises is the judge's opinion (`civilly.score.reader`), not a product of proxies: a
 deletion is taken only where it reads well, a fluent sentence that says something else is not.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from civilly.score.reader import Opinion, Reader, load
+from civilly.score.reader import Opinion, RewriteJudge, load
 from civilly.select.rerank import Seen, kept, looked_at
 from civilly.select.strength import USUAL, read_strength
 from civilly.types import Candidate, Choice, Detection, Detector, Scores, Text, Tools
@@ -27,11 +27,11 @@ OPTIONS = ()
 
 
 def create(tools: Tools) -> ReadsSelector:
-    """The selector with the shipped reader; the option ``strength`` is in [0, 1].
+    """The selector with the shipped judge; the option ``strength`` is in [0, 1].
 
     Raises:
         CivillyError: If the strength is no such number.
-        ModelError: If this copy of Civilly brings no reader.
+        ModelError: If this copy of Civilly brings no judge.
     """
     return ReadsSelector(tools.detector, load(), read_strength(tools.options))
 
@@ -42,22 +42,22 @@ def least_value(strength: float) -> float:
 
 
 class ReadsSelector:
-    """Maximises the reader's value times civility.
+    """Maximises the judge's value times the square root of civility.
 
     What `civilly.select.guards` refuses is never taken, nor what is hardly less toxic than the
     text.
 
     Args:
         detector: Judges the candidates' civility.
-        reader: Judges how they read.
+        judge: Says how they read.
         strength: How bold it is: see `least_value`.
     """
 
-    def __init__(self, detector: Detector, reader: Reader, strength: float = USUAL) -> None:
+    def __init__(self, detector: Detector, judge: RewriteJudge, strength: float = USUAL) -> None:
         self._detector = detector
-        self._reader = reader
+        self._judge = judge
         self._least = least_value(strength)
-        reader.prepare()
+        judge.prepare()
 
     def worth_trying(self, detection: Detection) -> bool:
         """Whether p(toxic) reaches `TOXIC`."""
@@ -83,7 +83,7 @@ class ReadsSelector:
             for t, row in zip(texts, rows, strict=True)
             for seen in row
         ]
-        opinions = iter(self._reader.opinions([t for t, _ in pairs], [made for _, made in pairs]))
+        opinions = iter(self._judge.opinions([t for t, _ in pairs], [made for _, made in pairs]))
         return [
             self._decide(
                 text, before, [(seen.candidate, scores_of(next(opinions), seen)) for seen in row]
@@ -109,7 +109,7 @@ class ReadsSelector:
 
 
 def scores_of(opinion: Opinion, seen: Seen) -> Scores:
-    """The scores of one candidate; its joint score is the reader's value times civility."""
+    """The scores of one candidate; its joint score is what `ReadsSelector` maximises."""
     civility = 1.0 - seen.after.p_toxic
     changed = opinion.faults["meaning"] + opinion.faults["overcut"]
     return Scores(

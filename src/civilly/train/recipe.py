@@ -125,7 +125,7 @@ class SftRecipe(RecipeTable):
             DataError: Naming the field that is missing, of a wrong type or out of range.
             UnknownNameError: If there is no such table or field.
         """
-        return checked(cls, content, name, _settings(cls))
+        return checked(cls, content, name)
 
 
 def with_setting(content: Mapping[str, Any], name: str, value: Any) -> dict[str, Any]:
@@ -138,15 +138,3 @@ def with_setting(content: Mapping[str, Any], name: str, value: Any) -> dict[str,
     if not dot:
         raise DataError(f"The setting {name!r} names no table.", allowed="table.field")
     return {**content, table: {**content.get(table, {}), key: value}}
-
-
-def _settings(recipe: type[SftRecipe]) -> list[str]:
-    """Every setting, as ``table.field``."""
-    names = []
-    for table, info in recipe.model_fields.items():
-        kind = info.annotation
-        inner = (
-            kind.model_fields if isinstance(kind, type) and issubclass(kind, RecipeTable) else {}
-        )
-        names += [f"{table}.{key}" for key in inner] or [table]
-    return names

@@ -15,7 +15,7 @@ from typing import Any
 
 from civilly.engines.encoding import PromptEncoder
 from civilly.errors import CivillyError, ModelError
-from civilly.languages import UNSPACED, in_word, language
+from civilly.languages import UNSPACED, in_word, language, says_something
 from civilly.methods.delete import BLANKS
 from civilly.methods.fillers.checkpoint import MOST_LOGITS, Checkpoint, open_checkpoint
 from civilly.methods.fim_middles import fit_middle
@@ -201,7 +201,7 @@ class MaskedFiller:
         written = _BETWEEN.sub("", self._encoder.decode(draft.filled, side[0]))
         text = fit_middle(gap, written)
         same = text.strip(BLANKS).casefold() == gap.cut.strip(BLANKS).casefold()
-        usable = not same and any(map(str.isalnum, text)) and fits(gap, text)
+        usable = not same and says_something(text) and fits(gap, text)
         return text if usable else None
 
     def _kinds(self) -> tuple[Any, Any, bool]:

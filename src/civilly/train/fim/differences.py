@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 from civilly.detect.words import Bounds, words
-from civilly.languages import UNSPACED_LETTER, language
+from civilly.languages import UNSPACED_LETTER, language, says_something
 from civilly.methods.delete import BLANKS
 
 _COMMAS = frozenset(",،、，؛；：፣፤፥;:")
@@ -65,7 +65,7 @@ def tokens(text: str, lang: str) -> list[Token]:
         elif start < end:
             row.append((start, end))
         place = end
-    return [Token(a, b, text[a:b], any(map(str.isalnum, text[a:b]))) for a, b in row]
+    return [Token(a, b, text[a:b], says_something(text[a:b])) for a, b in row]
 
 
 def changes(old: list[Token], new: list[Token]) -> list[Change]:

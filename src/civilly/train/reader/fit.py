@@ -8,6 +8,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -97,14 +98,20 @@ def fit(
         progress: Is told how it goes.
 
     Raises:
-        DataError: If the checkpoint is damaged or of other examples.
+        DataError: If there is nothing to learn from, or the checkpoint is damaged or of other
+            examples.
     """
+    if not course.steps:
+        raise DataError(
+            f"There is nothing that the {course.name} could learn from.",
+            mend="check [sources] of the recipe",
+        )
     network, total = course.network, len(course.steps)
     parameters = [p for p in network.parameters() if p.requires_grad]
     optimiser = _optimiser(network, settings)
     first = _resumed(checkpoint, course, optimiser)
     network.train()
-    told = 0.0
+    losses: list[float] = []
     for number in range(first, total):
         share = rate(number, total, settings.warmup_steps)
         for group in optimiser.param_groups:
@@ -114,13 +121,13 @@ def fit(
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, _CLIPPED)
         optimiser.step()
-        told += loss.item()
+        losses.append(loss.item())
         done = number + 1
         if done % settings.save_steps == 0 or done == total:
             _save(checkpoint, course, optimiser, done)
         if done % _TOLD_EVERY == 0:
-            progress(f"{course.name}: step {done} of {total}, loss {told / _TOLD_EVERY:.3f}")
-            told = 0.0
+            progress(f"{course.name}: step {done} of {total}, loss {fmean(losses):.3f}")
+            losses.clear()
     network.eval()
 
 

@@ -171,9 +171,9 @@ class FaultMaker:
 
 
 def _mask(unit: str, sign: str) -> str:
-    """A word with a sign for the letters inside it; a sign alone for one or two."""
+    """A word with a sign for each letter inside it; a sign alone for one or two letters."""
     word = unit.strip()
-    inner = sign * max(1, len(word) - 2)
-    return (
-        unit.replace(word, word[0] + inner + word[-1] if len(word) > 2 else sign) if word else unit
-    )
+    if not word:
+        return unit
+    masked = word[0] + sign * (len(word) - 2) + word[-1] if len(word) > 2 else sign
+    return unit.replace(word, masked)

@@ -18,8 +18,7 @@ from civilly.data.readings import FAULTS, Case, Reading
 from civilly.detect.by_sentence import BySentence
 from civilly.score.human import Judgement
 from civilly.score.joint import JOINT
-from civilly.score.reader import Opinion
-from civilly.score.reader import Reader as Judge
+from civilly.score.reader import Opinion, RewriteJudge
 from civilly.train.reader.sentences import of_case
 from civilly.types import Detection, Detector, Text
 
@@ -46,7 +45,7 @@ def detector_measures(detector: Detector, cases: Sequence[Case]) -> dict[str, fl
 
 
 def judge_measures(
-    judge: Judge, readings: Sequence[Reading], judgements: Sequence[Judgement]
+    judge: RewriteJudge, readings: Sequence[Reading], judgements: Sequence[Judgement]
 ) -> dict[str, float]:
     """How often a good rewrite ranks before another of its text, AUC of each fault, people's J.
 
@@ -86,7 +85,7 @@ def _good_first(readings: Sequence[Reading], opinions: Sequence[Opinion]) -> flo
     return won / pairs if pairs else np.nan
 
 
-def _spearman(judge: Judge, judgements: Sequence[Judgement]) -> float:
+def _spearman(judge: RewriteJudge, judgements: Sequence[Judgement]) -> float:
     from scipy.stats import spearmanr
 
     apart = [j for j in judgements if judgement_kept_apart(str(j.row["id"]))]

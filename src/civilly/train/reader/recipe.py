@@ -195,7 +195,7 @@ class ReaderRecipe(RecipeTable):
             DataError: Naming the field that is missing, of a wrong type or out of range.
             UnknownNameError: If there is no such table or field.
         """
-        recipe = checked(cls, content, name, _settings())
+        recipe = checked(cls, content, name)
         if recipe.detector is None and recipe.judge is None:
             raise DataError(f"{name} trains nothing.", mend="a table [detector], [judge] or both")
         if recipe.detector is None and recipe.judge and recipe.judge.start == DETECTOR:
@@ -203,14 +203,3 @@ class ReaderRecipe(RecipeTable):
                 f"{name}, judge.start: there is no detector in it.", mend="a table [detector]"
             )
         return recipe
-
-
-def _settings() -> list[str]:
-    """Every setting, as errors list them."""
-    names = ["seed", *(f"sources.{field}" for field in SourceSettings.model_fields)]
-    names += [f"{JUDGE}.{field}" for field in JudgeSettings.model_fields]
-    names += [f"{DETECTOR}.{field}" for field in DetectorSettings.model_fields]
-    below = (("sets", SetLimits), ("loss", DetectorLoss), ("calibration", CalibrationSettings))
-    for table, settings in below:
-        names += [f"{DETECTOR}.{table}.{field}" for field in settings.model_fields]
-    return names

@@ -22,7 +22,7 @@ from civilly.model.e5 import Encoder, encoder_folder, packaged_path, read_packed
 from civilly.model.reader_weights import head_tensors
 from civilly.model.token_encoder import TokenEncoder
 from civilly.score.human import Judgement, read_judgements, resolve
-from civilly.score.reader import Reader as Judge
+from civilly.score.reader import RewriteJudge
 from civilly.train.detector_data import TrainingData
 from civilly.train.reader import rewrites, sentences
 from civilly.train.reader.calibration import IDENTITY, calibration, seen_in, texts_apart
@@ -219,8 +219,7 @@ class _Run:
             seen = seen_in([each.text for each in apart], encoder, head_tensors(path))
             table = calibration(apart, seen, settings.calibration)
             self._write(DETECTOR, factors, {**head, "calibration": table}, settings)
-            tensors = {**head_tensors(path), "calibration": table}
-            detector = ContextDetector(encoder, tensors, shipped())
+            detector = ContextDetector(encoder, head_tensors(path), shipped())
             return detector_measures(detector, sources.cases)
 
     def judge(self, settings: JudgeSettings) -> dict[str, Any]:
@@ -246,7 +245,7 @@ class _Run:
         with tempfile.TemporaryDirectory() as folder:
             write_encoder(Path(folder), self._file(JUDGE))
             encoder = TokenEncoder(lambda: Path(folder))
-            trained = Judge(encoder, head_tensors(self._file(JUDGE)))
+            trained = RewriteJudge(encoder, head_tensors(self._file(JUDGE)))
             measures = judge_measures(trained, sources.readings, sources.judgements)
         counts = {name: sum(len(g.outputs) for g in part) for name, part in parts.items()}
         return {"examples": counts, **measures}

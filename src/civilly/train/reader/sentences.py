@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from pathlib import Path
+from typing import Any
 
 from civilly.data.io import read_utf8
 from civilly.data.kept_apart import case_kept_apart
 from civilly.data.readings import Case
 from civilly.detect.words import Bounds
-from civilly.languages import CODES
+from civilly.errors import DataError
+from civilly.languages import CODES, language
 from civilly.train.detector_data import Example as SetExample
 from civilly.train.detector_data import TrainingData
 from civilly.train.fim.differences import tokens
@@ -84,12 +86,17 @@ def from_pairs(folders: Sequence[Path], share: float, rng: random.Random) -> lis
         folders: With a file per language, perhaps in folders; a row may have a ``kind``.
         share: Share of the sides that is read.
         rng: Chooses them.
+
+    Raises:
+        DataError: Naming file, row and column, if a side is missing or no string.
+        UnknownNameError: If a file is not named by one of the 15 languages.
     """
     found: list[Sentence] = []
     for path in (path for folder in folders for path in sorted(folder.rglob("*.jsonl"))):
-        lang = path.stem
-        for row in read_utf8(path).rows:
-            toxic, civil, kind = row["toxic"], row["neutral"], row.get("kind")
+        lang = language(path.stem).code
+        for number, row in enumerate(read_utf8(path).rows, start=1):
+            toxic, civil = (_side(row, name, path, number) for name in ("toxic", "neutral"))
+            kind = row.get("kind")
             if toxic == civil:
                 found.append(Sentence(lang, toxic, 0.0))
                 continue
@@ -100,6 +107,12 @@ def from_pairs(folders: Sequence[Path], share: float, rng: random.Random) -> lis
             if rng.random() < share:
                 found.append(Sentence(lang, civil, 0.0, weight=_CIVIL_SIDE_WEIGHT))
     return found
+
+
+def _side(row: Mapping[str, Any], name: str, path: Path, number: int) -> str:
+    if not isinstance(row.get(name), str):
+        raise DataError(f"{path}, row {number}: {name!r} is missing or no string.")
+    return str(row[name])
 
 
 def from_sets(data: TrainingData, limits: SetLimits, rng: random.Random) -> list[Sentence]:

@@ -177,8 +177,7 @@ class SweepRecipe:
                 "A sweep compares the J of validations, and the recipe asks for none.",
                 mend="every_steps under [validation]",
             )
-        fields = [*SweepSettings.model_fields, *(f"search.*.{f}" for f in Search.model_fields)]
-        settings = checked(SweepSettings, content["sweep"], "[sweep]", fields)
+        settings = checked(SweepSettings, content["sweep"], "[sweep]")
         for name, search in settings.search.items():
             if name.partition(".")[0] not in SEARCHED_TABLES:
                 raise DataError(
