@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from civilly.detect import THREAT
 from civilly.score.reader import Opinion, RewriteJudge, load
 from civilly.select.rerank import Seen, kept, looked_at
 from civilly.select.strength import USUAL, read_strength
@@ -15,8 +16,10 @@ from civilly.types import Candidate, Choice, Detection, Detector, Scores, Text, 
 
 TOXIC = 0.5
 """From this p(toxic) on a text is rewritten."""
-TIMID, BOLD = 0.5, 0.2
+TIMID, BOLD = 0.5, 0.1
 """The least value of a rewrite, in [0, 1], at strength 0 and at strength 1."""
+OF_THREAT = 0.2
+"""The same for a threat at most: its anger in other words always says something else."""
 GOOD_ENOUGH = 0.6
 """From this value on, no further candidates are looked for."""
 LEAST_GAIN = 0.1
@@ -60,8 +63,8 @@ class ReadsSelector:
         judge.prepare()
 
     def worth_trying(self, detection: Detection) -> bool:
-        """Whether p(toxic) reaches `TOXIC`."""
-        return detection.p_toxic >= TOXIC
+        """Whether p(toxic) reaches `TOXIC`, or it is a threat, which may do without a rude word."""
+        return detection.p_toxic >= TOXIC or THREAT in detection.flags
 
     def satisfied(self, choice: Choice) -> bool:
         """Whether the chosen candidate reaches `GOOD_ENOUGH`."""
@@ -85,26 +88,26 @@ class ReadsSelector:
         ]
         opinions = iter(self._judge.opinions([t for t, _ in pairs], [made for _, made in pairs]))
         return [
-            self._decide(
-                text, before, [(seen.candidate, scores_of(next(opinions), seen)) for seen in row]
-            )
+            self._decide(text, before, [(seen, scores_of(next(opinions), seen)) for seen in row])
             for text, before, row in zip(texts, detections, rows, strict=True)
         ]
 
     def _decide(
-        self, text: Text, before: Detection, scored: list[tuple[Candidate, Scores]]
+        self, text: Text, before: Detection, scored: list[tuple[Seen, Scores]]
     ) -> Choice:
-        ranked = tuple(sorted(scored, key=lambda item: -item[1].joint))
-        for candidate, scores in ranked:
-            if candidate.text == text.text or scores.refused is not None:
+        scored = sorted(scored, key=lambda item: -item[1].joint)
+        ranked = tuple((seen.candidate, scores) for seen, scores in scored)
+        threat = THREAT in before.flags
+        least = min(self._least, OF_THREAT) if threat else self._least
+        for seen, scores in scored:
+            if seen.candidate.text == text.text or scores.refused is not None:
                 continue
-            less_toxic = 1 - scores.civility <= before.p_toxic * (1 - LEAST_GAIN)
-            if less_toxic and scores.joint >= self._least:
-                return Choice(
-                    candidate,
-                    f"a reader would find it good (p {scores.faults['good']:.2f})",
-                    ranked,
-                )
+            if threat and THREAT in seen.after.flags:
+                continue
+            less_toxic = seen.after.p_toxic <= before.p_toxic * (1 - LEAST_GAIN)
+            if less_toxic and scores.joint >= least:
+                good = f"a reader would find it good (p {scores.faults['good']:.2f})"
+                return Choice(seen.candidate, good, ranked)
         return kept(text, before, ranked)
 
 
