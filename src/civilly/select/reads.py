@@ -92,9 +92,7 @@ class ReadsSelector:
             for text, before, row in zip(texts, detections, rows, strict=True)
         ]
 
-    def _decide(
-        self, text: Text, before: Detection, scored: list[tuple[Seen, Scores]]
-    ) -> Choice:
+    def _decide(self, text: Text, before: Detection, scored: list[tuple[Seen, Scores]]) -> Choice:
         scored = sorted(scored, key=lambda item: -item[1].joint)
         ranked = tuple((seen.candidate, scores) for seen, scores in scored)
         threat = THREAT in before.flags
