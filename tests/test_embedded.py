@@ -107,7 +107,7 @@ def test_branches_begin_with_different_words_and_the_likeliest_is_the_greedy_one
 
 
 def test_a_second_look_never_makes_a_text_more_toxic():
-    tools = Toolbox(None, {})
+    tools = Toolbox(None, {"second_look": "on"})
     rewriter = registry.create("methods", "tuned", tools)
     texts = [Text(text, lang) for lang, text in TOXIC.items()]
     detections = tools.detector.detect(texts)

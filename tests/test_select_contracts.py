@@ -46,11 +46,13 @@ def test_both_selectors_are_there():
 
 @pytest.mark.parametrize("name", SELECTORS)
 def test_it_is_a_selector_that_chooses_row_by_row(name):
-    selector = registry.create("select", name, Tools(Table({"you toxic thing": 0.95})))
+    rude, civil = "This fucking printer is broken again.", "This printer is broken again."
+    worse = "This toxic printer is broken again."
+    selector = registry.create("select", name, Tools(Table({worse: 0.95})))
     assert isinstance(selector, Selector)
-    good, bad = Candidate("you friend", "a", -0.1), Candidate("you toxic thing", "b", -0.1)
-    texts = [Text("you idiot", "en")] * 4
-    rows = [[good, bad], [], [bad], [Candidate("you idiot", "c", 0.0)]]
+    good, bad = Candidate(civil, "a", -0.1), Candidate(worse, "b", -0.1)
+    texts = [Text(rude, "en")] * 4
+    rows = [[good, bad], [], [bad], [Candidate(rude, "c", 0.0)]]
     choices = selector.select(texts, [Detection(0.9)] * 4, rows)
     assert [choice.candidate for choice in choices] == [good, None, None, None]
     for choice, row in zip(choices, rows, strict=True):
@@ -184,9 +186,8 @@ def test_the_pipeline_takes_a_selector_and_a_strength_and_says_so():
 @pytest.mark.parametrize(
     ("arguments", "n"),
     [
-        ({}, 1),
-        ({"strength": 0.74}, 1),
-        ({"strength": 0.75}, 4),
+        ({}, 4),
+        ({"options": {"decoding": "greedy"}}, 1),
         ({"strength": 1.0, "n_candidates": 2}, 2),
         ({"strength": 1.0, "options": {"decoding": "greedy"}}, 1),
         ({"options": {"decoding": "sample"}}, 4),
@@ -195,6 +196,11 @@ def test_the_pipeline_takes_a_selector_and_a_strength_and_says_so():
 )
 def test_how_many_candidates_are_asked_for(arguments, n):
     assert Detoxifier("tuned", **arguments).n_candidates == n
+
+
+@pytest.mark.parametrize(("strength", "n"), [(0.5, 1), (0.74, 1), (0.75, 4)])
+def test_a_method_without_a_usual_search_gives_several_at_a_high_strength(strength, n):
+    assert Detoxifier("prompt", engine="echo", strength=strength).n_candidates == n
 
 
 def test_through_the_command_line():

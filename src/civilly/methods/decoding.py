@@ -167,6 +167,6 @@ def _number(
     raise CivillyError(f"The option {name!r} is {value!r}.", allowed=allowed)
 
 
-def usual_candidates(options: Mapping[str, Any]) -> int:
+def usual_candidates(decoding: str | None) -> int:
     """How many candidates per text a decoding makes where the user does not say."""
-    return 1 if options.get("decoding") in (None, "greedy") else CANDIDATES
+    return 1 if decoding in (None, "greedy") else CANDIDATES

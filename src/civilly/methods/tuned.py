@@ -47,10 +47,13 @@ MOST_BRANCHED = 2
 """Proposals per text that are kept of those; each costs a reading by the model."""
 
 
+DECODING = "beam"
+"""Where the user does not say: the four best of a beam hold a good one more often than the greedy
+answer with a second look does, and cost less (docs/decisions.md)."""
 OPTIONS = (
     *decoding.OPTIONS,
     ADAPTER_OPTION,
-    Option("second_look", "Whether poor texts are looked at again.", ("on", "off")),
+    Option("second_look", "Whether texts whose first candidates are poor are looked at again; off where you do not say.", ("on", "off")),
 )
 
 
@@ -61,7 +64,7 @@ def create(tools: Tools) -> TunedRewriter:
         CivillyError: If an option is wrong.
     """
     decoding = Decoding.read(tools.options)
-    branches = _look(tools.options.get("second_look", "on"))
+    branches = _look(tools.options.get("second_look", "off"))
     engine, adapter = tools.engine(), str(_folder(tools.options))
     if isinstance(engine, Preparable):
         engine.prepare(adapter)
@@ -87,7 +90,7 @@ def _folder(options: Mapping[str, Any]) -> Path:
 
 
 class TunedRewriter:
-    """Greedy for one candidate, beam search for several; a second look branches at the spans.
+    """Greedy for one candidate, beam search for several; a second look, if asked for, branches.
 
     The option ``decoding`` may ask for something else.
 
@@ -106,7 +109,7 @@ class TunedRewriter:
         detector: Detector,
         decoding: Decoding | None = None,
         *,
-        branches: bool = True,
+        branches: bool = False,
     ) -> None:
         self._engine = engine
         self._adapter = adapter
@@ -159,8 +162,8 @@ class TunedRewriter:
     ) -> list[list[Candidate]]:
         """Other ways on at the toxic spans (`civilly.methods.branching`), at most `MOST_BRANCHED`.
 
-        See `civilly.types.SecondLook`; an engine that cannot branch gives none, and so does
-        ``second_look=off``.
+        See `civilly.types.SecondLook`; none where it was not asked for, and of an engine that
+        cannot branch.
         """
         if not (self._branches and isinstance(self._engine, Brancher)):
             return [[] for _ in texts]

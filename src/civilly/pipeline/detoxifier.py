@@ -163,9 +163,10 @@ def _usual_candidates(module: Any, options: Mapping[str, Any]) -> int:
     """Candidates per text where the user does not say how many."""
     if hasattr(module, "CANDIDATES"):
         return int(module.CANDIDATES)
-    if options["strength"] >= FREE and options.get("decoding") is None:
+    decoding = options.get("decoding") or getattr(module, "DECODING", None)
+    if options["strength"] >= FREE and decoding is None:
         return CANDIDATES
-    return usual_candidates(options)
+    return usual_candidates(decoding)
 
 
 @lru_cache(maxsize=4)
