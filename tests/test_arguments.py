@@ -17,8 +17,8 @@ from civilly.model.adapter import shipped_adapter
 
 pandas = pytest.importorskip("pandas")
 
-COLUMN = pandas.Series(["this fucking day", None, "Der verdammte Bus"], name="text")
-BOTH = ["this fucking day", "Der verdammte Bus"]
+COLUMN = pandas.Series(["this fucking day", None, "Komm her, du Idiot"], name="text")
+BOTH = ["this fucking day", "Komm her, du Idiot"]
 
 
 class Spelt(str):
@@ -48,7 +48,7 @@ def test_what_holds_strings_in_order_is_taken(
 ) -> None:
     results = detoxifier.rewrite(texts, langs)
     assert [result.text for result in results] == BOTH
-    assert [result.rewritten for result in results] == ["this day", "Der Bus"]
+    assert [result.rewritten for result in results] == ["this day", "Komm her"]
     assert {type(each) for result in results for each in (result.text, result.rewritten)} == {str}
 
 

@@ -66,7 +66,7 @@ def test_the_best_product_of_value_and_root_of_civility_wins() -> None:
     assert scores.fluency == pytest.approx(1 - 2 * 0.2 / 6)
 
 
-@pytest.mark.parametrize(("strength", "least"), [(0.0, TIMID), (1.0, BOLD), (0.5, 0.3)])
+@pytest.mark.parametrize(("strength", "least"), [(0.0, TIMID), (1.0, BOLD), (0.5, 0.2)])
 def test_the_strength_is_how_much_is_dared(strength: float, least: float) -> None:
     assert least_value(strength) == pytest.approx(least)
     for value, taken in ((least / 0.9 + 0.01, True), (least / 0.9 - 0.01, False)):

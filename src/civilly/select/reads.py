@@ -16,9 +16,9 @@ from civilly.types import Candidate, Choice, Detection, Detector, Scores, Text, 
 
 TOXIC = 0.5
 """From this p(toxic) on a text is rewritten."""
-TIMID, BOLD = 0.5, 0.1
+TIMID, BOLD = 0.35, 0.05
 """The least value of a rewrite, in [0, 1], at strength 0 and at strength 1."""
-OF_THREAT = 0.2
+OF_THREAT = 0.15
 """The same for a threat at most: its anger in other words always says something else."""
 GOOD_ENOUGH = 0.6
 """From this value on, no further candidates are looked for."""

@@ -155,7 +155,6 @@ class JudgeSettings(ReaderSettings):
 
     Attributes:
         made: Good pairs, in all languages together and over all epochs, of which faults are made.
-        people: The same of people's pairs: the part "train" of the official dev pairs.
         human_share: Share of the human judgements that an epoch reads.
         ranking: Weight of the loss that puts the better of two rewrites of a text first.
     """
@@ -165,7 +164,6 @@ class JudgeSettings(ReaderSettings):
     learning_rate: Positive = 1e-3
     epochs: Count = 3
     made: Amount = 6000
-    people: Amount = 0
     human_share: Share = 0.5
     ranking: Annotated[float, Field(ge=0)] = 0.5
 

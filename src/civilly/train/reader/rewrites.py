@@ -92,7 +92,7 @@ def made_from_pairs(pairs: Iterable[Pair], count: int, rng: random.Random) -> li
     Pairs whose text is kept apart as a reading are left out, and those without a change.
 
     Args:
-        pairs: Written for this project, or people's; of several civil sides the first is read.
+        pairs: Of several civil sides the first is read.
         count: Groups in all.
         rng: Chooses pairs and faults.
     """

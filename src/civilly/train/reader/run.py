@@ -13,11 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from civilly.data.corpus.build import DEV_FILE
-from civilly.data.pairs import Pair, read_authored, read_pairs
+from civilly.data.pairs import Pair, read_authored
 from civilly.data.readings import Case, Reading, read_cases, read_readings
 from civilly.data.recipe_table import read_recipe
-from civilly.data.split import dev_part
 from civilly.detect.context import ContextDetector
 from civilly.detect.toxicity import shipped
 from civilly.errors import CivillyError, MissingExtraError
@@ -148,11 +146,6 @@ class _Sources:
         return [pair for folder in self.folders(names) for pair in read_authored(folder)]
 
     @cached_property
-    def people(self) -> list[Pair]:
-        pairs = read_pairs(self.data / DEV_FILE)
-        return [pair for pair in pairs if dev_part(pair.id) == "train"]
-
-    @cached_property
     def sets(self) -> TrainingData:
         recipe = read_recipe(self.written / self._recipe.sources.sets)
         return TrainingData(recipe, self.data, self.written)
@@ -241,13 +234,9 @@ class _Run:
 
         names, sources = self.recipe.sources, self.sources
         written = sources.written_pairs([*names.pairs, *names.authored])
-        people = sources.people if settings.people else []
         parts = {
             "readings": rewrites.from_readings(sources.readings),
-            "made": [
-                *rewrites.made_from_pairs(written, settings.made, self._random("made")),
-                *rewrites.made_from_pairs(people, settings.people, self._random("people")),
-            ],
+            "made": rewrites.made_from_pairs(written, settings.made, self._random("made")),
             "judgements": rewrites.from_judgements(sources.judgements),
         }
         read, made, judged = (judge.items_of(part, sources.cutter) for part in parts.values())
