@@ -53,11 +53,7 @@ answer with a second look does, and cost less (docs/decisions.md)."""
 OPTIONS = (
     *decoding.OPTIONS,
     ADAPTER_OPTION,
-    Option(
-        "second_look",
-        "Whether texts whose first candidates are poor are looked at again; off where you do not say.",
-        ("on", "off"),
-    ),
+    Option("second_look", "Whether poor texts are looked at again; usually off.", ("on", "off")),
 )
 
 
