@@ -102,8 +102,7 @@ def rewrite(
         typer.Option(
             min=0.0,
             max=1.0,
-            help="From the candidate nearest to the input (0) to one that need not be near it (1); "
-            "the default's outputs differ little.",
+            help="How much is dared: 0 keeps a text unless a wording reads well, 1 takes nearly any.",
         ),
     ] = 0.5,
     select: Annotated[

@@ -41,7 +41,8 @@ class Detoxifier:
             says, else 1, but several for a decoding that gives several, and for a high strength.
         options: Further options of the method; among several, ``infill.filler`` is that of one.
         select: A selector of the registry; None: the method's own, or ``reads``.
-        strength: From the candidate nearest to the input (0) to one that need not be near it (1).
+        strength: How much is dared, in [0, 1]: with ``reads``, which wordings are still taken; with
+            the others, how far from the input they may be.
 
     It may be used by several threads at once. Pickled or copied it is only what it was made of, and
     loads its models anew.
