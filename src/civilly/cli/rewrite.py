@@ -102,7 +102,7 @@ def rewrite(
         typer.Option(
             min=0.0,
             max=1.0,
-            help="How much is dared: 0 keeps a text unless a wording reads well, 1 takes nearly any.",
+            help="0 keeps a text unless a wording reads well, 1 takes nearly any.",
         ),
     ] = 0.5,
     select: Annotated[
