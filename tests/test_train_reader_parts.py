@@ -16,7 +16,6 @@ from civilly.data.kept_apart import (
     judgement_kept_apart,
     reading_kept_apart,
 )
-from civilly.data.pairs import read_authored
 from civilly.data.readings import FAULTS, Case, Reading
 from civilly.errors import DataError, UnknownNameError
 from civilly.languages import CODES
@@ -89,7 +88,7 @@ def test_made_faults_leave_texts_kept_apart_out(tmp_path):
         '{"toxic": "Ты глупый осёл", "neutral": "Ты неправ"}\n',
         "utf-8",
     )
-    groups = made_from_pairs(read_authored(tmp_path), 150, random.Random(0))
+    groups = made_from_pairs([tmp_path], 150, random.Random(0))
     assert [group.text for group in groups] == ["Ты глупый осёл"]
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from civilly.data.kept_apart import judgement_kept_apart, reading_kept_apart
-from civilly.data.pairs import Pair
+from civilly.data.pairs import read_authored
 from civilly.data.readings import FAULTS, Reading
+from civilly.languages import CODES
 from civilly.score.human import Judgement
 from civilly.score.reader import HUMAN
 from civilly.train.reader.made_faults import FaultMaker
@@ -86,27 +88,27 @@ def from_judgements(judgements: Sequence[Judgement]) -> list[Group]:
     ]
 
 
-def made_from_pairs(pairs: Iterable[Pair], count: int, rng: random.Random) -> list[Group]:
-    """Made faults of pairs (`civilly.train.reader.made_faults`), equally many a language.
+def made_from_pairs(folders: Sequence[Path], count: int, rng: random.Random) -> list[Group]:
+    """Made faults of written pairs (`civilly.train.reader.made_faults`), equally many a language.
 
     Pairs whose text is kept apart as a reading are left out, and those without a change.
 
     Args:
-        pairs: Of several civil sides the first is read.
+        folders: Of pairs written for this project.
         count: Groups in all.
         rng: Chooses pairs and faults.
     """
-    sides: dict[str, list[tuple[str, str]]] = {}
-    for pair in pairs:
+    pairs: dict[str, list[tuple[str, str]]] = {code: [] for code in CODES}
+    for pair in (pair for folder in folders for pair in read_authored(folder)):
         toxic, civil = pair.toxic, pair.neutral[0]
         if toxic != civil and not reading_kept_apart(toxic):
-            sides.setdefault(pair.lang, []).append((toxic, civil))
+            pairs[pair.lang].append((toxic, civil))
     groups: list[Group] = []
-    for lang, found in sides.items():
-        others = [civil for code in sides if code != lang for _, civil in sides[code]]
+    for lang, found in pairs.items():
+        others = [civil for code in CODES if code != lang for _, civil in pairs[code]]
         maker = FaultMaker(lang, [civil for _, civil in found], others, rng)
         rng.shuffle(found)
-        for toxic, civil in found[: count // len(sides)]:
+        for toxic, civil in found[: count // len(CODES)]:
             outputs = tuple(
                 Output(made.rewrite, made.faults, made.use, weight=MADE_WEIGHT)
                 for made in maker.rewrites(toxic, civil)

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from civilly.data.pairs import Pair, read_authored
 from civilly.data.readings import Case, Reading, read_cases, read_readings
 from civilly.data.recipe_table import read_recipe
 from civilly.detect.context import ContextDetector
@@ -142,9 +141,6 @@ class _Sources:
     def judgements(self) -> list[Judgement]:
         return read_judgements(resolve(self._recipe.sources.judgements, self.data))
 
-    def written_pairs(self, names: Sequence[str]) -> list[Pair]:
-        return [pair for folder in self.folders(names) for pair in read_authored(folder)]
-
     @cached_property
     def sets(self) -> TrainingData:
         recipe = read_recipe(self.written / self._recipe.sources.sets)
@@ -233,10 +229,10 @@ class _Run:
         from civilly.train.reader.network import JudgeHead
 
         names, sources = self.recipe.sources, self.sources
-        written = sources.written_pairs([*names.pairs, *names.authored])
+        paths = sources.folders([*names.pairs, *names.authored])
         parts = {
             "readings": rewrites.from_readings(sources.readings),
-            "made": rewrites.made_from_pairs(written, settings.made, self._random("made")),
+            "made": rewrites.made_from_pairs(paths, settings.made, self._random("made")),
             "judgements": rewrites.from_judgements(sources.judgements),
         }
         read, made, judged = (judge.items_of(part, sources.cutter) for part in parts.values())
