@@ -11,6 +11,7 @@ from civilly.detect.toxicity import LanguageModel, Pooling, ToxicityModel, creat
 from civilly.errors import ModelError, UnknownNameError
 from civilly.languages import CODES
 from civilly.types import Detector, Text
+from valid_detections import assert_valid
 
 INSULTS = {
     "en": ("Shut up, you fucking idiot, nobody asked you.", "fucking"),
@@ -98,14 +99,7 @@ def test_sees_through_disguises(detector, disguised):
 def test_any_text_gives_one_valid_detection_each(rows):
     texts = [Text(text, lang) for text, lang in rows]
     found = create().detect(texts)
-    assert len(found) == len(texts)
-    for text, detection in zip(texts, found, strict=True):
-        assert 0 <= detection.p_toxic <= 1
-        last = 0
-        for span in detection.spans:
-            assert last <= span.start < span.end <= len(text.text)
-            assert 0 <= span.score <= 1
-            last = span.end
+    assert_valid(texts, found)
 
 
 def test_order_and_company_do_not_matter(detector):
