@@ -50,9 +50,9 @@ class Contestant:
 
 def open_ctranslate2(folder: Path, threads: int) -> Answer:
     """The embedded engine itself; it makes its own batches."""
-    from civilly.engines.embedded import LoadedModel
+    from civilly.engines.embedded import read_folder
 
-    model = LoadedModel(folder, threads)
+    model = read_folder(folder, threads)
 
     def answer(prompts: Sequence[Prompt], size: int) -> list[str]:
         return [made.text for (made,) in model.generate(prompts, GenerationOptions())]
@@ -62,12 +62,16 @@ def open_ctranslate2(folder: Path, threads: int) -> Answer:
 
 def _encoded(folder: Path, prompts: Sequence[Prompt]) -> tuple[list[list[int]], list[int], Any]:
     """Token ids and the most new tokens, as the embedded engine counts them; the tokenizer."""
-    from civilly.engines.embedded import _limit
+    from civilly.engines.limits import limit_of
 
     tokenizer = load_text_tokenizer(folder)
     rows = tokenizer.encode_prompts(prompts)
     pairs = zip(prompts, rows, strict=True)
-    return rows, [_limit(prompt, len(row), GenerationOptions()) for prompt, row in pairs], tokenizer
+    return (
+        rows,
+        [limit_of(prompt, len(row), GenerationOptions()) for prompt, row in pairs],
+        tokenizer,
+    )
 
 
 def open_llama_cpp(folder: Path, threads: int) -> Answer:

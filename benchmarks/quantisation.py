@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from civilly.engines.embedded import LoadedModel
+from civilly.engines.embedded import read_folder
 from civilly.methods.tuned_prompt import tuned_prompt
 from civilly.score.chrf import Chrf
 from civilly.score.intervals import bootstrap_mean
@@ -33,7 +33,7 @@ MOST = 24
 
 def answers(folder: Path, rows: list[Row]) -> tuple[list[str], float]:
     """Greedy answers and the processor seconds they took."""
-    model = LoadedModel(folder, threads=1)
+    model = read_folder(folder, threads=1)
     prompts = [tuned_prompt(row.text.text, row.text.lang) for row in rows]
     model.generate(prompts[:1], GenerationOptions())
     began = time.process_time()

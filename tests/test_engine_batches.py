@@ -22,7 +22,7 @@ from civilly.engines.batches import (
     step_class,
     stride,
 )
-from civilly.engines.embedded import LoadedModel
+from civilly.engines.embedded import read_folder
 from civilly.model.ctranslate2_format import write_ctranslate2
 from civilly.types import GenerationOptions, Prompt, Segment
 
@@ -39,7 +39,7 @@ def tiny(root, precision):
         tiny_gemma.weights(), shape, tiny_gemma.vocabulary().pieces, folder, precision
     )
     (folder / "tokenizer.json").write_bytes((hf / "tokenizer.json").read_bytes())
-    return LoadedModel(folder, threads=2, window=WINDOW)
+    return read_folder(folder, threads=2, window=WINDOW)
 
 
 @pytest.fixture(scope="module")
@@ -190,7 +190,7 @@ def test_sampling_repeats_with_its_seed(loaded):
 
 def test_samples_do_not_depend_on_the_number_of_threads(loaded):
     texts = [FRAME + ending for ending in ENDINGS] * 8
-    other = LoadedModel(loaded._folder, threads=1, window=WINDOW)
+    other = read_folder(loaded._folder, threads=1, window=WINDOW)
     assert said(other, texts, temperature=1.0, seed=5) == said(
         loaded, texts, temperature=1.0, seed=5
     )

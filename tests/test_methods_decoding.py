@@ -21,6 +21,8 @@ class Asked:
 
 
 class Tools:
+    engine_spec = None
+
     def __init__(self, engine, **options):
         self.options, self._engine = options, engine
         self.detector = None

@@ -18,6 +18,7 @@ from civilly.model.adapter import (
     weights_folder,
 )
 from civilly.pipeline import Detoxifier
+from civilly.toolbox import Toolbox
 
 TEXTS = ["You are a fucking idiot, read the article first."]
 
@@ -37,7 +38,7 @@ def test_a_run_folder_stands_for_its_adapter(run: Path) -> None:
     assert adapter_digest(run) == adapter_digest(made)
     assert load_change(run).targets() == load_change(made).targets() != set()
     for method in (tuned, infill):
-        assert method.fingerprint({"adapter": str(run)}) == adapter_digest(made)
+        assert method.fingerprint(Toolbox(None, {"adapter": str(run)})) == adapter_digest(made)
 
 
 def test_the_embedded_model_takes_it(run: Path) -> None:

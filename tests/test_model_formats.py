@@ -8,7 +8,7 @@ from safetensors.numpy import load_file, save_file
 
 import tiny_gemma
 from civilly.engines.batches import equal_lengths
-from civilly.engines.embedded import LoadedModel
+from civilly.engines.embedded import read_folder
 from civilly.errors import ModelError
 from civilly.model.adapter import CONFIG_FILE, WEIGHTS_FILE, load_change, shipped_adapter
 from civilly.model.ctranslate2_format import write_ctranslate2
@@ -41,7 +41,7 @@ def reference(folders):
 
 @pytest.fixture(scope="module")
 def loaded(folders):
-    return LoadedModel(folders[1], threads=1, window=tiny_gemma.SHAPE.window)
+    return read_folder(folders[1], threads=1, window=tiny_gemma.SHAPE.window)
 
 
 def ids_of(loaded, text):

@@ -5,7 +5,7 @@ import pytest
 
 import tiny_gemma
 from civilly.data.pairs import Pair
-from civilly.engines.embedded import LoadedModel
+from civilly.engines.embedded import read_folder
 from civilly.model.ctranslate2_format import write_ctranslate2
 from civilly.model.smoothquant import PROJECTION, shipped_peaks, smooth
 from civilly.model.source import EMBEDDING
@@ -41,7 +41,7 @@ def peaks():
 def scores(folder, weights, precision, hf):
     write_ctranslate2(weights, tiny_gemma.SHAPE, tiny_gemma.vocabulary().pieces, folder, precision)
     (folder / "tokenizer.json").write_bytes((hf / "tokenizer.json").read_bytes())
-    model = LoadedModel(folder, threads=1, window=tiny_gemma.SHAPE.window)
+    model = read_folder(folder, threads=1, window=tiny_gemma.SHAPE.window)
     return np.array(model.logprobs([Prompt.of("Go")] * len(TEXTS), TEXTS))
 
 

@@ -57,6 +57,13 @@ def complete_engine(incomplete: str) -> list[tuple[str, str]]:
     return complete_entry("engines", incomplete)
 
 
+def complete_model(incomplete: str) -> list[str]:
+    """Sizes of the product for shell completion."""
+    from civilly.engines import MODELS
+
+    return [name for name in MODELS if name.startswith(incomplete)]
+
+
 def complete_method_option(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
     """Options of the method for shell completion."""
     given = [item for item in ctx.params.get("option") or [] if item]
@@ -86,6 +93,14 @@ def rewrite(
         typer.Option(
             autocompletion=complete_engine,
             help="Engine that generates: see civilly ls engines. Default: the embedded one.",
+        ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            autocompletion=complete_model,
+            help='Size: light is the default, large (pip install "civilly[large]") reads better '
+            "and is slower.",
         ),
     ] = None,
     adapter: Annotated[
@@ -167,6 +182,7 @@ def rewrite(
     detoxifier = Detoxifier(
         method=method,
         engine=engine,
+        model=model,
         adapter=adapter,
         n_candidates=n_candidates,
         options=options,

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from civilly import registry
+from civilly.errors import CivillyError, UnknownNameError
 from civilly.types import Engine
 
 DEFAULT = "embedded"
 """The engine that is used when nobody names one."""
+MODELS = {"light": DEFAULT, "large": "large"}
+"""The sizes that the product comes in, and the engine of each."""
 
 
 def engine_name(spec: str | None = None) -> str:
@@ -29,6 +32,31 @@ def open_engine(spec: str | None = None) -> Engine:
     target = (spec or DEFAULT).strip().partition(":")[2]
     engine: Engine = registry.create("engines", engine_name(spec), target)
     return engine
+
+
+def engine_of(model: str | None, engine: str | None) -> str | None:
+    """The engine that a size of the product stands for, or the one that was named instead.
+
+    Raises:
+        UnknownNameError: If there is no such size.
+        CivillyError: If both are given.
+    """
+    if model is None:
+        return engine
+    if engine is not None:
+        raise CivillyError(
+            f"The model {model!r} and the engine {engine!r} exclude each other.",
+            mend="give one of them",
+        )
+    if model not in MODELS:
+        raise UnknownNameError("model", model, MODELS)
+    return MODELS[model]
+
+
+def shipped_name(method: str, spec: str | None) -> str:
+    """What the adapter is called that the package brings for a method on an engine."""
+    names = getattr(registry.load("engines", engine_name(spec)), "ADAPTERS", {})
+    return str(names.get(method, method))
 
 
 def check_engine(spec: str | None) -> None:

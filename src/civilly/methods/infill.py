@@ -267,11 +267,11 @@ def _most_holes(given: Any) -> int:
     return number
 
 
-def fingerprint(options: Mapping[str, Any]) -> str:
+def fingerprint(tools: Tools) -> str:
     """A hash of the adapter, so that a journal notices when it was trained anew."""
     from civilly.methods.fillers.fim import fingerprint as of_adapter
 
     try:
-        return of_adapter(options)
+        return of_adapter(tools)
     except ModelError:
         return ""  # an engine that needs none, or `create` will say what is missing

@@ -7,14 +7,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from civilly.engines import shipped_name
 from civilly.engines.limits import TokenCounter
 from civilly.errors import CivillyError
 from civilly.methods import decoding
 from civilly.methods.blanks import restore_blanks_and_symbols
 from civilly.methods.branching import forks
 from civilly.methods.decoding import ADAPTER_OPTION, Decoding
-from civilly.methods.tuned_prompt import tuned_prompt
-from civilly.model.adapter import adapter_digest, shipped_adapter
+from civilly.methods.tuned_prompt import rude_words, tuned_prompt
+from civilly.model.adapter import adapter_digest, shipped_adapter, tells
 from civilly.registry import Option
 from civilly.types import (
     Brancher,
@@ -54,6 +55,11 @@ OPTIONS = (
     *decoding.OPTIONS,
     ADAPTER_OPTION,
     Option("second_look", "Whether poor texts are looked at again; usually off.", ("on", "off")),
+    Option(
+        "told",
+        "Whether prompts list the rude words; usually as the adapter was trained.",
+        ("on", "off", "both"),
+    ),
 )
 
 
@@ -65,10 +71,14 @@ def create(tools: Tools) -> TunedRewriter:
     """
     decoding = Decoding.read(tools.options)
     branches = _look(tools.options.get("second_look", "off"))
-    engine, adapter = tools.engine(), str(_folder(tools.options))
+    folder = _folder(tools)
+    told = _told(tools.options.get("told"), folder)
+    engine = tools.engine()
     if isinstance(engine, Preparable):
-        engine.prepare(adapter)
-    return TunedRewriter(engine, adapter, tools.detector, decoding, branches=branches)
+        engine.prepare(str(folder))
+    return TunedRewriter(
+        engine, str(folder), tools.detector, decoding, branches=branches, told=told
+    )
 
 
 def _look(value: Any) -> bool:
@@ -79,14 +89,24 @@ def _look(value: Any) -> bool:
     return known[str(value).lower()]
 
 
-def fingerprint(options: Mapping[str, Any]) -> str:
+def _told(value: Any, adapter: Path) -> tuple[bool, ...]:
+    """The ways to prompt: with the rude words listed, without, or one after the other."""
+    ways = {"on": (True,), "off": (False,), "both": (True, False)}
+    if value is None:
+        return ways["on" if tells(adapter) else "off"]
+    if str(value).lower() not in ways:
+        raise CivillyError(f"The option 'told' is {value!r}.", allowed=", ".join(ways))
+    return ways[str(value).lower()]
+
+
+def fingerprint(tools: Tools) -> str:
     """A hash of the adapter, so that a journal notices when it was trained anew."""
-    return adapter_digest(_folder(options))
+    return adapter_digest(_folder(tools))
 
 
-def _folder(options: Mapping[str, Any]) -> Path:
-    adapter = options.get("adapter")
-    return Path(adapter) if adapter else shipped_adapter(ADAPTER)
+def _folder(tools: Tools) -> Path:
+    adapter = tools.options.get("adapter")
+    return Path(adapter) if adapter else shipped_adapter(shipped_name(ADAPTER, tools.engine_spec))
 
 
 class TunedRewriter:
@@ -100,6 +120,7 @@ class TunedRewriter:
         detector: Judges what the second look proposes.
         decoding: How the first candidates are generated.
         branches: Whether there is a second look.
+        told: For each time that the model is asked, whether it is told what the detector found.
     """
 
     def __init__(
@@ -110,31 +131,35 @@ class TunedRewriter:
         decoding: Decoding | None = None,
         *,
         branches: bool = False,
+        told: Sequence[bool] = (False,),
     ) -> None:
         self._engine = engine
         self._adapter = adapter
         self._detector = detector
         self._decoding = decoding or Decoding()
         self._branches = branches
+        self._told = told
 
     def rewrite(
         self, texts: Sequence[Text], detections: Sequence[Detection], n: int = 1
     ) -> list[list[Candidate]]:
         """Up to ``n`` distinct finished answers per text; see `civilly.types.Rewriter`."""
         short = self._short(texts)
-        prompts = [tuned_prompt(texts[i].text, texts[i].lang) for i in short]
+        # Where nothing was found, there is nothing to tell: the prompt is asked once.
+        asked = dict.fromkeys(
+            (i, _prompt(texts[i], detections[i], told=told)) for told in self._told for i in short
+        )
+        prompts = [prompt for _, prompt in asked]
         limit = max((p.max_new_tokens or 0 for p in prompts), default=1)
         options = self._decoding.generation(n, max_new_tokens=limit, adapter=self._adapter)
-        results: list[list[Candidate]] = [[] for _ in texts]
-        for i, generations in zip(short, self._engine.generate(prompts, options), strict=True):
-            best = {
-                _restored(texts[i], detections[i], g.text): g
-                for g in reversed(generations)
-                if g.finished and g.text.strip()
-            }
-            ranked = sorted(best.items(), key=lambda item: -(item[1].logprob or 0.0))
-            results[i] = [Candidate(text, ADAPTER, g.logprob) for text, g in ranked]
-        return results
+        made: list[dict[str, float]] = [{} for _ in texts]
+        for (i, _), generations in zip(asked, self._engine.generate(prompts, options), strict=True):
+            for g in generations:
+                if g.finished and g.text.strip():
+                    text = _restored(texts[i], detections[i], g.text)
+                    made[i][text] = max(g.logprob or 0.0, made[i].get(text, -math.inf))
+        ranked = (sorted(row.items(), key=lambda item: -item[1]) for row in made)
+        return [[Candidate(text, ADAPTER, score) for text, score in row] for row in ranked]
 
     def score(self, texts: Sequence[Text], proposals: Sequence[str]) -> list[float]:
         """See `civilly.types.CandidateScorer`; `UNKNOWN_LOGPROB` where the model is not asked."""
@@ -192,6 +217,13 @@ def _restored(text: Text, detection: Detection | None, proposal: str) -> str:
     spans = detection.spans if detection else ()
     cut = [text.text[span.start : span.end] for span in spans]
     return restore_blanks_and_symbols(text.text, proposal.strip(), cut)
+
+
+def _prompt(text: Text, detection: Detection, *, told: bool) -> Prompt:
+    """The prompt of a text, perhaps with what was found in it."""
+    return tuned_prompt(
+        text.text, text.lang, rude_words(text.text, detection.spans) if told else ()
+    )
 
 
 def _at_fork(text: Text, before: str) -> Prompt:

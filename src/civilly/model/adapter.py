@@ -16,6 +16,8 @@ from civilly.model.source import FloatArray
 
 WEIGHTS_FILE, CONFIG_FILE = "adapter_model.safetensors", "adapter_config.json"
 FULL_FILE = "model.safetensors"
+PROMPT_FILE = "prompt.json"
+"""Of an adapter that was trained on other prompts than the plain ones: what they tell."""
 ADAPTER_FOLDER, FULL_FOLDER = "adapter", "model"
 """Where a training puts what it made, in its run folder."""
 _FILES = (WEIGHTS_FILE, FULL_FILE)
@@ -30,7 +32,7 @@ def shipped_adapter(name: str) -> Path:
     """
     folder = Path(str(files("civilly").joinpath(f"weights/{name}")))
     if not (folder / WEIGHTS_FILE).exists():
-        verb = "fim recipes/fim.toml" if name == "fim" else "sft recipes/tuned.toml"
+        verb = "fim recipes/fim.toml" if name == "fim" else f"sft recipes/{name}.toml"
         raise ModelError(
             f"This copy of Civilly brings no adapter {name!r}.",
             mend=f"train one with `civilly train {verb}` and name it with --adapter",
@@ -45,6 +47,16 @@ def adapter_digest(folder: Path) -> str:
         ModelError: If the folder holds no adapter.
     """
     return hashlib.sha256(change_file(folder).read_bytes()).hexdigest()[:16]
+
+
+def tells(folder: Path) -> bool:
+    """Whether an adapter was trained on prompts that list the rude words, too.
+
+    Raises:
+        ModelError: If the folder holds no adapter.
+    """
+    described = weights_folder(folder) / PROMPT_FILE
+    return described.exists() and bool(json.loads(described.read_text("utf-8"))["rude_words"])
 
 
 class Change(Protocol):

@@ -25,6 +25,11 @@ BLANKS = f"{SPACE}\n\t"
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
+def without_surrogates(text: str) -> str:
+    """The text with U+FFFD for each lone surrogate, which is no valid Unicode."""
+    return _SURROGATES.sub("\ufffd", text)
+
+
 def byte_piece(value: int) -> str:
     """The spelling of a byte-fallback piece, for example ``<0x0A>``."""
     return f"<0x{value:02X}>"
@@ -96,6 +101,11 @@ class TextTokenizer:
         special: Ids of special tokens by their spelling, for example ``{"<bos>": 2}``.
     """
 
+    begin_piece, end_piece = "<bos>", "<eos>"
+    """What stands before a text, and after an answer."""
+    begins = True
+    """Whether every prompt begins with it."""
+
     def __init__(self, tokenizer: Tokenizer, special: Mapping[str, int]) -> None:
         self._tokenizer = tokenizer
         self.special = dict(special)
@@ -115,7 +125,7 @@ class TextTokenizer:
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of each text, in order; a lone surrogate, no valid Unicode, becomes U+FFFD."""
-        texts = [_SURROGATES.sub("\ufffd", text) for text in texts]
+        texts = [without_surrogates(text) for text in texts]
         encoded = self._tokenizer.encode_batch_fast(
             [part for text in texts for part in text.split(SPACE)], add_special_tokens=False
         )
@@ -132,7 +142,7 @@ class TextTokenizer:
         return rows
 
     def encode_prompts(self, prompts: Sequence[Prompt]) -> list[list[int]]:
-        """Token ids of each prompt after ``<bos>``, without which Gemma never saw a text.
+        """Token ids of each prompt; after ``<bos>``, without which Gemma never saw a text.
 
         Special segments become their ids, plain ones are encoded as `encode` does.
 
@@ -141,10 +151,11 @@ class TextTokenizer:
         """
         plain = self.encode_batch([s.text for p in prompts for s in p.segments if not s.special])
         encoded = iter(plain)
-        begin = self._special_id("<bos>")
+        begin = [self._special_id(self.begin_piece)] if self.begins else []
+        begun = (Segment(self.begin_piece, special=True),)
         rows: list[list[int]] = []
         for prompt in prompts:
-            row = [] if prompt.segments[:1] == (Segment("<bos>", special=True),) else [begin]
+            row = [] if prompt.segments[:1] == begun else list(begin)
             for segment in prompt.segments:
                 row += [self._special_id(segment.text)] if segment.special else next(encoded)
             rows.append(row)
@@ -162,6 +173,15 @@ class TextTokenizer:
         """The text of ``ids``; special tokens are left out."""
         kept = [index for index in ids if index not in self._special_ids]
         return str(self._tokenizer.decode(kept, skip_special_tokens=False))
+
+    @property
+    def end(self) -> int:
+        """Id of the token after an answer."""
+        return self._special_id(self.end_piece)
+
+    def texts(self) -> list[str]:
+        """What each id stands for, as far as one token alone says it."""
+        return [self.piece(index).replace(SPACE, " ") for index in range(self.size)]
 
     @property
     def size(self) -> int:

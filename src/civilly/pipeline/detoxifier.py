@@ -9,7 +9,7 @@ from typing import Any
 
 from civilly import __version__, arguments, registry
 from civilly.data.chunks import AT_ONCE
-from civilly.engines import check_engine
+from civilly.engines import check_engine, engine_of
 from civilly.engines.pacing import chunks_for
 from civilly.languages import AUTO
 from civilly.methods.decoding import CANDIDATES, usual_candidates
@@ -35,7 +35,8 @@ class Detoxifier:
 
     Args:
         method: A rewriting method of the registry, or several: ``"tuned+infill"``.
-        engine: ``"embedded"``, ``"hf:ID"``, ``"openai:URL#MODEL"`` or ``"echo"``; None: embedded.
+        engine: ``"embedded"``, ``"large"``, ``"hf:ID"``, ``"openai:URL#MODEL"`` or ``"echo"``;
+            None: embedded.
         adapter: Folder of another adapter for ``tuned``.
         n_candidates: Candidates per text that the method makes, at least 1; None: what the method
             says, else 1, but several for a decoding that gives several, and for a high strength.
@@ -43,14 +44,16 @@ class Detoxifier:
         select: A selector of the registry; None: the method's own, or ``reads``.
         strength: How much is dared, in [0, 1]: with ``reads``, which wordings are still taken; with
             the others, how far from the input they may be.
+        model: A size of the product instead of an engine: ``"light"`` is embedded, ``"large"`` the
+            model of the extra ``large``.
 
     It may be used by several threads at once. Pickled or copied it is only what it was made of, and
     loads its models anew.
 
     Raises:
-        UnknownNameError: If the method, the engine or the selector does not exist.
-        CivillyError: If an argument is of another kind, ``n_candidates`` is less than 1, or the
-            strength not in [0, 1].
+        UnknownNameError: If the method, the engine, the model or the selector does not exist.
+        CivillyError: If an argument is of another kind, ``n_candidates`` is less than 1, the
+            strength not in [0, 1], or both a model and an engine are given.
     """
 
     def __init__(
@@ -62,7 +65,12 @@ class Detoxifier:
         options: Mapping[str, Any] | None = None,
         select: str | None = None,
         strength: float = USUAL,
+        model: str | None = None,
     ) -> None:
+        model = None if model is None else arguments.checked_name(model, "model")
+        engine = engine_of(
+            model, None if engine is None else arguments.checked_name(engine, "engine")
+        )
         own_options = arguments.checked_options(options)
         self._made_of = {
             "method": method, "engine": engine, "adapter": adapter, "n_candidates": n_candidates,
@@ -75,7 +83,7 @@ class Detoxifier:
         names = names_of(method)
         selector = DEFAULT_SELECTOR if select is None else arguments.checked_name(select, "select")
         check_names(chosen, names, selector)
-        check_engine(None if engine is None else arguments.checked_name(engine, "engine"))
+        check_engine(engine)
         self._modules = {name: registry.load("methods", name) for name in names}
         self._tools = Toolbox(engine, chosen)
         self._own = {
@@ -116,7 +124,7 @@ class Detoxifier:
     def describe(self) -> dict[str, Any]:
         """What the results depend on, for journals and reports."""
         prints = {
-            name: module.fingerprint(self._own[name].options)
+            name: module.fingerprint(self._own[name])
             for name, module in self._modules.items()
             if hasattr(module, "fingerprint")
         }

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,12 +14,16 @@ from civilly.engines.encoding import PromptEncoder
 from civilly.errors import ModelError
 from civilly.model.adapter import ADAPTER_FOLDER, CONFIG_FILE, FULL_FOLDER, WEIGHTS_FILE
 from civilly.model.tokenizer import TextTokenizer
+from civilly.train.answer_positions import AnswerPositions
 from civilly.train.examples import Example
-from civilly.train.recipe import EMBEDDED, AdapterSettings, BaseSettings
+from civilly.train.hardware import computed_in
+from civilly.train.recipe import EMBEDDED, LARGE, AdapterSettings, BaseSettings
 from civilly.types import Prompt
 
 EMBEDDED_NAME = "civilly: trimmed gemma-3-270m"
 """What an adapter of the embedded model calls its base, instead of a path."""
+LARGE_NAME = "civilly: qwen2.5-coder-1.5b-instruct"
+"""What an adapter of the large model calls its base."""
 
 
 class Encoding(Protocol):
@@ -91,6 +96,7 @@ class TrainableModel:
         end: Id after which an answer ends.
         name: What a saved adapter calls its base.
         tokenizer: To be saved beside a model that was trained as a whole, or None.
+        answers: Spares a causal model the positions without a label; or None.
     """
 
     model: Any
@@ -100,6 +106,7 @@ class TrainableModel:
     end: int
     name: str
     tokenizer: Any = None
+    answers: AnswerPositions | None = None
 
     def save(self, folder: Path, model: Any, *, first: bool = True) -> Path:
         """Writes what was trained, small: an adapter in float16, or a whole model.
@@ -132,7 +139,8 @@ def load_trainable(
     Args:
         base: Which model.
         adapter: What of it is trained.
-        precision: ``fp32`` or ``bf16``; a model that is trained as a whole stays in float32.
+        precision: ``fp32``, ``bf16`` or ``auto``; a model that is trained as a whole stays in
+            float32.
         embedded: Folder of the embedded model in Hugging Face form; default: the shipped one.
 
     Raises:
@@ -140,12 +148,16 @@ def load_trainable(
     """
     import torch
 
-    dtype = torch.bfloat16 if precision == "bf16" and adapter.kind != "full" else torch.float32
-    trainable = _embedded(dtype, embedded) if base.name == EMBEDDED else _from_hub(base, dtype)
-    head = trainable.model.get_output_embeddings()
-    # The last positions of all rows are a slice with holes: a large output layer is 2 times slower
-    # on such a slice in float32 and 50 times in bfloat16.
-    head.register_forward_pre_hook(lambda _, inputs: (inputs[0].contiguous(), *inputs[1:]))
+    rounded = computed_in(precision) == "bf16" and adapter.kind != "full"
+    dtype = torch.bfloat16 if rounded else torch.float32
+    if base.name == EMBEDDED:
+        trainable = _embedded(dtype, embedded)
+    elif base.name == LARGE:
+        trainable = replace(_from_hub(_large(), dtype), name=LARGE_NAME)
+    else:
+        trainable = _from_hub(base, dtype)
+    if not trainable.encoder_decoder:
+        trainable.answers = AnswerPositions(trainable.model)
     if adapter.kind != "full":
         trainable.model = _adapted(trainable, adapter)
     return trainable
@@ -169,6 +181,12 @@ def _embedded(dtype: Any, folder: Path | None) -> TrainableModel:
         end=tokenizer.special["<eos>"],
         name=EMBEDDED_NAME,
     )
+
+
+def _large() -> BaseSettings:
+    from civilly.model.large import large_training_folder
+
+    return BaseSettings(name=str(large_training_folder()))
 
 
 def _from_hub(base: BaseSettings, dtype: Any) -> TrainableModel:
@@ -218,11 +236,31 @@ def _adapted(trainable: TrainableModel, settings: AdapterSettings) -> Any:
             r=settings.rank,
             lora_alpha=settings.alpha,
             lora_dropout=settings.dropout,
-            target_modules=settings.targets,
+            target_modules=_targets(trainable.model, settings),
             use_dora=settings.kind == "dora",
             task_type="SEQ_2_SEQ_LM" if trainable.encoder_decoder else "CAUSAL_LM",
         ),
     )
+
+
+def _targets(model: Any, settings: AdapterSettings) -> str | list[str]:
+    """The matrices to adapt: as the recipe names them, or of the upper layers one by one."""
+    kind, _, count = settings.layers.partition(":")
+    if kind == "all":
+        return settings.targets
+    import torch
+
+    first = model.config.num_hidden_layers - int(count)
+    if first < 0:
+        raise ModelError(f"The model has {model.config.num_hidden_layers} layers, not {count}.")
+    named = settings.targets
+    found = []
+    for name, module in model.named_modules():
+        layer = re.search(r"\.(?:layers|block|h)\.(\d+)\.", name)
+        fits = named == "all-linear" or name.rpartition(".")[2] in named
+        if isinstance(module, torch.nn.Linear) and layer and int(layer[1]) >= first and fits:
+            found.append(name)
+    return found
 
 
 def encode(examples: Sequence[Example], trainable: TrainableModel) -> list[dict[str, list[int]]]:

@@ -14,9 +14,10 @@ from civilly.data.hub_access import require_hub
 from civilly.data.pairs import Pair, count_by_source, read_pairs
 from civilly.data.split import dev_part
 from civilly.errors import CivillyError, DataError, MissingExtraError
+from civilly.model.adapter import PROMPT_FILE
 from civilly.score.joint import JOINT
 from civilly.train.examples import Example
-from civilly.train.recipe import EMBEDDED, SftRecipe, ValidationSettings
+from civilly.train.recipe import EMBEDDED, LARGE, SftRecipe, ValidationSettings
 from civilly.train.run_folder import (
     CONFIG_FILE,
     RESULT_FILE,
@@ -88,7 +89,7 @@ def fine_tune(
         LeakError: If pairs leak and are not to be taken out; nothing was trained then.
         ModelError: If the base model cannot be loaded.
     """
-    if recipe.base.name != EMBEDDED and not (out / RESULT_FILE).exists():
+    if recipe.base.name not in (EMBEDDED, LARGE) and not (out / RESULT_FILE).exists():
         require_hub(recipe.base.name)
     try:
         import peft  # noqa: F401 - asked for before anything is computed
@@ -129,6 +130,8 @@ def fine_tune(
     with contextlib.redirect_stdout(sys.stderr):  # where transformers prints its progress
         train(trainer, checkpoint, recipe.training.stop_after_steps)
     made = trainable.save(out, trainer.model, first=first)
+    if first and recipe.marked:
+        write_json(made / PROMPT_FILE, {"rude_words": True})
     deciding = f"eval_{task.decides}"
     scores = [row for row in trainer.state.log_history if deciding in row]
     best: dict[str, float] = max(scores, key=lambda row: float(row[deciding]), default={})

@@ -12,6 +12,8 @@ from civilly.errors import DataError
 
 EMBEDDED = "embedded"
 """The base model that the package brings, trimmed."""
+LARGE = "large"
+"""The base model of the extra ``large``."""
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 
@@ -20,7 +22,7 @@ class BaseSettings(RecipeTable):
     """Which model is trained.
 
     Attributes:
-        name: ``embedded``, a hub id, or a folder in Hugging Face form.
+        name: ``embedded``, ``large``, a hub id, or a folder in Hugging Face form.
         revision: Branch, tag or commit of a hub id.
     """
 
@@ -36,7 +38,9 @@ class AdapterSettings(RecipeTable):
         rank: Rank r of the update.
         alpha: The update is scaled by alpha / r.
         dropout: Share of the adapter's inputs that is dropped, in [0, 1).
-        targets: Names of the layers; ``all-linear`` is every one but the output.
+        targets: Names of the matrices; ``all-linear`` is every one but the output.
+        layers: ``all``, or ``upper:N``: the last N layers alone, so that nothing has to be sent
+            back through those below.
         start: Folder of a LoRA or DoRA adapter to go on from; its shape then counts.
     """
 
@@ -45,6 +49,7 @@ class AdapterSettings(RecipeTable):
     alpha: Count = 32
     dropout: Share = 0.0
     targets: str | list[str] = "all-linear"
+    layers: Annotated[str, Field(pattern=r"^(all|upper:[1-9][0-9]*)$")] = "all"
     start: str | None = None
 
 
@@ -58,7 +63,8 @@ class TrainingSettings(RecipeTable):
         learning_rate: The highest; after the warm-up it falls as a cosine.
         warmup_ratio: Share of the steps over which it rises, in [0, 1).
         weight_decay: Of AdamW.
-        precision: ``fp32``, or ``bf16``: computes in bfloat16, keeps what is trained in float32.
+        precision: ``fp32``, or ``bf16``: computes in bfloat16, keeps what is trained in float32;
+            ``auto`` is whichever this machine multiplies faster.
         activation_checkpointing: Compute activations anew instead of keeping them.
         save_steps: Steps between checkpoints.
         stop_after_steps: End here, although the learning rate follows the whole schedule.
@@ -70,7 +76,7 @@ class TrainingSettings(RecipeTable):
     learning_rate: Annotated[float, Field(gt=0)] = 6e-4
     warmup_ratio: Share = 0.05
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Literal["fp32", "bf16", "auto"] = "fp32"
     activation_checkpointing: bool = False
     save_steps: Count = 50
     stop_after_steps: Count | None = None
@@ -100,6 +106,7 @@ class SftRecipe(RecipeTable):
     Attributes:
         seed: Of everything random.
         corpus: Where the pairs come from (`civilly.data.corpus.build`).
+        marked: Share of the prompts that list the words which the reader finds rude, in [0, 1).
         base: Which model.
         adapter: What of it is trained.
         training: How.
@@ -108,6 +115,7 @@ class SftRecipe(RecipeTable):
 
     seed: int
     corpus: dict[str, Any]
+    marked: Share = 0.0
     base: BaseSettings = BaseSettings()
     adapter: AdapterSettings = AdapterSettings()
     training: TrainingSettings = TrainingSettings()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from civilly.data.pairs import Pair
-from civilly.train.examples import Example, rewriting_examples
+from civilly.train.examples import Example, marked_examples, rewriting_examples
 from civilly.train.finetuning import Options, TrainingTask, fine_tune
 from civilly.train.recipe import SftRecipe
 
@@ -37,7 +37,11 @@ def train_sft(
     recipe = SftRecipe.parse(content, "the recipe")
 
     def examples(pairs: Sequence[Pair]) -> tuple[list[Example], dict[str, Any]]:
-        return rewriting_examples(pairs), {}
+        if not recipe.marked:
+            return rewriting_examples(pairs), {}
+        from civilly.detect.by_sentence import open_detector
+
+        return marked_examples(pairs, open_detector(), recipe.marked, recipe.seed), {}
 
     def validator(trainable: TrainableModel, pairs: Sequence[Pair]) -> Validate:
         from civilly.train.validation import validator as by_suite

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from civilly.data.values import as_json
+from civilly.engines.hardware import default_threads
 from civilly.score.joint import JOINT
 from civilly.train.base_model import TrainableModel
+from civilly.train.hardware import Cores, computed_in, keep_freed_memory
 from civilly.train.recipe import SftRecipe
 
 IGNORED = -100
@@ -71,15 +73,25 @@ def _collate_pairs(trainable: TrainableModel) -> Callable[[Sequence[Row]], dict[
 
 
 def answer_loss(encoder_decoder: bool) -> Callable[..., Any]:
-    """Cross-entropy per answer token, averaged over all tokens of an optimiser step."""
+    """Cross-entropy per answer token, averaged over all tokens of an optimiser step.
+
+    Logits are those of all labelled positions, or of those alone whose next token has a label
+    (`civilly.train.answer_positions`).
+    """
     import torch
 
     def loss(outputs: Any, labels: Any, num_items_in_batch: Any = None) -> Any:
         logits = outputs.logits
         if not encoder_decoder:
-            logits, labels = logits[:, :-1], labels[:, 1:]
+            labels = labels[:, 1:]
+            if logits.dim() == 2:
+                labels = labels[labels != IGNORED]
+            else:
+                logits = logits[:, :-1].flatten(0, 1)
+        else:
+            logits = logits.flatten(0, 1)
         whole = torch.nn.functional.cross_entropy(
-            logits.float().flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="sum"
+            logits.float(), labels.flatten(), ignore_index=IGNORED, reduction="sum"
         )
         tokens = (labels != IGNORED).sum() if num_items_in_batch is None else num_items_in_batch
         return whole / tokens
@@ -109,6 +121,7 @@ def build_trainer(
         callbacks: Further callbacks of transformers.
         decides: Which of those scores: the weights with its best mean are kept.
     """
+    import torch
     from transformers import Trainer
 
     class ValidatedTrainer(Trainer):  # type: ignore[misc]
@@ -117,6 +130,15 @@ def build_trainer(
         def _get_train_sampler(self, train_dataset: Any = None) -> Any:
             size = recipe.training.batch_size * recipe.training.accumulation
             return _sampler(rows, size, lambda: recipe.seed + int(self.state.epoch or 0))
+
+        def compute_loss(self, model: Any, inputs: Any, *others: Any, **named: Any) -> Any:
+            if trainable.answers is None:
+                return super().compute_loss(model, inputs, *others, **named)
+            labels = inputs["labels"]
+            # The last position says a token after the answer's end.
+            due = torch.nn.functional.pad(labels[:, 1:] != IGNORED, (0, 1))
+            with trainable.answers.only(due):
+                return super().compute_loss(model, inputs, *others, **named)
 
         def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
             assert validate is not None
@@ -142,6 +164,7 @@ def build_trainer(
     )
     # Our loss counts the tokens of the whole step; the models do not have to.
     trainer.model_accepts_loss_kwargs = False
+    trainer.add_callback(_free_cores())
     if validate:
         trainer.add_callback(_validate_last())
     if validate and recipe.validation.patience:
@@ -167,7 +190,7 @@ def _arguments(recipe: SftRecipe, out: Path, decides: str | None) -> Any:
         weight_decay=settings.weight_decay,
         lr_scheduler_type="cosine",
         max_grad_norm=1.0,
-        bf16=settings.precision == "bf16",
+        bf16=computed_in(settings.precision) == "bf16",
         activation_checkpointing=settings.activation_checkpointing,
         eval_strategy="steps" if every else "no",
         eval_steps=every,
@@ -226,6 +249,25 @@ def _validate_last() -> Any:
             return control
 
     return ValidateLast()
+
+
+def _free_cores() -> Any:
+    """Computes each step on the cores that other work left free during the last one.
+
+    Two threads of which one waits for a busy core are slower than one.
+    """
+    import torch
+    from transformers import TrainerCallback
+
+    class FreeCores(TrainerCallback):  # type: ignore[misc]
+        def on_train_begin(self, *_: Any, **__: Any) -> None:
+            keep_freed_memory()
+            self.cores = Cores(default_threads())
+
+        def on_step_begin(self, *_: Any, **__: Any) -> None:
+            torch.set_num_threads(self.cores.free())
+
+    return FreeCores()
 
 
 def _stop_after(steps: int) -> Any:

@@ -126,9 +126,11 @@ class DistilledSource(Source):
 
     Attributes:
         path: The folder.
+        languages: Of which languages; default: all.
     """
 
     path: str
+    languages: list[str] | None = None
 
 
 class BuiltSource(Source):

@@ -129,7 +129,9 @@ def _authored(source: AuthoredSource, data: Path, rng: random.Random) -> Read:
 
 def _distilled(source: DistilledSource, data: Path, rng: random.Random) -> Read:
     """Pairs that a large language model wrote for training; nothing of them is held out."""
-    return Read(read_authored(Path(source.path), source.name))
+    pairs = read_authored(Path(source.path), source.name)
+    wanted = source.languages
+    return Read([pair for pair in pairs if wanted is None or pair.lang in wanted])
 
 
 def _built(source: BuiltSource, data: Path, rng: random.Random) -> Read:

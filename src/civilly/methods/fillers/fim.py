@@ -148,7 +148,7 @@ def adapter_folder(options: Mapping[str, Any], spec: str | None) -> Path | None:
     return shipped_adapter(ADAPTER) if (spec or "embedded") == "embedded" else None
 
 
-def fingerprint(options: Mapping[str, Any]) -> str:
+def fingerprint(tools: Tools) -> str:
     """A hash of the adapter."""
-    folder = adapter_folder(options, None)
+    folder = adapter_folder(tools.options, tools.engine_spec)
     return adapter_digest(folder) if folder else ""

@@ -1,0 +1,84 @@
+"""An engine over a model that comes in packages and is built in the user cache."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from civilly.engines.hardware import default_threads
+from civilly.engines.loaded_model import LoadedModel
+from civilly.engines.pacing import TOKENS_PER_THREAD
+from civilly.errors import CivillyError
+from civilly.types import Generation, GenerationOptions, Prompt
+
+
+class PackagedEngine(ABC):
+    """Runs one model that comes in packages; adapters are merged when first asked for, then cached.
+
+    Args:
+        threads: CPU threads; default `default_threads`.
+    """
+
+    def __init__(self, threads: int | None = None) -> None:
+        self._threads = threads or default_threads()
+        self._models: dict[str | None, LoadedModel] = {}
+        self._prepared: str | None = None
+        self.tokens_at_once = TOKENS_PER_THREAD * self._threads
+
+    @abstractmethod
+    def _built(self, adapter: Path | None) -> Path:
+        """The folder of the model with an adapter merged in, built once."""
+
+    @abstractmethod
+    def _if_built(self, adapter: Path | None) -> Path | None:
+        """The same, or None if it would have to be built first."""
+
+    @abstractmethod
+    def _load(self, folder: Path) -> LoadedModel:
+        """Reads such a folder."""
+
+    def model(self, adapter: str | None = None) -> LoadedModel:
+        """The model with an adapter merged in, loaded once.
+
+        Raises:
+            ModelError: If the adapter is missing or does not fit.
+        """
+        if adapter not in self._models:
+            self._models[adapter] = self._load(self._built(Path(adapter) if adapter else None))
+        return self._models[adapter]
+
+    def prepare(self, adapter: str | None = None) -> None:
+        """Begins to load a model that is built already; see `civilly.types.Preparable`."""
+        self._prepared = adapter
+        with suppress(CivillyError):  # whoever uses the model will hear of it
+            folder = self._if_built(Path(adapter) if adapter else None)
+            if folder is not None and adapter not in self._models:
+                self._models[adapter] = self._load(folder)
+
+    def generate(
+        self, prompts: Sequence[Prompt], options: GenerationOptions
+    ) -> list[list[Generation]]:
+        """Continues each prompt; see `civilly.types.Engine`."""
+        return self.model(options.adapter).generate(prompts, options)
+
+    def logprobs(
+        self, prompts: Sequence[Prompt], texts: Sequence[str], adapter: str | None = None
+    ) -> list[float]:
+        """Scores given texts; see `civilly.types.TextScorer`."""
+        return self.model(adapter).logprobs(prompts, texts)
+
+    def count_tokens(self, texts: Sequence[str], adapter: str | None = None) -> list[int]:
+        """Tokens of each text; all adapters share a tokenizer, so that of what is prepared will do.
+
+        See `civilly.engines.limits.TokenCounter`.
+        """
+        model = self.model(adapter or self._prepared)
+        return [len(ids) for ids in model.tokenizer.encode_batch(texts)]
+
+    def branch(
+        self, prompts: Sequence[Prompt], n: int, max_new_tokens: int, adapter: str | None = None
+    ) -> list[list[Generation]]:
+        """Other turns at the end of each prompt; see `civilly.types.Brancher`."""
+        return self.model(adapter).branch(prompts, n, max_new_tokens)

@@ -1,0 +1,152 @@
+"""Builds the large model in the user cache: packaged GGUF → checked → the form asked for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from civilly.errors import ModelError
+from civilly.model.adapter import Change, change_file, load_change
+from civilly.model.cache import built, built_once, fingerprint
+from civilly.model.large_format import write_large
+from civilly.model.large_source import (
+    SHA256,
+    QwenArchitecture,
+    QwenSource,
+    assemble_large,
+    part_paths,
+)
+from civilly.model.large_tokenizer import BEGIN, END, write_for_training, write_for_use
+from civilly.model.progress import reported
+from civilly.model.source import FloatArray
+
+FORMAT = "1"
+"""Raise it when a built form changes."""
+RUNTIME_BYTES = 2_900 << 20
+"""Disk space that building the model for use needs at most."""
+_SPACE_FOR_TRAINING = 4_400 << 20
+_JOINING = 0.2
+"""Share of a build's time that it takes to join the packages."""
+
+
+def large_folder(adapter: Path | None = None) -> Path:
+    """The large model in CTranslate2 form, in eight bits, with an adapter merged; built once.
+
+    Args:
+        adapter: Folder of what a training changed (`civilly.model.adapter.load_change`), or None.
+
+    Returns:
+        A folder with ``model.bin`` and the tokenizer.
+
+    Raises:
+        MissingExtraError: If its packages are not installed.
+        ModelError: If they or the adapter are damaged.
+        CacheError: If the cache cannot be written.
+    """
+
+    def build(folder: Path) -> None:
+        change = load_change(adapter) if adapter else None
+        task = "preparing the large model (once, a minute)"
+        with reported(task) as report, _unpacked(folder, report) as source:
+            write_for_use(source, folder)
+            weights = _merged(source, change, report)
+            write_large(weights, source.architecture, source.pieces, BEGIN, END, folder)
+
+    return built_once(_name(adapter), RUNTIME_BYTES, build)
+
+
+def large_if_built(adapter: Path | None = None) -> Path | None:
+    """The folder that `large_folder` gives, or None if it would have to be built first.
+
+    Raises:
+        ModelError: If there is no such adapter.
+    """
+    return built(_name(adapter))
+
+
+def _name(adapter: Path | None) -> str:
+    """The name in the cache, which changes with everything that the model is built from."""
+    change = change_file(adapter).read_bytes() if adapter else b""
+    return f"large-{fingerprint(FORMAT, SHA256, change)}"
+
+
+@contextmanager
+def _unpacked(folder: Path, progress: Callable[[float], None]) -> Iterator[QwenSource]:
+    """The packaged file, for the time of a build, in the folder that is built."""
+    joined = folder / "packaged.gguf"
+    assemble_large(joined, lambda share: progress(_JOINING * share))
+    yield QwenSource(joined)
+    joined.unlink()
+
+
+def _merged(
+    source: QwenSource, change: Change | None, progress: Callable[[float], None]
+) -> Iterator[tuple[str, FloatArray]]:
+    """The weights, one by one, with what a training changed.
+
+    Raises:
+        ModelError: If the adapter changes weights that the model does not have.
+    """
+    left = change.targets() if change else set()
+    for number, (name, weight) in enumerate(source.weights()):
+        left.discard(name)
+        yield name, change.merged(name, weight) if change else weight
+        progress(_JOINING + (1 - _JOINING) * number / source.tensors)
+    if left:
+        raise ModelError(
+            f"The adapter changes unknown weights: {sorted(left)[:3]}.",
+            mend="name an adapter that was trained on the large model",
+        )
+
+
+def large_training_folder() -> Path:
+    """The large model in Hugging Face form (bfloat16), for training; built once.
+
+    Raises:
+        MissingExtraError: If its packages are not installed.
+        ModelError: If they are damaged.
+        CacheError: If the cache cannot be written.
+    """
+    part_paths()  # what is missing is said before anything is made
+
+    def build(folder: Path) -> None:
+        task = "preparing the large model for training (once, a minute)"
+        with reported(task) as report, _unpacked(folder, report) as source:
+            write_for_training(source, folder)
+            _write_weights(source, folder, report)
+            _write_config(source.architecture, len(source.pieces), folder)
+
+    return built_once(f"training-large-{fingerprint(FORMAT, SHA256)}", _SPACE_FOR_TRAINING, build)
+
+
+def _write_weights(source: QwenSource, folder: Path, progress: Callable[[float], None]) -> None:
+    import torch
+    from safetensors.torch import save_file
+
+    tensors: dict[str, torch.Tensor] = {}
+    for name, weight in source.weights():
+        tensors[name] = torch.from_numpy(weight).to(torch.bfloat16)
+        progress(_JOINING + (1 - _JOINING) * len(tensors) / source.tensors)
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def _write_config(shape: QwenArchitecture, size: int, folder: Path) -> None:
+    config = {
+        "architectures": ["Qwen2ForCausalLM"],
+        "model_type": "qwen2",
+        "vocab_size": size,
+        "hidden_size": shape.width,
+        "intermediate_size": shape.feed_forward,
+        "num_hidden_layers": shape.layers,
+        "num_attention_heads": shape.heads,
+        "num_key_value_heads": shape.key_value_heads,
+        "hidden_act": "silu",
+        "max_position_embeddings": shape.context,
+        "rms_norm_eps": shape.norm_epsilon,
+        "rope_parameters": {"rope_type": "default", "rope_theta": shape.rope},
+        "tie_word_embeddings": True,
+        "dtype": "bfloat16",
+    }
+    (folder / "config.json").write_text(json.dumps(config, indent=1), "utf-8")

@@ -1,0 +1,107 @@
+"""The tokenizer of Qwen2.5: byte-level BPE, on the `tokenizers` library."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, normalizers, pre_tokenizers
+from tokenizers.models import BPE
+
+from civilly.model.large_source import QwenSource
+from civilly.model.tokenizer import TextTokenizer, without_surrogates
+
+TOKENIZER_FILE = "tokenizer.json"
+SPECIAL_FILE = "special_tokens.json"
+END = "<|im_end|>"
+"""What the model says at the end of an answer."""
+BEGIN = PAD = "<|endoftext|>"
+_WORDS = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"
+    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+"""How Qwen2 cuts a text before it merges bytes."""
+_TEXT = 1
+_UNUSED = 5
+
+
+def qwen_tokenizer(
+    pieces: Sequence[str], kinds: Sequence[int], merges: Sequence[tuple[str, str]]
+) -> Tokenizer:
+    """The tokenizer of a Qwen2 vocabulary; no spelling in a text is a token that steers the model.
+
+    Args:
+        pieces: The vocabulary, by id.
+        kinds: GGUF kind of each id.
+        merges: In the order they are applied.
+    """
+    vocabulary = {piece: i for i, piece in enumerate(pieces) if kinds[i] == _TEXT}
+    tokenizer = Tokenizer(BPE(vocab=vocabulary, merges=list(merges)))
+    tokenizer.normalizer = normalizers.NFC()
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(_WORDS), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    return tokenizer
+
+
+def _steering(source: QwenSource) -> dict[str, int]:
+    """Ids of what is neither text nor unused."""
+    named = enumerate(zip(source.pieces, source.kinds, strict=True))
+    return {piece: i for i, (piece, kind) in named if kind not in (_TEXT, _UNUSED)}
+
+
+def write_for_training(source: QwenSource, folder: Path) -> None:
+    """Writes ``tokenizer.json`` and its configuration for transformers."""
+    tokenizer = qwen_tokenizer(source.pieces, source.kinds, source.merges)
+    tokenizer.add_special_tokens([AddedToken(p, normalized=False) for p in _steering(source)])
+    tokenizer.save(str(folder / TOKENIZER_FILE), pretty=False)
+    config = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "bos_token": None,
+        "eos_token": END,
+        "pad_token": PAD,
+        "clean_up_tokenization_spaces": False,
+    }
+    (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=1), "utf-8")
+
+
+def write_for_use(source: QwenSource, folder: Path) -> None:
+    """Writes what `load_qwen_tokenizer` reads."""
+    tokenizer = qwen_tokenizer(source.pieces, source.kinds, source.merges)
+    tokenizer.save(str(folder / TOKENIZER_FILE), pretty=False)
+    (folder / SPECIAL_FILE).write_text(json.dumps(_steering(source), indent=1), "utf-8")
+
+
+def load_qwen_tokenizer(folder: Path) -> QwenTokenizer:
+    """The tokenizer of a built folder."""
+    special = json.loads((folder / SPECIAL_FILE).read_text("utf-8"))
+    return QwenTokenizer(Tokenizer.from_file(str(folder / TOKENIZER_FILE)), special)
+
+
+class QwenTokenizer(TextTokenizer):
+    """Encodes any Unicode text in its composed form (NFC) to ids and back."""
+
+    begin_piece, end_piece, begins = BEGIN, END, False
+
+    def __init__(self, tokenizer: Tokenizer, special: Mapping[str, int]) -> None:
+        super().__init__(tokenizer, special)
+        self._spelt = {index: piece for piece, index in self.special.items()}
+
+    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
+        """See `TextTokenizer.encode_batch`."""
+        sound = [without_surrogates(text) for text in texts]
+        encoded = self._tokenizer.encode_batch_fast(sound, add_special_tokens=False)
+        return [list(each.ids) for each in encoded]
+
+    def piece(self, index: int) -> str:
+        """See `TextTokenizer.piece`."""
+        return self._spelt.get(index) or super().piece(index)
+
+    def texts(self) -> list[str]:
+        """See `TextTokenizer.texts`; a part of a character is U+FFFD."""
+        return [self._tokenizer.decode([index]) for index in range(self.size)]
