@@ -19,6 +19,8 @@ WINDOW = 2_048
 
 ADAPTERS = {"tuned": "tuned_large"}
 """What the adapters are called that the package brings for this engine, by the method."""
+MODEL = "Qwen/Qwen2.5-Coder-1.5B-Instruct"
+"""Whose model it is, by which its way of filling holes is known."""
 OPTIONS = ()
 check_target = partial(refuse_target, "large")
 """Makes sure that nothing follows the engine's name."""

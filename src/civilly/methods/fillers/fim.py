@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from civilly import registry
+from civilly.engines import engine_name
 from civilly.errors import CivillyError, UnknownNameError
 from civilly.methods import decoding
 from civilly.methods.decoding import ADAPTER_OPTION, Decoding
@@ -134,7 +136,9 @@ def create(tools: Tools, options: Mapping[str, Any]) -> FimFiller:
 def _family(options: Mapping[str, Any], spec: str) -> FimFormat:
     if given := options.get("family"):
         return format_of(str(given))
-    return format_of(OWN_FAMILY) if spec in _OWN_ENGINES else family_of(spec)
+    if spec in _OWN_ENGINES:
+        return format_of(OWN_FAMILY)
+    return family_of(getattr(registry.load("engines", engine_name(spec)), "MODEL", spec))
 
 
 def adapter_folder(options: Mapping[str, Any], spec: str | None) -> Path | None:
