@@ -89,6 +89,8 @@ def _texts(
     pairs = [pair for pair in read_authored(authored_dir / "authored_pairs") if pair.lang == code]
     sides = [text for p in pairs if not held_out(p.toxic, 25) for text in (p.toxic, *p.neutral)]
     found += sides * recipe["authored_copies"]
+    written = read_authored(authored_dir / "distilled_pairs")
+    found += [pair.toxic for pair in written if pair.lang == code]
     if code == "tt":
         found += [text.translate(_RUSSIAN_LETTERS) for text in found]
     rng.shuffle(found)
