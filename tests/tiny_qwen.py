@@ -57,6 +57,11 @@ def vocabulary() -> tuple[list[str], list[int]]:
     return pieces, kinds
 
 
+def _mean(name: str) -> float:
+    """What weights of a name are about; the last norm makes the model sure of what it says."""
+    return 3.0 if name == "model.norm.weight" else float("norm" in name)
+
+
 def weights(seed: int = 0) -> dict[str, np.ndarray]:
     """Random weights of `SHAPE`, under Hugging Face names."""
     rng, s = np.random.default_rng(seed), SHAPE
@@ -83,7 +88,7 @@ def weights(seed: int = 0) -> dict[str, np.ndarray]:
         made |= {f"model.layers.{layer}.{name}": size for name, size in sizes.items()}
     return {
         # bfloat16, which the training form has, holds them exactly.
-        name: _bfloat16(rng.standard_normal(size) * 0.2 + ("norm" in name))
+        name: _bfloat16(rng.standard_normal(size) * 0.2 + _mean(name))
         for name, size in made.items()
     }
 
