@@ -18,6 +18,7 @@ from civilly.methods.tuned_prompt import rude_words, tuned_prompt
 from civilly.model.adapter import PROMPT_FILE, WEIGHTS_FILE, tells
 from civilly.registry import create
 from civilly.train.examples import marked_examples, rewriting_examples
+from civilly.train.fim.recipe import FimRecipe
 from civilly.train.recipe import SftRecipe
 from civilly.types import Detection, Generation, GenerationOptions, Prompt, Span, Text
 
@@ -98,6 +99,13 @@ def test_the_choice_does_not_disturb_other_chance() -> None:
 def test_a_share_that_is_none_is_refused(share: Any) -> None:
     with pytest.raises(DataError, match="marked"):
         SftRecipe.parse({"seed": 1, "corpus": {}, "marked": share}, "the recipe")
+
+
+def test_a_training_to_fill_holes_tells_nothing() -> None:
+    content = {"seed": 1, "corpus": {}, "base": {"name": "large"}}
+    assert FimRecipe.parse(content, "the recipe").family.name == "qwen2.5-coder"
+    with pytest.raises(DataError, match="marked"):
+        FimRecipe.parse({**content, "marked": 0.5}, "the recipe")
 
 
 @pytest.mark.parametrize(
