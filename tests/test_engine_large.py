@@ -92,9 +92,9 @@ def adapter(packages: Any, loaded: LoadedModel, tmp_path_factory: pytest.TempPat
         loss.backward()
         optimiser.step()
         optimiser.zero_grad()
-        if float(loss) < 0.05:
+        if loss.item() < 0.05:
             break
-    assert float(loss) < 0.05
+    assert loss.item() < 0.05
     folder = tmp_path_factory.mktemp("adapter")
     model.save_pretrained(folder)
     return folder
@@ -177,6 +177,8 @@ def test_stop_strings_limits_and_candidates(
 
     (stopped,) = said(stop=(" wro",))
     assert (stopped.text, stopped.finished) == ("You are", True)
+    ends = [loaded.tokenizer.piece(i) for i in loaded._end_tokens((" wro",))]
+    assert sorted(ends) == ["<|im_end|>", "Ġwro", "Ġwron", "Ġwrong"]  # nothing is read after them
     (short,) = said(max_new_tokens=2)
     assert (short.text, short.finished) == ("You are", False)
     beam = said(n=3, beams=3, max_new_tokens=12)
