@@ -3,14 +3,15 @@
 Usage: python benchmarks/training.py [--large] [--steps 8] [--seconds 35] [--threads N]
        [--only NAME …] [--work runs/training]
 
-A step reads a batch of the recipe's pairs (a causal model, LoRA), goes forward and back and changes
-the adapter. `before` asks the output layer for all positions from the longest answer's beginning
-on, whose slice has holes, in float32, on memory that is given back and mapped anew; each mend is
-then tried alone, and `after` is what the recipe does now. All read the same batches in the same
-order from the same weights, each in a process of its own; `before` runs once more at the end: how
-far it is from the first says how far to trust the ratios. Of the embedded model it takes six
-minutes on two idle cores; with --large of the large one instead, an hour. What is done stays in
---work, and a second call goes on from there. Writes results/training.md or training_large.md.
+A step reads as many of the recipe's pairs as it says (a causal model, LoRA), goes forward and back
+and changes the adapter. `before` asks the output layer for all positions from the longest answer's
+beginning on, whose slice has holes, in float32, on memory that is given back and mapped anew; each
+mend is then tried alone, and `after` is what the recipe does now. All read the same batches in the
+same order from the same weights, each in a process of its own; `before` runs once more at the end:
+how far it is from the first says how far to trust the ratios. --seconds bounds each variant: of the
+embedded model all are meant to take less than six minutes on two idle cores; with --large, of the
+large one instead, up to an hour. What is done stays in --work, and a second call goes on from
+there. Writes results/training.md or training_large.md.
 """
 
 from __future__ import annotations
@@ -89,11 +90,12 @@ def recipe_of(model: str) -> SftRecipe:
 
 
 def batches_of(recipe: SftRecipe, steps: int) -> list[list[Pair]]:
-    """Batches of like lengths, in an order drawn by `SEED`, from the recipe's own distilled pairs.
+    """What each step reads: like lengths, in an order drawn by `SEED`, of the recipe's pairs.
 
     Args:
-        recipe: Names the sources, languages, the longest text and the size of a batch.
-        steps: How many batches.
+        recipe: Names the sources, of which the distilled ones are read, languages, the longest
+            text, and how many pairs a step has.
+        steps: How many steps.
     """
     pairs: list[Pair] = []
     for source in recipe.corpus["sources"]:
@@ -103,7 +105,7 @@ def batches_of(recipe: SftRecipe, steps: int) -> list[list[Pair]]:
             pairs += [pair for pair in found if wanted is None or pair.lang in wanted]
     longest = recipe.corpus.get("longest_characters")
     pairs = [pair for pair in pairs if longest is None or len(pair.toxic) <= longest]
-    rng, size = random.Random(SEED), recipe.training.batch_size
+    rng, size = random.Random(SEED), recipe.training.batch_size * recipe.training.accumulation
     drawn = sorted(rng.sample(pairs, steps * size), key=lambda pair: len(pair.toxic))
     batches = [drawn[at : at + size] for at in range(0, len(drawn), size)]
     rng.shuffle(batches)
@@ -168,26 +170,36 @@ class Steps:
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self._half), only:
             yield
 
-    def take(self, batch: Mapping[str, Any]) -> float:
-        """One step; the loss before it."""
+    def take(self, batches: Sequence[Mapping[str, Any]]) -> float:
+        """One step, of one batch or accumulated ones; the loss before it."""
         import torch
 
-        inputs = {name: value for name, value in batch.items() if name != "labels"}
-        with self._asked(batch["labels"]):
-            loss = self._loss(self._made.model(**inputs), batch["labels"])
-        loss.backward()
+        tokens, total = sum(map(due_in, batches)), 0.0
+        for batch in batches:
+            inputs = {name: value for name, value in batch.items() if name != "labels"}
+            with self._asked(batch["labels"]):
+                loss = self._loss(self._made.model(**inputs), batch["labels"], tokens)
+            loss.backward()
+            total += float(loss.detach())
         torch.nn.utils.clip_grad_norm_(self._learnt, 1.0)
         self._optimiser.step()
         self._optimiser.zero_grad()
-        return float(loss.detach())
+        return total
 
 
-def profile_of(steps: Steps, batch: Mapping[str, Any]) -> list[tuple[str, float]]:
+def due_in(batch: Mapping[str, Any]) -> int:
+    """Labels of a batch that are tokens of an answer."""
+    from civilly.train.trainer import IGNORED
+
+    return int((batch["labels"] != IGNORED).sum())
+
+
+def profile_of(steps: Steps, batches: Sequence[Mapping[str, Any]]) -> list[tuple[str, float]]:
     """The operations of one step that take longest, and their shares of its time."""
     from torch.profiler import ProfilerActivity, profile
 
     with profile(activities=[ProfilerActivity.CPU]) as seen:
-        steps.take(batch)
+        steps.take(batches)
     rows = [(str(row.key), float(row.self_cpu_time_total)) for row in seen.key_averages()]
     total = sum(took for _, took in rows)
     rows.sort(key=lambda row: -row[1])
@@ -211,17 +223,20 @@ def measure(model: str, name: str, arguments: argparse.Namespace) -> dict[str, A
     if variant.keeps_memory:
         keep_freed_memory()
     made, precision = trainable_of(recipe, variant, arguments.embedded)
-    collate = collator(made)
-    batches = [
-        collate(encode(rewriting_examples(pairs), made))
+    collate, size = collator(made), recipe.training.batch_size
+    todo = [
+        [
+            collate(encode(rewriting_examples(pairs[at : at + size]), made))
+            for at in range(0, len(pairs), size)
+        ]
         for pairs in batches_of(recipe, arguments.steps)
     ]
     steps = Steps(made, precision, recipe.training.learning_rate)
     losses: list[float] = []
     seconds: list[float] = []
-    for batch in batches:
+    for batches in todo:
         began = time.perf_counter()
-        losses.append(steps.take(batch))
+        losses.append(steps.take(batches))
         seconds.append(time.perf_counter() - began)
         sys.stderr.write(f"  {name}: loss {losses[-1]:.3f}, {seconds[-1]:.2f} s\n")
         if len(seconds) > 1 and sum(seconds) > arguments.seconds:
@@ -232,9 +247,9 @@ def measure(model: str, name: str, arguments: argparse.Namespace) -> dict[str, A
         "seconds": seconds,
         "peak_mb": peak,
         "precision": precision,
-        "positions": [int(batch["labels"].numel()) for batch in batches],
-        "due": [int((batch["labels"] != -100).sum()) for batch in batches],
-        "profile": profile_of(steps, batches[0]) if variant.profiled else [],
+        "positions": sum(batch["labels"].numel() for batches in todo for batch in batches),
+        "due": sum(due_in(batch) for batches in todo for batch in batches),
+        "profile": profile_of(steps, todo[0]) if variant.profiled else [],
     }
 
 
@@ -289,10 +304,11 @@ def report(model: str, runs: Mapping[str, Mapping[str, Any]], threads: int) -> s
     recipe, before = recipe_of(model), runs["before"]
     head = (
         f"`recipes/{RECIPES[model]}.toml`, the {model} model, a fresh LoRA of rank "
-        f"{recipe.adapter.rank}, batches of {recipe.training.batch_size} distilled pairs (seed "
-        f"{SEED}), {threads} threads, at most {len(before['seconds'])} steps, the first not timed. "
-        f"Of {sum(before['positions'])} positions in the labels, {sum(before['due'])} have one: "
-        f"{sum(before['due']) / sum(before['positions']):.0%}."
+        f"{recipe.adapter.rank}, {recipe.training.accumulation} × {recipe.training.batch_size} "
+        f"distilled pairs a step (seed {SEED}), {threads} threads, at most "
+        f"{len(before['seconds'])} steps, the first not timed. Of {before['positions']} positions "
+        f"that may have a label, {before['due']} have one: "
+        f"{before['due'] / before['positions']:.0%}."
     )
     parts = [[head], speed_table(runs), [difference_line(runs)],
              ["One more step, in a profile (shares of the processor time):", "",

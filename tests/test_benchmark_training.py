@@ -70,15 +70,30 @@ def test_batches_are_of_like_lengths_and_always_the_same(training: ModuleType) -
     recipe = training.recipe_of("embedded")
     batches = training.batches_of(recipe, 4)
     assert batches == training.batches_of(recipe, 4)
-    assert [len(batch) for batch in batches] == [recipe.training.batch_size] * 4
+    assert [len(batch) for batch in batches] == [16] * 4
     lengths = [(len(batch[0].toxic), len(batch[-1].toxic)) for batch in batches]
     borders = [border for pair in sorted(lengths) for border in pair]
     assert borders == sorted(borders)
     assert borders[-1] <= recipe.corpus["longest_characters"]
     large = training.recipe_of("large")
+    assert large.training.batch_size * large.training.accumulation == 16
     assert {pair.lang for batch in training.batches_of(large, 4) for pair in batch} <= {
         "en", "es", "de", "fr", "it", "ru", "uk", "zh", "ja", "ar",
     }  # fmt: skip
+
+
+def test_an_accumulated_step_is_one_large_step(training: ModuleType, tmp_path: Path) -> None:
+    folder, recipe = tiny_gemma.save(tmp_path), training.recipe_of("embedded")
+    pairs = [pair for batch in BATCHES for pair in batch]
+    losses = []
+    for size in (len(pairs), 2):
+        made, _ = training.trainable_of(recipe, training.VARIANTS["after"], folder)
+        rows = encode(rewriting_examples(pairs), made)
+        parts = [collator(made)(rows[at : at + size]) for at in range(0, len(rows), size)]
+        steps = training.Steps(made, "fp32", 1e-2)
+        losses.append([steps.take(parts) for _ in range(3)])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+    assert losses[0][2] < losses[0][0]
 
 
 def test_every_variant_is_what_its_name_says(training: ModuleType, tmp_path: Path) -> None:
@@ -93,7 +108,7 @@ def test_every_variant_is_what_its_name_says(training: ModuleType, tmp_path: Pat
             lambda _, inputs, seen=seen: seen.append(inputs[0])
         )
         inputs = collator(made)(encode(rewriting_examples(batch), made))
-        training.Steps(made, "fp32", 1e-3).take(inputs)
+        training.Steps(made, "fp32", 1e-3).take([inputs])
         rows[name] = (seen[0].shape[:-1].numel(), seen[0].is_contiguous())
     labels = inputs["labels"]
     due = int((labels != -100).sum())
