@@ -53,10 +53,16 @@ def tells(folder: Path) -> bool:
     """Whether an adapter was trained on prompts that list the rude words, too.
 
     Raises:
-        ModelError: If the folder holds no adapter.
+        ModelError: If the folder holds no adapter, or what it says of its prompts is damaged.
     """
     described = weights_folder(folder) / PROMPT_FILE
-    return described.exists() and bool(json.loads(described.read_text("utf-8"))["rude_words"])
+    try:
+        return described.exists() and bool(json.loads(described.read_bytes())["rude_words"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(
+            f"{described} does not say what prompts tell ({error}).",
+            allowed='{"rude_words": true} or {"rude_words": false}',
+        ) from error
 
 
 class Change(Protocol):
@@ -67,7 +73,11 @@ class Change(Protocol):
         ...
 
     def merged(self, name: str, weight: FloatArray) -> FloatArray:
-        """``weight`` as it is after the training; itself if it was left alone."""
+        """``weight`` as it is after the training; itself if it was left alone.
+
+        Raises:
+            ModelError: If what was trained has another shape.
+        """
         ...
 
 
@@ -140,6 +150,7 @@ class Adapter:
         factors = self._factors.get(name)
         if factors is None:
             return weight
+        _check_fit(name, (len(factors[1]), factors[0].shape[1]), weight)
         changed = weight + factors[1] @ factors[0]
         lengths = self._lengths.get(name)
         if lengths is None:
@@ -164,7 +175,17 @@ class Replacement:
 
     def merged(self, name: str, weight: FloatArray) -> FloatArray:
         """See `Change`."""
-        return np.asarray(self._tensors.get(name, weight), dtype=np.float32)
+        changed = self._tensors.get(name, weight)
+        _check_fit(name, changed.shape, weight)
+        return np.asarray(changed, dtype=np.float32)
+
+
+def _check_fit(name: str, shape: tuple[int, ...], weight: FloatArray) -> None:
+    if shape != weight.shape:  # numpy would repeat a single row
+        raise ModelError(
+            f"The adapter does not fit the model: {name} is {weight.shape}, not {shape}.",
+            mend="name an adapter that was trained on this model",
+        )
 
 
 def change_file(folder: Path) -> Path:

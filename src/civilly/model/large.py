@@ -47,6 +47,7 @@ def large_folder(adapter: Path | None = None) -> Path:
     """
 
     def build(folder: Path) -> None:
+        part_paths()  # what is missing is said before anything else
         change = load_change(adapter) if adapter else None
         task = "preparing the large model (once, a minute)"
         with reported(task) as report, _unpacked(folder, report) as source:
@@ -109,9 +110,9 @@ def large_training_folder() -> Path:
         ModelError: If they are damaged.
         CacheError: If the cache cannot be written.
     """
-    part_paths()  # what is missing is said before anything is made
 
     def build(folder: Path) -> None:
+        part_paths()  # what is missing is said before anything else
         task = "preparing the large model for training (once, a minute)"
         with reported(task) as report, _unpacked(folder, report) as source:
             write_for_training(source, folder)
@@ -127,7 +128,8 @@ def _write_weights(source: QwenSource, folder: Path, progress: Callable[[float],
 
     tensors: dict[str, torch.Tensor] = {}
     for name, weight in source.weights():
-        tensors[name] = torch.from_numpy(weight).to(torch.bfloat16)
+        own = weight if weight.flags.writeable else weight.copy()  # not the file's own pages
+        tensors[name] = torch.from_numpy(own).to(torch.bfloat16)
         progress(_JOINING + (1 - _JOINING) * len(tensors) / source.tensors)
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
 

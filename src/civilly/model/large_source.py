@@ -127,17 +127,21 @@ class QwenSource:
         try:
             self._reader = gguf.GGUFReader(str(path))
         except (ValueError, OSError) as error:
-            raise ModelError(f"{path} is not a readable GGUF file: {error}.") from error
+            raise ModelError(
+                f"{path} is not a readable GGUF file: {error}.", mend=REINSTALL
+            ) from error
         architecture = self._field("general.architecture")
         if architecture != "qwen2":
             raise ModelError(
-                f"{path} holds a model of architecture {architecture!r}.", allowed="qwen2"
+                f"{path} holds a model of architecture {architecture!r}.",
+                allowed="qwen2",
+                mend=REINSTALL,
             )
 
     def _field(self, name: str) -> Any:
         field = self._reader.get_field(name)
         if field is None:
-            raise ModelError(f"The GGUF file lacks the field {name!r}.")
+            raise ModelError(f"The GGUF file lacks the field {name!r}.", mend=REINSTALL)
         return field.contents()
 
     @cached_property
@@ -200,4 +204,4 @@ def qwen_name(name: str) -> str:
         _, layer, kind, suffix = name.split(".")
         return f"model.layers.{layer}.{_LAYER_NAMES[kind]}.{suffix}"
     except (ValueError, KeyError):
-        raise ModelError(f"Unknown tensor {name!r} in the GGUF file.") from None
+        raise ModelError(f"Unknown tensor {name!r} in the GGUF file.", mend=REINSTALL) from None

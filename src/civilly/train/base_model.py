@@ -156,10 +156,10 @@ def load_trainable(
         trainable = replace(_from_hub(_large(), dtype), name=LARGE_NAME)
     else:
         trainable = _from_hub(base, dtype)
-    if not trainable.encoder_decoder:
-        trainable.answers = AnswerPositions(trainable.model)
     if adapter.kind != "full":
         trainable.model = _adapted(trainable, adapter)
+    if not trainable.encoder_decoder:  # last: the output layer may be adapted, too
+        trainable.answers = AnswerPositions(trainable.model)
     return trainable
 
 
@@ -250,17 +250,31 @@ def _targets(model: Any, settings: AdapterSettings) -> str | list[str]:
         return settings.targets
     import torch
 
-    first = model.config.num_hidden_layers - int(count)
-    if first < 0:
-        raise ModelError(f"The model has {model.config.num_hidden_layers} layers, not {count}.")
-    named = settings.targets
+    layers = model.config.get_text_config().num_hidden_layers
+    if int(count) > layers:
+        raise ModelError(
+            f"The recipe adapts the upper {count} layers of a model that has {layers}.",
+            allowed=f'[adapter] layers = "upper:1" to "upper:{layers}", or "all"',
+        )
     found = []
     for name, module in model.named_modules():
         layer = re.search(r"\.(?:layers|block|h)\.(\d+)\.", name)
-        fits = named == "all-linear" or name.rpartition(".")[2] in named
-        if isinstance(module, torch.nn.Linear) and layer and int(layer[1]) >= first and fits:
+        upper = layer is not None and int(layer[1]) >= layers - int(count)
+        if upper and isinstance(module, torch.nn.Linear) and _is_target(name, settings.targets):
             found.append(name)
+    if not found:
+        raise ModelError(
+            f"No matrix of the upper {count} layers is called {settings.targets!r}.",
+            allowed="[adapter] targets: names of matrices, a pattern of whole names, all-linear",
+        )
     return found
+
+
+def _is_target(name: str, targets: str | list[str]) -> bool:
+    """Whether a recipe means a matrix: as peft reads it, a string is a pattern, a list has ends."""
+    if isinstance(targets, str):
+        return targets == "all-linear" or re.fullmatch(targets, name) is not None
+    return any(f".{name}".endswith(f".{each}") for each in targets)
 
 
 def encode(examples: Sequence[Example], trainable: TrainableModel) -> list[dict[str, list[int]]]:

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from civilly.train.trainer import Validate
 
 LOG_FILE = "log.json"
+PRECISION = "computed_in"
+"""What ``config.json`` calls the number format that a recipe's ``auto`` stood for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,20 +100,23 @@ def fine_tune(
     except ImportError as error:
         raise MissingExtraError("Training", "train", str(error.name)) from error
     from civilly.train.base_model import encode, load_trainable
+    from civilly.train.hardware import computed_in
     from civilly.train.trainer import build_trainer, train
 
     out.mkdir(parents=True, exist_ok=True)
     checkpoint = _begun(out, recipe, resume=options.get("resume", False))
     done = _weights(out)
-    if done and (out / RESULT_FILE).exists() and _recorded(out) == as_read_back(recipe):
+    if done and (out / RESULT_FILE).exists() and _recorded(out, recipe) == as_read_back(recipe):
         return done
     take_out = options.get("take_out_leaks", False)
     corpus = build_corpus(recipe.model_dump(), data, take_out_leaks=take_out)
     examples, notes = task.examples(corpus.train)
     set_seed(recipe.seed)
-    trainable = load_trainable(
-        recipe.base, recipe.adapter, recipe.training.precision, options.get("embedded")
+    # A run that is resumed goes on as it was begun, whatever would be faster by now.
+    precision = (checkpoint and read_json(out / CONFIG_FILE).get(PRECISION)) or computed_in(
+        recipe.training.precision
     )
+    trainable = load_trainable(recipe.base, recipe.adapter, precision, options.get("embedded"))
     validate = None
     if recipe.validation.every_steps is not None:
         validate = task.validator(trainable, tuning_pairs(corpus, data, recipe.validation))
@@ -123,10 +128,11 @@ def fine_tune(
         validate,
         options.get("callbacks", ()),
         decides=task.decides,
+        precision=precision,
     )
     first = trainer.is_world_process_zero()  # of several devices' processes
     if first:
-        _note(out / CONFIG_FILE, recipe, corpus, notes)
+        _note(out / CONFIG_FILE, recipe, corpus, {PRECISION: precision, **notes})
     with contextlib.redirect_stdout(sys.stderr):  # where transformers prints its progress
         train(trainer, checkpoint, recipe.training.stop_after_steps)
     made = trainable.save(out, trainer.model, first=first)
@@ -158,18 +164,24 @@ def _begun(out: Path, recipe: SftRecipe, *, resume: bool) -> Path | None:
             f"{out} already holds checkpoints or weights of another run.",
             mend="--resume to go on with it, or another --out",
         )
-    before, now = _recorded(out), as_read_back(recipe)
+    before, now = _recorded(out, recipe), as_read_back(recipe)
     for tables in (before, now):
         tables.get("training", {}).pop("stop_after_steps", None)
     refuse_another_recipe(out, before, now)
     return max(whole, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
 
 
-def _recorded(out: Path) -> dict[str, Any]:
-    """The recipe that a run folder was begun with; empty if it says none."""
+def _recorded(out: Path, recipe: SftRecipe) -> dict[str, Any]:
+    """The recipe that a run folder was begun with; empty if it says none.
+
+    What an earlier version did not know has its default.
+    """
     noted = read_json(out / CONFIG_FILE)
     found: dict[str, Any] = noted["recipe"] if noted else {}
-    return found
+    try:
+        return as_read_back(type(recipe).parse(found, "the recorded recipe"))
+    except CivillyError:
+        return found
 
 
 def _weights(out: Path) -> Path | None:

@@ -108,6 +108,7 @@ def build_trainer(
     callbacks: Sequence[Any] = (),
     *,
     decides: str = JOINT,
+    precision: str | None = None,
 ) -> Any:
     """A trainer of transformers that follows a recipe.
 
@@ -120,6 +121,7 @@ def build_trainer(
             every ``validation.every_steps`` steps.
         callbacks: Further callbacks of transformers.
         decides: Which of those scores: the weights with its best mean are kept.
+        precision: ``fp32`` or ``bf16``; default: what the recipe's stands for here.
     """
     import torch
     from transformers import Trainer
@@ -155,7 +157,12 @@ def build_trainer(
 
     trainer = ValidatedTrainer(
         model=trainable.model,
-        args=_arguments(recipe, out, decides if validate else None),
+        args=_arguments(
+            recipe,
+            out,
+            decides if validate else None,
+            precision or computed_in(recipe.training.precision),
+        ),
         train_dataset=list(rows),
         eval_dataset=[] if validate else None,
         data_collator=collator(trainable),
@@ -174,7 +181,7 @@ def build_trainer(
     return trainer
 
 
-def _arguments(recipe: SftRecipe, out: Path, decides: str | None) -> Any:
+def _arguments(recipe: SftRecipe, out: Path, decides: str | None, precision: str) -> Any:
     import torch
     from transformers import TrainingArguments
 
@@ -190,7 +197,7 @@ def _arguments(recipe: SftRecipe, out: Path, decides: str | None) -> Any:
         weight_decay=settings.weight_decay,
         lr_scheduler_type="cosine",
         max_grad_norm=1.0,
-        bf16=computed_in(settings.precision) == "bf16",
+        bf16=precision == "bf16",
         activation_checkpointing=settings.activation_checkpointing,
         eval_strategy="steps" if every else "no",
         eval_steps=every,

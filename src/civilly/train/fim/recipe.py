@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import Field
+
 from civilly.methods.fim_formats import FimFormat, family_of, format_of
 from civilly.train.fim.rows import FimSettings
-from civilly.train.recipe import EMBEDDED, SftRecipe
+from civilly.train.recipe import EMBEDDED, LARGE, SftRecipe
 
 
 class FimRecipe(SftRecipe):
     """The recipe of a fine-tuning to fill holes.
 
     Attributes:
+        marked: 0: what is rude is cut, so there is nothing to list.
         fim: What is cut, and how a hole is shown.
     """
 
+    marked: Annotated[float, Field(ge=0, le=0)] = 0.0
     fim: FimSettings = FimSettings()
 
     @property
@@ -25,4 +31,5 @@ class FimRecipe(SftRecipe):
         """
         if self.fim.family is not None:
             return format_of(self.fim.family)
-        return family_of("civilly" if self.base.name == EMBEDDED else self.base.name)
+        packaged = {EMBEDDED: "civilly", LARGE: "qwen2.5-coder"}
+        return family_of(packaged.get(self.base.name, self.base.name))
