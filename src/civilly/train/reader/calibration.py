@@ -2,11 +2,14 @@
 
 Platt scaling (1999) of what the encoder and the n-gram model say of a text, and of what the encoder
 says of a word. A language has few such texts, so all share one fit from which each may differ at a
-price (a ridge penalty); then the offset of a language is lowered until everyday text passes.
+price (a ridge penalty); then the offset of a language is lowered until everyday text passes. How
+far is read off the slope of the whole upper tail of everyday text (`exceeded_by`): the few highest
+of some hundred sentences are rude or not by chance, and took a third of the recall of Tatar.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -183,8 +186,29 @@ def _texts_table(
         calm = evidence[clean & (langs == lang)]
         if len(calm) >= settings.least_clean:
             logits = calm @ table[lang, :2] + table[lang, 2]
-            table[lang, 2] -= max(0.0, float(np.quantile(logits, 1 - settings.clean_rate)))
+            table[lang, 2] -= max(0.0, exceeded_by(logits, settings.clean_rate, settings.tail))
     return table.astype(np.float32)
+
+
+def exceeded_by(values: Floats, rate: float, tail: float) -> float:
+    """The value that a share of a population exceeds, judged by a sample.
+
+    Peaks over a threshold (Pickands 1975; Balkema and de Haan 1974), the tail taken as exponential:
+    far out, all values of the tail tell, where an order statistic hangs on one.
+
+    Args:
+        values: The sample, at least one value.
+        rate: The share, in [0, 1]; 0: the highest value of the sample is given.
+        tail: Share of the values that is the upper tail; up to it, the sample's own quantile is
+            taken.
+    """
+    if rate >= tail or rate == 0:
+        return float(np.quantile(values, 1 - rate))
+    threshold = float(np.quantile(values, 1 - tail))
+    above = values[values > threshold] - threshold
+    if not len(above):
+        return threshold
+    return threshold + float(above.mean()) * math.log(tail / rate)
 
 
 def _words_table(
