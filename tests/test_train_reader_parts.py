@@ -30,6 +30,7 @@ from civilly.train.reader.calibration import (
     calibration,
     exceeded_by,
     shared_fit,
+    threat_excess,
 )
 from civilly.train.reader.detector import Item as DetectorItem
 from civilly.train.reader.detector import plan
@@ -355,6 +356,19 @@ def test_the_tail_begins_within_the_sample(values, rate, tail):
     assert limit >= np.quantile(sample, 1 - max(rate, tail)) - 1e-9
     if rate == 0 or rate >= tail:
         assert limit == np.quantile(sample, 1 - rate)
+
+
+def test_hardly_any_everyday_text_is_flagged_as_a_threat():
+    settings = CalibrationSettings(threat_rate=0.1)
+    texts = [Labelled(Text("ab", CODES[n % 15]), False, clean=True) for n in range(101)]
+    seen = [Seen(0.0, 0.0, [], threat=n - 80.0) for n in range(101)]
+    assert threat_excess(texts, seen, settings) == pytest.approx(10.0)  # the 90th of 0 … 100
+    others = [Labelled(each.text, True) for each in texts]
+    assert threat_excess(others, seen, settings) == 0.0
+    calm = [Seen(0.0, 0.0, [], threat=-9.0) for _ in texts]
+    assert threat_excess(texts, calm, settings) == 0.0
+    unread = [Seen(0.0, 0.0, []) for _ in texts]
+    assert threat_excess(texts, unread, settings) == 0.0
 
 
 def test_nothing_to_calibrate_on_leaves_the_logits():

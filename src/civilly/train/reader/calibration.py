@@ -68,11 +68,13 @@ class Seen:
         own: The encoder's logit of its worst sentence.
         known: The n-gram model's logit of that sentence.
         words: Start, end and logit of each word.
+        threat: The encoder's logit of the sentence that is most of a threat.
     """
 
     own: float
     known: float
     words: list[tuple[int, int, float]]
+    threat: float = -np.inf
 
 
 def texts_apart(
@@ -118,14 +120,16 @@ def seen_in(
     ]
     reading = ContextDetector(encoder, tensors, shipped())
     worst = [(-np.inf, 0.0)] * len(texts)
+    threats = [-np.inf] * len(texts)
     marks = [np.full(len(text.text) + 1, -np.inf) for text in texts]
     for window, verdict in reading.verdicts(as_read([sentence for *_, sentence in sentences])):
         row, first, _ = sentences[window.row]
         worst[row] = max(worst[row], (float(verdict.texts[0]), window.logit * UNIT))
+        threats[row] = max(threats[row], float(verdict.texts[1]))
         put_words(marks[row], window, verdict, first)
     return [
-        Seen(own, known, _words(text, scores))
-        for text, (own, known), scores in zip(texts, worst, marks, strict=True)
+        Seen(own, known, _words(text, scores), threat)
+        for text, (own, known), scores, threat in zip(texts, worst, marks, threats, strict=True)
     ]
 
 
@@ -157,6 +161,26 @@ def calibration(
     if len({insult for _, _, insult in marked}) == 2:
         table[:, 3:] = _words_table(marked, settings)
     return table
+
+
+def threat_excess(
+    texts: Sequence[Labelled], seen: Sequence[Seen], settings: CalibrationSettings
+) -> float:
+    """How much too high the logits of threats are, in all languages: never below 0.
+
+    Everyday texts that are flagged are tried and worded more boldly than others, so hardly any may
+    be. They are too few in a language to say anything of so small a share.
+
+    Args:
+        texts: As `texts_apart` gives them.
+        seen: What the detector makes of each.
+        settings: See `CalibrationSettings`.
+    """
+    calm = np.array([s.threat for t, s in zip(texts, seen, strict=True) if t.clean])
+    calm = calm[np.isfinite(calm)]
+    if len(calm) < settings.least_clean:
+        return 0.0
+    return max(0.0, float(np.quantile(calm, 1 - settings.threat_rate)))
 
 
 def _texts_table(

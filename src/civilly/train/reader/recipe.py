@@ -53,6 +53,8 @@ class ReaderSettings(RecipeTable):
         batch_tokens: Tokens of a step.
         save_steps: Steps between checkpoints.
         start: A reader's file to go on from, or ``"detector"``: the detector of the same run.
+        of_start: Share of the weights of ``start`` in the result, the rest is what was trained: in
+            between, what is new is learnt and little forgotten (Wortsman et al. 2022, WiSE-FT).
         frozen_layers: So many of the lowest layers keep what they start with.
     """
 
@@ -67,6 +69,7 @@ class ReaderSettings(RecipeTable):
     batch_tokens: Count = 1400
     save_steps: Count = 100
     start: str | None = None
+    of_start: Share = 0.0
     frozen_layers: Amount = 0
 
     @property
@@ -120,6 +123,7 @@ class CalibrationSettings(RecipeTable):
         clean: Sentences of everyday text, per language, that are not trained on.
         clean_rate: The most of them that may reach p = 0.5; 0: none of them.
         tail: Share of them whose logits say where ``clean_rate`` is reached.
+        threat_rate: The most of them, in all languages together, that may be flagged as threats.
         least_clean: With fewer sentences a language has no such limit.
         own: How far a language may differ from all together in texts; 0: not at all.
         insults: A word of an insult counts so much, against one that is none.
@@ -128,6 +132,7 @@ class CalibrationSettings(RecipeTable):
     clean: Amount = 1000
     clean_rate: Share = 0.02
     tail: Share = 0.15
+    threat_rate: Share = 0.003
     least_clean: Count = 100
     own: Annotated[float, Field(ge=0)] = 0.2
     insults: Positive = 1.5
