@@ -421,6 +421,20 @@ def test_a_reader_goes_on_from_a_file(encoder, world, tmp_path):
         wider.begin_with(path, 3.0)
 
 
+@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
+def test_a_course_ends_between_its_start_and_what_it_learnt(encoder, world, tmp_path, share):
+    start = network(encoder, DetectorHead, seed=1)
+    path = written(start, tmp_path / "d.safetensors", np.ones(len(encoder.pieces), np.bool_))
+    begun, trained = network(encoder, DetectorHead), network(encoder, DetectorHead, seed=2)
+    begun.begin_with(path, 3.0)
+    learnt = [{name: a.copy() for name, a in part.items()} for part in trained.arrays()]
+    trained.draw_to(path, 3.0, share)
+    for first, last, made in zip(begun.arrays(), learnt, trained.arrays(), strict=True):
+        for name, array in made.items():
+            between = share * first[name] + (1 - share) * last[name]
+            np.testing.assert_allclose(array, between, atol=1e-6, err_msg=name)
+
+
 def test_a_file_that_is_written_again_is_read_again(encoder, tmp_path):
     pieces = np.ones(len(encoder.pieces), np.bool_)
     path = written(network(encoder, JudgeHead), tmp_path / "j.safetensors", pieces)

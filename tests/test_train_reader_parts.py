@@ -3,6 +3,7 @@
 import math
 import random
 import re
+from statistics import NormalDist
 
 import numpy as np
 import pytest
@@ -17,18 +18,29 @@ from civilly.data.kept_apart import (
     reading_kept_apart,
 )
 from civilly.data.readings import FAULTS, Case, Reading
+from civilly.detect.context import Window
 from civilly.errors import DataError, UnknownNameError
 from civilly.languages import CODES
 from civilly.score.human import Judgement
 from civilly.train.detector_data import Example
-from civilly.train.reader.calibration import IDENTITY, Labelled, Seen, calibration, shared_fit
+from civilly.train.reader.calibration import (
+    IDENTITY,
+    Labelled,
+    Seen,
+    calibration,
+    exceeded_by,
+    shared_fit,
+    threat_excess,
+)
+from civilly.train.reader.detector import Item as DetectorItem
+from civilly.train.reader.detector import plan
 from civilly.train.reader.fit import LEAST_RATE, rate, steps_of_like_lengths
 from civilly.train.reader.judge import Item, better, loss_of
 from civilly.train.reader.made_faults import FaultMaker, _mask
 from civilly.train.reader.measure import judge_measures
-from civilly.train.reader.recipe import CalibrationSettings, SetLimits
+from civilly.train.reader.recipe import CalibrationSettings, DetectorSettings, SetLimits
 from civilly.train.reader.rewrites import Output, from_judgements, from_readings, made_from_pairs
-from civilly.train.reader.sentences import from_cases, from_pairs, from_sets, replaced
+from civilly.train.reader.sentences import Sentence, from_cases, from_pairs, from_sets, replaced
 from civilly.types import Text
 
 
@@ -174,6 +186,20 @@ def test_a_pair_without_a_side_is_named(tmp_path, row):
         from_pairs([tmp_path], 1.0, random.Random(0))
 
 
+def test_newer_cases_come_more_often():
+    plain = DetectorSettings(repeats=2)
+    assert [plain.times(number) for number in (None, 1, 2000)] == [1, 2, 2]
+    weighted = DetectorSettings(repeats=1, newer=2000, newer_repeats=3)
+    assert [weighted.times(number) for number in (None, 1, 1999, 2000)] == [1, 1, 1, 3]
+    sentences = [Sentence("en", "ah", 0.0, case=number) for number in (None, 7, 2007)]
+    items = [
+        DetectorItem(each, Window(0, [1], [(0, 2)], [0.0], 0.0), np.zeros(3, np.float32))
+        for each in sentences
+    ]
+    steps = plan(items, weighted, random.Random(0))
+    assert sorted(number for step in steps for number in step) == [0, 1, 2, 2, 2]
+
+
 def test_each_kind_of_fault_is_made():
     toxic, civil = "you idiot shut the damn door right now", "you sir shut the door right now"
     foreign, found = ["Guten Tag"], set()
@@ -296,18 +322,53 @@ def test_everyday_text_passes_after_calibration():
     noisy, noisy_seen = _calibrating(rng, "de", 1.0)  # everyday German looks toxic
     settings = CalibrationSettings(clean_rate=0.05)
     table = calibration([*texts, *noisy], [*seen, *noisy_seen], settings)
-    for lang, rows in (
-        ("en", zip(texts, seen, strict=True)),
-        ("de", zip(noisy, noisy_seen, strict=True)),
-    ):
-        row = table[CODES.index(lang)]
-        clean = [row[0] * s.own + row[2] > 0 for t, s in rows if t.clean]
-        assert np.mean(clean) <= 0.05
+    for lang, mean in (("en", -2.0), ("de", 1.0)):
+        slope, _, offset = table[CODES.index(lang), :3]
+        flagged = 1 - NormalDist(mean).cdf(-offset / slope)
+        assert flagged < 0.08, lang
+    assert flagged > 0.02, "no more than it takes"
     assert table[CODES.index("de"), 2] < table[CODES.index("en"), 2]
     assert (table[:, 1] >= 0).all()
     insults = table[0, 3] * 2.0 + table[0, 4]
     others = table[0, 3] * -3.0 + table[0, 4]
     assert insults > 0 > others
+
+
+def test_a_share_exceeds_what_the_tail_promises():
+    """Of an exponential population of mean 2, 2 % exceed 2 ln 50 = 7.82."""
+    estimates, quantiles = [], []
+    for seed in range(200):
+        sample = np.random.default_rng(seed).exponential(2.0, 400)
+        estimates.append(exceeded_by(sample, 0.02, 0.15))
+        quantiles.append(float(np.quantile(sample, 0.98)))
+    assert np.mean(estimates) == pytest.approx(2 * math.log(50), abs=0.1)
+    assert np.std(estimates) < 0.9 * np.std(quantiles)
+
+
+@given(
+    values=st.lists(st.floats(-9, 9), min_size=1, max_size=50),
+    rate=st.floats(0, 1),
+    tail=st.floats(0, 1),
+)
+def test_the_tail_begins_within_the_sample(values, rate, tail):
+    sample = np.array(values)
+    limit = exceeded_by(sample, rate, tail)
+    assert limit >= np.quantile(sample, 1 - max(rate, tail)) - 1e-9
+    if rate == 0 or rate >= tail:
+        assert limit == np.quantile(sample, 1 - rate)
+
+
+def test_hardly_any_everyday_text_is_flagged_as_a_threat():
+    settings = CalibrationSettings(threat_rate=0.1)
+    texts = [Labelled(Text("ab", CODES[n % 15]), False, clean=True) for n in range(101)]
+    seen = [Seen(0.0, 0.0, [], threat=n - 80.0) for n in range(101)]
+    assert threat_excess(texts, seen, settings) == pytest.approx(10.0)  # the 90th of 0 … 100
+    others = [Labelled(each.text, True) for each in texts]
+    assert threat_excess(others, seen, settings) == 0.0
+    calm = [Seen(0.0, 0.0, [], threat=-9.0) for _ in texts]
+    assert threat_excess(texts, calm, settings) == 0.0
+    unread = [Seen(0.0, 0.0, []) for _ in texts]
+    assert threat_excess(texts, unread, settings) == 0.0
 
 
 def test_nothing_to_calibrate_on_leaves_the_logits():

@@ -73,11 +73,11 @@ def _marks(sentence: Sentence, window: Window) -> NDArray[np.float32]:
 
 
 def plan(items: Sequence[Item], settings: DetectorSettings, rng: random.Random) -> list[Step]:
-    """The steps of all epochs: cases come several times in each."""
+    """The steps of all epochs: cases come several times in each, the newer ones more often."""
     order = [
         number
         for number, item in enumerate(items)
-        for _ in range(settings.repeats if item.sentence.case else 1)
+        for _ in range(settings.times(item.sentence.case))
     ]
     steps: list[Step] = []
     for _ in range(settings.epochs):

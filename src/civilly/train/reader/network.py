@@ -198,6 +198,20 @@ class ReaderNetwork(nn.Module):  # type: ignore[misc]
         if heads.keys() == self.head.state_dict().keys():
             self.head.load_state_dict({n: torch.from_numpy(head) for n, head in heads.items()})
 
+    def draw_to(self, path: Path, scale: float, share: float) -> None:
+        """Gives what is trained a share of the weights that it began with.
+
+        Args:
+            path: The file that `begin_with` read.
+            scale: As there.
+            share: In [0, 1]; 0 changes nothing.
+        """
+        own = {**self.factors(), **dict(self.head.named_parameters())}
+        trained = {name: parameter.data.clone() for name, parameter in own.items()}
+        self.begin_with(path, scale)
+        for name, parameter in own.items():
+            parameter.data.mul_(share).add_(trained[name], alpha=1 - share)
+
     def arrays(self) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
         """The LoRA and the head as `civilly.train.reader.save.packed_tensors` takes them."""
         return _numpy(self.factors()), _numpy(self.head.state_dict())

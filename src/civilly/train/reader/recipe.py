@@ -53,6 +53,8 @@ class ReaderSettings(RecipeTable):
         batch_tokens: Tokens of a step.
         save_steps: Steps between checkpoints.
         start: A reader's file to go on from, or ``"detector"``: the detector of the same run.
+        of_start: Share of the weights of ``start`` in the result, the rest is what was trained: in
+            between, what is new is learnt and little forgotten (Wortsman et al. 2022, WiSE-FT).
         frozen_layers: So many of the lowest layers keep what they start with.
     """
 
@@ -67,6 +69,7 @@ class ReaderSettings(RecipeTable):
     batch_tokens: Count = 1400
     save_steps: Count = 100
     start: str | None = None
+    of_start: Share = 0.0
     frozen_layers: Amount = 0
 
     @property
@@ -118,14 +121,18 @@ class CalibrationSettings(RecipeTable):
 
     Attributes:
         clean: Sentences of everyday text, per language, that are not trained on.
-        clean_rate: The most of them that may reach p = 0.5.
+        clean_rate: The most of them that may reach p = 0.5; 0: none of them.
+        tail: Share of them whose logits say where ``clean_rate`` is reached.
+        threat_rate: The most of them, in all languages together, that may be flagged as threats.
         least_clean: With fewer sentences a language has no such limit.
         own: How far a language may differ from all together in texts; 0: not at all.
         insults: A word of an insult counts so much, against one that is none.
     """
 
-    clean: Amount = 400
+    clean: Amount = 1000
     clean_rate: Share = 0.02
+    tail: Share = 0.15
+    threat_rate: Share = 0.003
     least_clean: Count = 100
     own: Annotated[float, Field(ge=0)] = 0.2
     insults: Positive = 1.5
@@ -136,6 +143,8 @@ class DetectorSettings(ReaderSettings):
 
     Attributes:
         repeats: Times that a case is read in an epoch.
+        newer: From this number on, a case is of a portion that an earlier course did not read.
+        newer_repeats: Times that such a case is read; None: like the others.
         pair_share: Share of the written pairs' sides that is read.
         sets: See `SetLimits`.
         loss: See `DetectorLoss`.
@@ -144,10 +153,23 @@ class DetectorSettings(ReaderSettings):
 
     head_rate: Positive = 8e-4
     repeats: Count = 3
+    newer: Count | None = None
+    newer_repeats: Count | None = None
     pair_share: Share = 0.3
     sets: SetLimits = SetLimits()
     loss: DetectorLoss = DetectorLoss()
     calibration: CalibrationSettings = CalibrationSettings()
+
+    def times(self, case: int | None) -> int:
+        """How often an epoch reads a sentence.
+
+        Args:
+            case: Its number if it is a detection case.
+        """
+        if case is None:
+            return 1
+        newer = self.newer is not None and case >= self.newer
+        return self.newer_repeats or self.repeats if newer else self.repeats
 
 
 class JudgeSettings(ReaderSettings):

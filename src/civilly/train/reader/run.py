@@ -25,7 +25,13 @@ from civilly.score.human import Judgement, read_judgements, resolve
 from civilly.score.reader import RewriteJudge
 from civilly.train.detector_data import TrainingData
 from civilly.train.reader import rewrites, sentences
-from civilly.train.reader.calibration import IDENTITY, calibration, seen_in, texts_apart
+from civilly.train.reader.calibration import (
+    IDENTITY,
+    calibration,
+    seen_in,
+    texts_apart,
+    threat_excess,
+)
 from civilly.train.reader.measure import detector_measures, judge_measures
 from civilly.train.reader.pieces import kept_pieces, texts_of_data
 from civilly.train.reader.recipe import (
@@ -218,7 +224,10 @@ class _Run:
             self.progress(f"{DETECTOR}: calibrating on {len(apart)} texts")
             seen = seen_in([each.text for each in apart], encoder, head_tensors(path))
             table = calibration(apart, seen, settings.calibration)
-            self._write(DETECTOR, factors, {**head, "calibration": table}, settings)
+            lang = head["lang"].copy()
+            lang[:, 1] -= threat_excess(apart, seen, settings.calibration)
+            made = {**head, "lang": lang, "calibration": table}
+            self._write(DETECTOR, factors, made, settings)
             detector = ContextDetector(encoder, head_tensors(path), shipped())
             return detector_measures(detector, sources.cases)
 
@@ -260,16 +269,25 @@ class _Run:
         half = dtype_of(torch, "auto", torch.device("cpu")) == torch.bfloat16
         encoder = self.sources.encoder
         network = ReaderNetwork(encoder, head(encoder.width), settings, half)
-        if settings.start:
-            begun = self._file(DETECTOR) if settings.start == DETECTOR else Path(settings.start)
+        begun = self._begun(settings)
+        if begun:
             network.begin_with(begun, settings.scale)
         return network
+
+    def _begun(self, settings: ReaderSettings) -> Path | None:
+        """The file that a training goes on from, if it does."""
+        if settings.start == DETECTOR:
+            return self._file(DETECTOR)
+        return Path(settings.start) if settings.start else None
 
     def _fit(self, course: Any, settings: ReaderSettings) -> None:
         from civilly.train.reader.fit import fit
 
         self.progress(f"{course.name}: {len(course.steps)} steps")
         fit(course, settings, self._checkpoint(course.name), self.progress)
+        begun = self._begun(settings)
+        if begun and settings.of_start:
+            course.network.draw_to(begun, settings.scale, settings.of_start)
 
     def _write(
         self,

@@ -47,7 +47,7 @@ class Sentence:
         spans: What insults; None: not known.
         weight: How much it counts.
         unseen: Whether the n-gram model was not trained on it, so that its scores mean something.
-        case: Whether it is a detection case.
+        case: Number of its group of twins if it is a detection case, else None.
     """
 
     lang: str
@@ -58,7 +58,7 @@ class Sentence:
     spans: tuple[Bounds, ...] | None = ()
     weight: float = 1.0
     unseen: bool = True
-    case: bool = False
+    case: int | None = None
 
 
 def of_case(case: Case) -> Sentence:
@@ -70,7 +70,7 @@ def of_case(case: Case) -> Sentence:
         float(case.label == "threat"),
         float(case.label == "selfharm"),
         case.spans,
-        case=True,
+        case=case.pair,
     )
 
 
