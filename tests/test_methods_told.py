@@ -188,7 +188,7 @@ def asked(**options: Any) -> tuple[list[str], list[list[tuple[str, float]]]]:
     [
         ("on", TOLD),
         ("off", PLAIN),
-        (None, PLAIN),  # the shipped adapter was trained on plain prompts
+        (None, [*TOLD, PLAIN[0], PLAIN[2]]),  # the shipped adapter was trained on both
         ("both", [*TOLD, PLAIN[0], PLAIN[2]]),  # the second text once: there is nothing to tell
         ("ON", TOLD),
     ],
@@ -201,7 +201,7 @@ def test_how_often_and_what_the_engine_is_asked(told: str | None, prompts: list[
 
 def test_answers_to_both_prompts_are_one_pool() -> None:
     _, (first, second, third) = asked(told="both")
-    assert first == third == [("the same", -0.1), ("told True", -0.2), ("told False", -0.2)]
+    assert first == third == [("the same", -0.1), ("told True", -0.2)]  # two were asked for
     assert second == [("told False", -0.2), ("the same", -0.4)]
 
 
@@ -213,7 +213,7 @@ def test_the_adapter_says_how_it_was_trained(tmp_path: Path) -> None:
     (made / PROMPT_FILE).write_text('{"rude_words": true}')
     assert tells(made)
     assert tells(tmp_path / "run")
-    assert asked(adapter=str(made))[0] == TOLD
+    assert asked(adapter=str(made))[0] == [*TOLD, PLAIN[0], PLAIN[2]]
     assert asked(adapter=str(made), told="off")[0] == PLAIN
     (made / PROMPT_FILE).write_text('{"rude_words": false}')
     assert asked(adapter=str(made))[0] == PLAIN

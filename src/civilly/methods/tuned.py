@@ -93,7 +93,8 @@ def _told(value: Any, adapter: Path) -> tuple[bool, ...]:
     """The ways to prompt: with the rude words listed, without, or one after the other."""
     ways = {"on": (True,), "off": (False,), "both": (True, False)}
     if value is None:
-        return ways["on" if tells(adapter) else "off"]
+        # Two different questions give more to choose from than two more answers to one.
+        return ways["both" if tells(adapter) else "off"]
     if str(value).lower() not in ways:
         raise CivillyError(f"The option 'told' is {value!r}.", allowed=", ".join(ways))
     return ways[str(value).lower()]
@@ -151,7 +152,8 @@ class TunedRewriter:
         )
         prompts = [prompt for _, prompt in asked]
         limit = max((p.max_new_tokens or 0 for p in prompts), default=1)
-        options = self._decoding.generation(n, max_new_tokens=limit, adapter=self._adapter)
+        each = max(1, n // len(self._told))
+        options = self._decoding.generation(each, max_new_tokens=limit, adapter=self._adapter)
         made: list[dict[str, float]] = [{} for _ in texts]
         for (i, _), generations in zip(asked, self._engine.generate(prompts, options), strict=True):
             for g in generations:
@@ -159,7 +161,7 @@ class TunedRewriter:
                     text = _restored(texts[i], detections[i], g.text)
                     made[i][text] = max(g.logprob or 0.0, made[i].get(text, -math.inf))
         ranked = (sorted(row.items(), key=lambda item: -item[1]) for row in made)
-        return [[Candidate(text, ADAPTER, score) for text, score in row] for row in ranked]
+        return [[Candidate(text, ADAPTER, score) for text, score in row[:n]] for row in ranked]
 
     def score(self, texts: Sequence[Text], proposals: Sequence[str]) -> list[float]:
         """See `civilly.types.CandidateScorer`; `UNKNOWN_LOGPROB` where the model is not asked."""

@@ -14,8 +14,11 @@ WIDTH, ROWS = 1024, 512
 LEAST_GAIN = 1.2
 """So much faster must bfloat16 be to be worth its rounding."""
 _STATE = Path("/proc/stat")
-_TRIM_THRESHOLD, _MMAP_MAX = -1, -4
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 """Of malloc.h of the GNU C library."""
+_LARGE = 32 << 20
+"""Bytes, the most that is allowed; what is larger would leave holes in the heap that only its like
+could fill: trainings grew to twice the memory."""
 
 
 def keep_freed_memory() -> None:
@@ -26,7 +29,7 @@ def keep_freed_memory() -> None:
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:
-        mallopt(_MMAP_MAX, 0)
+        mallopt(_MMAP_THRESHOLD, _LARGE)
         mallopt(_TRIM_THRESHOLD, 2**31 - 1)
 
 
