@@ -72,13 +72,15 @@ test-isa: $(VENV)/.dev
 bench: $(VENV)/.dev
 	@for name in trimming startup detection scoring reader tricks rewriting decoding infill quantisation engines official leaderboard; do \
 	  echo "== $$name"; $(PYTHON) benchmarks/$$name.py $(BENCH_ARGS); done
+	@$(PYTHON) benchmarks/training.py
 	@$(PYTHON) benchmarks/assemble.py
 
 train: $(VENV)/.dev
-	@for name in tuned_first tuned; do \
+	@for name in tuned_first tuned tuned_fourth tuned_fifth tuned_sixth tuned_seventh; do \
 	  $(CIVILLY) train sft recipes/$$name.toml -o runs/$$name --resume; done
 	@$(CIVILLY) train fim recipes/fim.toml -o runs/fim --resume
-	@$(CIVILLY) train reader recipes/reader.toml -o runs/reader --resume
+	@for name in reader reader_second reader_third reader_fourth; do \
+	  $(CIVILLY) train reader recipes/$$name.toml -o runs/$$name --resume; done
 
 clean:
 	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

@@ -141,6 +141,13 @@ PAGES = (
         ),
     ),
     Page(
+        "training",
+        "Training",
+        "steps per second before and after, each mend by itself, and where a step spends its time",
+        "Pairs of the recipe, eight steps of each variant.",
+        (Part("training.md", "benchmarks/training.py"),),
+    ),
+    Page(
         "scoring",
         "Scoring",
         "how far the suite `embedded` agrees with people, and what fools it; what is published",

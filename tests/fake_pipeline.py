@@ -37,10 +37,12 @@ class Detoxifier:
         options: Mapping[str, Any] | None = None,
         select: str | None = None,
         strength: float = 0.5,
+        model: str | None = None,
     ) -> None:
         self.asked = {
             "method": method,
             "engine": engine,
+            "model": model,
             "adapter": adapter,
             "n_candidates": n_candidates,
             "options": dict(options or {}),

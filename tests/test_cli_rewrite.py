@@ -151,7 +151,7 @@ def test_options_reach_the_pipeline(tmp_path: Path) -> None:
         run(source, "-o", output, *arguments, *options)
     header = json.loads((tmp_path / "x.jsonl.partial").read_text().splitlines()[0])
     assert header["pipeline"] == {
-        "method": "prompt", "engine": "hf", "adapter": "a", "n_candidates": 3,
+        "method": "prompt", "engine": "hf", "model": None, "adapter": "a", "n_candidates": 3,
         "options": {"model": "my/model", "shots": 4}, "select": "consensus", "strength": 0.2,
     }  # fmt: skip
 

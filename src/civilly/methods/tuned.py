@@ -221,11 +221,10 @@ def _restored(text: Text, detection: Detection | None, proposal: str) -> str:
     return restore_blanks_and_symbols(text.text, proposal.strip(), cut)
 
 
-def _prompt(text: Text, detection: Detection, *, told: bool) -> Prompt:
+def _prompt(text: Text, detection: Detection | None, *, told: bool) -> Prompt:
     """The prompt of a text, perhaps with what was found in it."""
-    return tuned_prompt(
-        text.text, text.lang, rude_words(text.text, detection.spans) if told else ()
-    )
+    spans = detection.spans if told and detection else ()
+    return tuned_prompt(text.text, text.lang, rude_words(text.text, spans))
 
 
 def _at_fork(text: Text, before: str) -> Prompt:
