@@ -144,7 +144,7 @@ PAGES = (
         "training",
         "Training",
         "steps per second before and after, each mend by itself, and where a step spends its time",
-        "Pairs of the recipe, eight steps of each variant.",
+        "Pairs of the recipe, the same few steps of each variant, beside other work.",
         (Part("training.md", "benchmarks/training.py"),),
     ),
     Page(
