@@ -66,6 +66,8 @@ class TrainingSettings(RecipeTable):
         precision: ``fp32``, or ``bf16``: computes in bfloat16, keeps what is trained in float32;
             ``auto`` is whichever this machine multiplies faster.
         activation_checkpointing: Compute activations anew instead of keeping them.
+        threads: ``all`` cores, or those that other work leaves ``free``, asked at each step:
+            quicker beside other work, but the weights then depend on it in their last digits.
         save_steps: Steps between checkpoints.
         stop_after_steps: End here, although the learning rate follows the whole schedule.
     """
@@ -78,6 +80,7 @@ class TrainingSettings(RecipeTable):
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     precision: Literal["fp32", "bf16", "auto"] = "fp32"
     activation_checkpointing: bool = False
+    threads: Literal["all", "free"] = "all"
     save_steps: Count = 50
     stop_after_steps: Count | None = None
 

@@ -171,7 +171,9 @@ def build_trainer(
     )
     # Our loss counts the tokens of the whole step; the models do not have to.
     trainer.model_accepts_loss_kwargs = False
-    trainer.add_callback(_free_cores())
+    keep_freed_memory()
+    if recipe.training.threads == "free":
+        trainer.add_callback(_free_cores())
     if validate:
         trainer.add_callback(_validate_last())
     if validate and recipe.validation.patience:
@@ -268,7 +270,6 @@ def _free_cores() -> Any:
 
     class FreeCores(TrainerCallback):  # type: ignore[misc]
         def on_train_begin(self, *_: Any, **__: Any) -> None:
-            keep_freed_memory()
             self.cores = Cores(default_threads())
 
         def on_step_begin(self, *_: Any, **__: Any) -> None:
