@@ -163,10 +163,10 @@ class Steps:
         """As `civilly.train.trainer` does it."""
         import torch
 
-        from civilly.train.trainer import IGNORED
+        from civilly.train.trainer import due_positions
 
-        due = torch.nn.functional.pad(labels[:, 1:] != IGNORED, (0, 1))
-        only = self._made.answers.only(due) if self._made.answers else nullcontext()
+        answers = self._made.answers
+        only = answers.only(due_positions(labels)) if answers else nullcontext()
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self._half), only:
             yield
 
@@ -213,9 +213,9 @@ def measure(model: str, name: str, arguments: argparse.Namespace) -> dict[str, A
     """
     import torch
 
+    from civilly.engines.memory import keep_freed_memory
     from civilly.train.base_model import encode
     from civilly.train.examples import rewriting_examples
-    from civilly.train.hardware import keep_freed_memory
     from civilly.train.trainer import collator
 
     variant, recipe = VARIANTS[name], recipe_of(model)

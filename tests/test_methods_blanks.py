@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from civilly.methods.blanks import restore_blanks_and_symbols, single_blanks
+from civilly.methods.blanks import fills_blanks, restore_blanks_and_symbols, single_blanks
 
 BLANKS = st.text(alphabet=" \t\u3000\xa0", min_size=1, max_size=5)
 WORDS = st.lists(
@@ -87,3 +87,17 @@ def test_texts_with_single_spaces_alone_are_left_alone(rewritten):
 )  # fmt: skip
 def test_examples(source, rewritten, wanted):
     assert restore_blanks_and_symbols(source, rewritten) == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "rewritten", "filled"),
+    [
+        ("You idiot\n\n\n  shut up\n", "That was a mistake\n\n\n  shut up\n", False),
+        ("so\n\n\n ok", "some\n\n\n bloke", False),
+        ("a rule  for us", "a rule  bar for us", True),
+        ("这　　那", "这些事　　那", True),
+        ("a rule  for us", "a ruler  for us", False),
+    ],
+)
+def test_a_word_that_grows_beside_a_run_of_blanks_fills_none(text, rewritten, filled):
+    assert fills_blanks(text, rewritten) == filled

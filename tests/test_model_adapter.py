@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from civilly.errors import ModelError
@@ -14,6 +16,7 @@ from civilly.model.adapter import (
     adapter_digest,
     change_file,
     load_change,
+    low_rank_sum,
     shipped_adapter,
     weights_folder,
 )
@@ -66,3 +69,30 @@ def test_what_holds_nothing_says_what_to_name(tmp_path: Path) -> None:
     (tmp_path / "checkpoint-5").mkdir()
     with pytest.raises(ModelError, match=r"not finished.*--resume"):
         weights_folder(tmp_path)
+
+
+def test_the_order_of_summing_does_not_change_a_bit() -> None:
+    rng = np.random.default_rng(3)
+    weight, down, up = (
+        rng.normal(size=shape).astype(np.float32) for shape in ((50, 40), (64, 40), (50, 64))
+    )
+    made = low_rank_sum(weight, down, up)
+    order = rng.permutation(64)
+    assert low_rank_sum(weight, down[order], up[:, order]).tobytes() == made.tobytes()
+    assert (weight + up @ down).tobytes() != (weight + up[:, order] @ down[order]).tobytes()
+    exact = [
+        [
+            float(weight[i, j]) + sum(float(up[i, r]) * float(down[r, j]) for r in range(64))
+            for j in range(40)
+        ]
+        for i in range(50)
+    ]
+    assert np.array_equal(made, np.array(exact, dtype=np.float32))
+
+
+def test_another_scale_is_another_adapter(run: Path) -> None:
+    before = adapter_digest(run)
+    config = run / "adapter" / "adapter_config.json"
+    content = json.loads(config.read_text())
+    config.write_text(json.dumps(content | {"lora_alpha": 2 * content["lora_alpha"]}))
+    assert adapter_digest(run) != before

@@ -18,13 +18,14 @@ import tiny_gemma
 import tiny_models
 import tiny_qwen
 from civilly.data.pairs import Pair
+from civilly.engines.memory import keep_freed_memory
 from civilly.errors import DataError, ModelError
 from civilly.model import cache
 from civilly.train import hardware
 from civilly.train.answer_positions import AnswerPositions
 from civilly.train.base_model import TrainableModel, encode, load_trainable
 from civilly.train.examples import rewriting_examples
-from civilly.train.hardware import Cores, computed_in, keep_freed_memory
+from civilly.train.hardware import Cores, computed_in
 from civilly.train.recipe import EMBEDDED, LARGE, AdapterSettings, BaseSettings, SftRecipe
 from civilly.train.run_folder import read_json
 from civilly.train.sft import train_sft

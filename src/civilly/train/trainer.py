@@ -8,9 +8,10 @@ from typing import Any
 
 from civilly.data.values import as_json
 from civilly.engines.hardware import default_threads
+from civilly.engines.memory import keep_freed_memory
 from civilly.score.joint import JOINT
 from civilly.train.base_model import TrainableModel
-from civilly.train.hardware import Cores, computed_in, keep_freed_memory
+from civilly.train.hardware import Cores, computed_in
 from civilly.train.recipe import SftRecipe
 
 IGNORED = -100
@@ -72,6 +73,16 @@ def _collate_pairs(trainable: TrainableModel) -> Callable[[Sequence[Row]], dict[
     return collate
 
 
+def due_positions(labels: Any) -> Any:
+    """Which positions of a causal model's batch say a token that has a label, [rows, positions].
+
+    The last one says a token after the answer's end.
+    """
+    import torch
+
+    return torch.nn.functional.pad(labels[:, 1:] != IGNORED, (0, 1))
+
+
 def answer_loss(encoder_decoder: bool) -> Callable[..., Any]:
     """Cross-entropy per answer token, averaged over all tokens of an optimiser step.
 
@@ -123,7 +134,6 @@ def build_trainer(
         decides: Which of those scores: the weights with its best mean are kept.
         precision: ``fp32`` or ``bf16``; default: what the recipe's stands for here.
     """
-    import torch
     from transformers import Trainer
 
     class ValidatedTrainer(Trainer):  # type: ignore[misc]
@@ -136,10 +146,7 @@ def build_trainer(
         def compute_loss(self, model: Any, inputs: Any, *others: Any, **named: Any) -> Any:
             if trainable.answers is None:
                 return super().compute_loss(model, inputs, *others, **named)
-            labels = inputs["labels"]
-            # The last position says a token after the answer's end.
-            due = torch.nn.functional.pad(labels[:, 1:] != IGNORED, (0, 1))
-            with trainable.answers.only(due):
+            with trainable.answers.only(due_positions(inputs["labels"])):
                 return super().compute_loss(model, inputs, *others, **named)
 
         def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
