@@ -9,7 +9,15 @@ import pytest
 from civilly.data.readings import FAULTS
 from civilly.score.reader import HUMAN, Opinion, RewriteJudge
 from civilly.select.guards import EMPTIED
-from civilly.select.reads import BOLD, GOOD_ENOUGH, LEAST_GAIN, TIMID, ReadsSelector, least_value
+from civilly.select.reads import (
+    BOLD,
+    EARLIER,
+    GOOD_ENOUGH,
+    LEAST_GAIN,
+    TIMID,
+    ReadsSelector,
+    least_value,
+)
 from civilly.types import Candidate, Choice, Detection, Text
 
 TEXT = Text("you are a stupid idiot", "en")
@@ -52,10 +60,10 @@ def choice(
 
 
 def test_the_best_product_of_value_and_root_of_civility_wins() -> None:
-    made = choice({"you are not kind": 0.8, "you are mistaken": 0.9, "you are wrong": 0.7})
+    made = choice({"you are mistaken": 0.9, "you are not kind": 0.8, "you are wrong": 0.7})
     assert made.candidate == Candidate("you are mistaken", "told")
     assert [scores.joint for _, scores in made.scored] == pytest.approx(
-        [0.9 * 0.9, 0.8 * 0.9, 0.7 * 0.9]  # the root of 1 - .19 is .9
+        [0.9 * 0.9, 0.8 * 0.9 * EARLIER, 0.7 * 0.9 * EARLIER**2]  # the root of 1 - .19 is .9
     )
     toxic = {"you are mistaken": 0.64}  # .9 · .6 = .54 < .8 · .9
     made = choice({"you are not kind": 0.8, "you are mistaken": 0.9}, toxic)
@@ -66,7 +74,13 @@ def test_the_best_product_of_value_and_root_of_civility_wins() -> None:
     assert scores.fluency == pytest.approx(1 - 2 * 0.2 / 6)
 
 
-@pytest.mark.parametrize(("strength", "least"), [(0.0, TIMID), (1.0, BOLD), (0.5, 0.2)])
+def test_of_two_that_read_alike_the_earlier_is_taken() -> None:
+    first, second = "you are not kind", "you are mistaken"
+    assert choice({first: 0.8, second: 0.8 / EARLIER - 0.01}).candidate == Candidate(first, "told")
+    assert choice({first: 0.8, second: 0.8 / EARLIER + 0.01}).candidate == Candidate(second, "told")
+
+
+@pytest.mark.parametrize(("strength", "least"), [(0.0, TIMID), (1.0, BOLD), (0.5, 0.06)])
 def test_the_strength_is_how_much_is_dared(strength: float, least: float) -> None:
     assert least_value(strength) == pytest.approx(least)
     for value, taken in ((least / 0.9 + 0.01, True), (least / 0.9 - 0.01, False)):

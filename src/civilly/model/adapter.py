@@ -213,8 +213,12 @@ def change_bytes(folder: Path) -> bytes:
         ModelError: If there are none.
     """
     weights = change_file(folder)
-    config = weights.with_name(CONFIG_FILE)
-    return weights.read_bytes() + (config.read_bytes() if config.exists() else b"")
+    try:
+        config = json.loads(weights.with_name(CONFIG_FILE).read_bytes())
+        scale = [config.get(name) for name in ("r", "lora_alpha", "use_rslora")]
+    except (OSError, ValueError, AttributeError):  # none, or damaged: `load_change` says so
+        scale = []
+    return weights.read_bytes() + json.dumps(scale).encode()
 
 
 def change_file(folder: Path) -> Path:

@@ -16,10 +16,13 @@ from civilly.types import Candidate, Choice, Detection, Detector, Scores, Text, 
 
 TOXIC = 0.5
 """From this p(toxic) on a text is rewritten."""
-TIMID, BOLD = 0.35, 0.05
+TIMID, BOLD = 0.3, 0.012
 """The least value of a rewrite, in [0, 1], at strength 0 and at strength 1."""
-OF_THREAT = 0.15
-"""The same for a threat at most: its anger in other words always says something else."""
+EARLIER = 0.85
+"""What a place further back among a text's candidates costs: a method puts those first that it
+finds likelier, and of two that the judge likes alike readers prefer the first."""
+OF_THREAT = 0.05
+"""The least value at most of a threat: its anger in other words always says something else."""
 GOOD_ENOUGH = 0.6
 """From this value on, no further candidates are looked for."""
 LEAST_GAIN = 0.1
@@ -40,12 +43,15 @@ def create(tools: Tools) -> ReadsSelector:
 
 
 def least_value(strength: float) -> float:
-    """The least value of a rewrite that is taken at a strength: the bolder, the less."""
-    return (1 - strength) * TIMID + strength * BOLD
+    """The least value of a rewrite that is taken at a strength: the bolder, the less.
+
+    In equal ratios: most values of rewrites that are no good lie near 0.
+    """
+    return float(TIMID ** (1 - strength) * BOLD**strength)
 
 
 class ReadsSelector:
-    """Maximises the judge's value times the square root of civility.
+    """Maximises the judge's value times the square root of civility, the earlier the better.
 
     What `civilly.select.guards` refuses is never taken, nor what is hardly less toxic than the
     text.
@@ -88,7 +94,11 @@ class ReadsSelector:
         ]
         opinions = iter(self._judge.opinions([t for t, _ in pairs], [made for _, made in pairs]))
         return [
-            self._decide(text, before, [(seen, scores_of(next(opinions), seen)) for seen in row])
+            self._decide(
+                text,
+                before,
+                [(seen, scores_of(next(opinions), seen, place)) for place, seen in enumerate(row)],
+            )
             for text, before, row in zip(texts, detections, rows, strict=True)
         ]
 
@@ -109,15 +119,21 @@ class ReadsSelector:
         return kept(text, before, ranked)
 
 
-def scores_of(opinion: Opinion, seen: Seen) -> Scores:
-    """The scores of one candidate; its joint score is what `ReadsSelector` maximises."""
+def scores_of(opinion: Opinion, seen: Seen, place: int) -> Scores:
+    """The scores of one candidate; its joint score is what `ReadsSelector` maximises.
+
+    Args:
+        opinion: What the judge says of it.
+        seen: It, with what the detector finds in it.
+        place: How many candidates of its text stand before it.
+    """
     civility = 1.0 - seen.after.p_toxic
     changed = opinion.faults["meaning"] + opinion.faults["overcut"]
     return Scores(
         civility=civility,
         similarity=1.0 - changed,
         fluency=1.0 - opinion.faults["gap"] - opinion.faults["other"],
-        joint=opinion.value * civility**0.5,
+        joint=opinion.value * civility**0.5 * EARLIER**place,
         refused=seen.refused,
         faults=opinion.faults,
     )

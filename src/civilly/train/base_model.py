@@ -303,5 +303,7 @@ def compact_adapter(folder: Path, base_name: str) -> None:
     save_file(weights, folder / WEIGHTS_FILE, metadata={"format": "pt"})
     config = json.loads((folder / CONFIG_FILE).read_text("utf-8"))
     config["base_model_name_or_path"] = base_name
+    if isinstance(config.get("target_modules"), list):  # a set to peft, in an order of its own
+        config["target_modules"].sort()
     (folder / CONFIG_FILE).write_text(json.dumps(config, indent=1, sort_keys=True) + "\n", "utf-8")
     (folder / "README.md").unlink(missing_ok=True)  # peft's empty card; ours is card.md
