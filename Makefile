@@ -76,10 +76,10 @@ bench: $(VENV)/.dev
 	@$(PYTHON) benchmarks/assemble.py
 
 train: $(VENV)/.dev
-	@for name in tuned_first tuned tuned_fourth tuned_fifth tuned_sixth tuned_seventh; do \
+	@for name in tuned_first tuned tuned_fourth tuned_fifth tuned_sixth tuned_seventh tuned_eighth; do \
 	  $(CIVILLY) train sft recipes/$$name.toml -o runs/$$name --resume; done
 	@$(CIVILLY) train fim recipes/fim.toml -o runs/fim --resume
-	@for name in reader reader_second reader_third reader_fourth; do \
+	@for name in reader reader_second reader_third reader_fourth reader_fifth; do \
 	  $(CIVILLY) train reader recipes/$$name.toml -o runs/$$name --resume; done
 
 clean:

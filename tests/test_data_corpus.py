@@ -357,7 +357,7 @@ def test_the_pairs_of_the_package_have_the_licences_that_its_recipes_state(share
         if match := re.match(r"- \*\*(\w+)\.jsonl\.gz\*\* .*? Licence: (.+?)(?: \(|\. )", line):
             listed[match[1]] = match[2].replace(" ", "-")
     stated = {listed[source] if source != "authored" else "Apache-2.0" for source in sources}
-    assert stated == {"Apache-2.0", "CC-BY-4.0", "MIT"}
+    assert stated == {"Apache-2.0", "CC-BY-4.0", "CC0-1.0", "MIT"}
 
 
 def test_the_card_of_the_distilled_pairs_counts_them_right():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import string
+import unicodedata
 
 import pytest
 
@@ -35,7 +36,7 @@ SYMBOLS = {
     "〜 you are a moron": ("en", "〜 "),
     "Заткнись, придурок £5 × 3 → ★ ты не понимаешь в футболе": ("ru", "£5 × 3 → ★"),
     "तू चूतिया है 🇮🇳 🤷‍♂️ ❤️ और तुझे कुछ नहीं पता": ("hi", "🇮🇳 🤷‍♂️ ❤️"),
-    "这个傻逼【根本】没看过《电影》": ("zh", "【根本】没看过《电影》"),
+    "这个傻逼根本没看过《电影》": ("zh", "没看过《电影》"),
 }
 """Texts by language, with what has to be there afterwards."""
 
@@ -67,7 +68,8 @@ def test_runs_of_blanks_come_back_and_nothing_fills_them(text, rewritten):
 def test_symbols_stay_and_none_is_new(text, rewritten):
     made = rewritten[text]
     assert SYMBOLS[text][1] in made
-    marks = {c for c in made if not c.isalnum() and not c.isspace() and c not in ".,!?'’"}
+    of_words = ("L", "N", "M", "Z")  # vowel signs are marks of their letters
+    marks = {c for c in made if unicodedata.category(c)[0] not in of_words and c not in ".,!?'’"}
     assert marks <= set(text)
 
 
