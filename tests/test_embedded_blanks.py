@@ -73,6 +73,12 @@ def test_symbols_stay_and_none_is_new(text, rewritten):
     assert marks <= set(text)
 
 
+@pytest.mark.xfail(reason="nothing brings brackets back that the writer dropped")
+def test_brackets_around_a_word_stay():
+    (result,) = Detoxifier().rewrite(["这个傻逼【根本】没看过《电影》"], "zh")
+    assert "【根本】没看过《电影》" in result.rewritten
+
+
 def test_the_vocabulary_has_what_nobody_may_lose(tokenizer):
     known = {tokenizer.piece(i) for i in range(tokenizer.size)}
     assert set(string.printable) - {" ", "\r", "\x0b", "\x0c"} <= known

@@ -188,7 +188,7 @@ def asked(**options: Any) -> tuple[list[str], list[list[tuple[str, float]]]]:
     [
         ("on", TOLD),
         ("off", PLAIN),
-        (None, PLAIN),  # the shipped adapter knows both, and reads no better when told
+        (None, PLAIN),  # the shipped adapter asks for plain prompts
         ("both", [*TOLD, PLAIN[0], PLAIN[2]]),  # the second text once: there is nothing to tell
         ("ON", TOLD),
     ],
