@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import html
 import re
 from dataclasses import dataclass
 
-from civilly.detect.forms import FINDERS
+from civilly.detect.forms import FINDERS, SPACED
 from civilly.detect.numerals import NUMBER_FINDERS
 
 _TRIGGER = re.compile(r"[\d@＠#＃`<&%{$\\/:\[]|\w\.\w|--|(?<!\S)-\w|\+\+")
 """No form is without one of these."""
+_TAG = re.compile(r"[<\[]/?[A-Za-z][^<>]*[>\]]")
+_ONE_WORD = re.compile(SPACED * 2)
 _FINDERS = (*FINDERS, *(("number", finder) for finder in NUMBER_FINDERS))
 
 
@@ -48,6 +51,28 @@ def protected(text: str) -> list[Protected]:
             found += new
             rest = _without(rest, new)
     return sorted(found, key=lambda each: each.start)
+
+
+def tags(text: str) -> list[Protected]:
+    """The tags of pages and forums among what is protected, such as ``<b>`` and ``[/quote]``.
+
+    A tag between two words without a blank is none: without it they would be one.
+    """
+    return [each for each in protected(text) if _is_tag(text, each)]
+
+
+def unmarked(text: str) -> str:
+    """The text as its readers see it: without tags, and with what HTML's entities stand for."""
+    found = tags(text)
+    bare = _without(text, found, "") if found else text
+    return html.unescape(bare) if "&" in bare else bare
+
+
+def _is_tag(text: str, each: Protected) -> bool:
+    if each.kind != "markup" or not _TAG.fullmatch(text[each.start : each.end]):
+        return False
+    beside = text[each.start - 1 : each.start] + text[each.end : each.end + 1]
+    return not _ONE_WORD.fullmatch(beside)
 
 
 def blanked(text: str, blank: str = " ") -> str:

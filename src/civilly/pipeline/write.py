@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 from civilly.data.files import mend_surrogates
@@ -11,6 +11,7 @@ from civilly.detect.parts import size
 from civilly.pipeline.find import Batch
 from civilly.pipeline.protect import mended
 from civilly.pipeline.stand_ins import Shortened, shortened
+from civilly.pipeline.tags import Untagged, untagged
 from civilly.types import (
     Candidate,
     CandidateScorer,
@@ -79,12 +80,33 @@ def told(
     return made
 
 
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A text as a method gets it.
+
+    Attributes:
+        bare: It, perhaps without its tags.
+        short: The same, perhaps with stand-ins.
+    """
+
+    bare: Untagged
+    short: Shortened
+
+    def given(self, proposal: str) -> str:
+        """A proposal of somebody who saw the text itself, as the method would write it."""
+        return self.short.given(self.bare.given(proposal))
+
+    def told(self, answer: str) -> str:
+        """An answer of the method with what its stand-ins stand for, and its tags."""
+        return self.bare.told(self.short.told(answer))
+
+
 class Writer:
     """Asks a method, and deletion beside it.
 
-    A method that generates is given stand-ins for what is long and must not be touched
-    (`civilly.pipeline.stand_ins`), and what it spells differently is put right where that is sure
-    (`civilly.pipeline.protect`).
+    A method that generates is given a text without tags (`civilly.pipeline.tags`) and with
+    stand-ins for what is long and must not be touched (`civilly.pipeline.stand_ins`), and what it
+    spells differently is put right where that is sure (`civilly.pipeline.protect`).
 
     Args:
         rewriter: The method.
@@ -105,7 +127,7 @@ class Writer:
         asked = [i for i, spent in enumerate(effort) if spent > Effort.CUT or not self._fallback]
         given = self._given([texts[i] for i in asked], [detections[i] for i in asked])
         made = self._rewriter.rewrite(
-            [each.text for each in given], [each.detection for each in given], self._n
+            [each.short.text for each in given], [each.short.detection for each in given], self._n
         )
         of_text = dict(zip(asked, _sound([texts[i] for i in asked], given, made), strict=True))
         candidates = [of_text.get(i, []) for i in range(len(texts))]
@@ -133,19 +155,23 @@ class Writer:
         assert isinstance(self._rewriter, SecondLook)
         given = self._given(texts, detections)
         made = self._rewriter.look_again(
-            [each.text for each in given], [each.detection for each in given]
+            [each.short.text for each in given], [each.short.detection for each in given]
         )
         return _sound(texts, given, made)
 
-    def _given(self, texts: Sequence[Text], detections: Sequence[Detection]) -> list[Shortened]:
+    def _given(self, texts: Sequence[Text], detections: Sequence[Detection]) -> list[Given]:
         """The texts as the method gets them."""
-        pairs = zip(texts, detections, strict=True)
-        if not self._generates:
-            return [Shortened(text, detection, {}) for text, detection in pairs]
-        return [shortened(text, detection) for text, detection in pairs]
+        made = []
+        for text, detection in zip(texts, detections, strict=True):
+            if self._generates:
+                bare = untagged(text, detection)
+                made.append(Given(bare, shortened(bare.text, bare.detection)))
+            else:
+                made.append(Given(Untagged(text, detection), Shortened(text, detection, {})))
+        return made
 
     def _scored(
-        self, given: Sequence[Shortened], rows: Sequence[Sequence[Candidate]]
+        self, given: Sequence[Given], rows: Sequence[Sequence[Candidate]]
     ) -> list[list[Candidate]]:
         """Deletions as the method finds them, if it can say."""
         if not isinstance(self._rewriter, CandidateScorer):
@@ -153,25 +179,25 @@ class Writer:
         flat = [(text, c) for text, row in zip(given, rows, strict=True) for c in row]
         scores = iter(
             self._rewriter.score(
-                [text.text for text, _ in flat], [text.given(c.text) for text, c in flat]
+                [text.short.text for text, _ in flat], [text.given(c.text) for text, c in flat]
             )
         )
         return [[replace(candidate, logprob=next(scores)) for candidate in row] for row in rows]
 
 
 def _sound(
-    texts: Sequence[Text], given: Sequence[Shortened], rows: Sequence[Sequence[Candidate]]
+    texts: Sequence[Text], given: Sequence[Given], rows: Sequence[Sequence[Candidate]]
 ) -> list[list[Candidate]]:
     """Candidates as the user may see them, each once.
 
     They can be encoded (a server's JSON may spell lone surrogates), and have what their stand-ins
-    stand for.
+    stand for and their tags.
     """
     found = []
-    for text, short, row in zip(texts, given, rows, strict=True):
+    for text, asked, row in zip(texts, given, rows, strict=True):
         proposals: dict[str, Candidate] = {}
         for each in row:
-            proposal = mended(text.text, short.told(mend_surrogates(each.text)))
+            proposal = mended(text.text, asked.told(mend_surrogates(each.text)))
             proposals.setdefault(proposal, replace(each, text=proposal))
         found.append(list(proposals.values()))
     return found

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from civilly.data.files import mend_surrogates
 from civilly.data.readings import FAULTS
+from civilly.detect.protected import unmarked
 from civilly.model.e5 import encoder_folder
 from civilly.model.reader_weights import (
     gelu,
@@ -128,7 +129,7 @@ def side_by_side(
     """
     opened, closed, hole = map(encoder.piece, (OPENED, CLOSED, HOLE))
     unique = list(dict.fromkeys([*texts, *rewrites]))
-    read = [mend_surrogates(text) for text in unique]
+    read = [unmarked(mend_surrogates(text)) for text in unique]
     pieces = {
         text: list(encoding.ids[:MOST_TOKENS])
         for text, encoding in zip(unique, encoder.pieces(read), strict=True)
