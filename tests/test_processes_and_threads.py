@@ -67,6 +67,17 @@ def forked(program: str) -> None:
     assert done.stderr == ""
 
 
+def test_a_script_that_holds_an_engine_to_its_end_ends_well() -> None:
+    program = """
+from civilly.engines import open_engine
+from civilly.types import GenerationOptions, Prompt, Segment
+engine = open_engine()
+engine.generate([Prompt((Segment("Hello"),))], GenerationOptions(max_new_tokens=2))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @forks
 def test_a_forked_child_gives_the_same_after_its_parent_was_used() -> None:
     forked("""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import os
 from collections.abc import Callable
@@ -56,6 +57,11 @@ class Background:
         if self._pending is not None:
             wait([self._pending])
 
+    def let_go(self) -> None:
+        """Destroys it, unless somebody else holds it."""
+        self.finish()
+        self._pending = None
+
     def forget(self) -> None:
         """Lets go of what another process made, but never destroys it.
 
@@ -78,6 +84,17 @@ def _finish_all() -> None:
 def _forget_all() -> None:
     for each in list(_LIVING):
         each.forget()
+
+
+@atexit.register
+def _let_go_of_all() -> None:
+    """A model that a script still holds at its end must not outlive the interpreter.
+
+    CTranslate2 waits for its threads when it is destroyed and lets go of the interpreter meanwhile;
+    while that is shutting down it never comes back, and the process aborts.
+    """
+    for each in list(_LIVING):
+        each.let_go()
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows, which cannot fork

@@ -35,6 +35,12 @@ from civilly.types import Text
 
 IDENTITY = np.tile(np.array([1.0, 0.0, 0.0, 1.0, 0.0], np.float32), (len(CODES), 1))
 """The encoder's own logits are believed: see `civilly.detect.context.ContextDetector`."""
+POSTED = ("real", "posted")
+"""Kinds of cases that nobody wrote to provoke."""
+_PROVOKING, _POSTED, _CLEAN = (0.1, 0.25), (0.35, 0.2), 0.1
+"""Shares of the toxic and the civil ones in a language's weight. Cases written to provoke the
+n-gram model make it look worse than it is: of what people post, it finds much that the encoder,
+which doubts every rude word, lets pass."""
 _LANGUAGE_WEIGHT = 100.0
 _LEAST_SLOPE = 0.1
 _FREE = 10.0
@@ -52,12 +58,14 @@ class Labelled:
         toxic: Its label.
         clean: Whether it is of everyday text, of which few may be found toxic.
         spans: What insults, of a detection case; None of other texts.
+        posted: Whether it is as people post it, and not written to provoke a detector.
     """
 
     text: Text
     toxic: bool
     clean: bool = False
     spans: tuple[Bounds, ...] | None = None
+    posted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +97,19 @@ def texts_apart(
         clean: Everyday sentences per language.
     """
     found = [
-        Labelled(Text(case.text, case.lang), of_case(case).toxic == 1, spans=case.spans)
+        Labelled(
+            Text(case.text, case.lang),
+            of_case(case).toxic == 1,
+            spans=case.spans,
+            posted=case.kind in POSTED,
+        )
         for case in cases
         if case_calibrates(case)
     ]
     for pair in read_pairs(data / DEV_FILE):
         if dev_part(pair.id) == "tune":
-            found.append(Labelled(Text(pair.toxic, pair.lang), True))
-            found += [Labelled(Text(side, pair.lang), False) for side in pair.neutral]
+            found.append(Labelled(Text(pair.toxic, pair.lang), True, posted=True))
+            found += [Labelled(Text(side, pair.lang), False, posted=True) for side in pair.neutral]
     for lang in CODES:
         for sentence in sets.clean_aside(lang)[:clean]:
             found.append(Labelled(Text(sentence, lang), False, clean=True))
@@ -190,13 +203,14 @@ def _texts_table(
     langs = np.array([CODES.index(text.text.lang) for text, _ in read])
     toxic = np.array([text.toxic for text, _ in read])
     clean = np.array([text.clean for text, _ in read])
-    case = np.array([text.spans is not None for text, _ in read])
+    posted = np.array([text.posted for text, _ in read])
+    provoking = ~clean & ~posted
     groups = [
-        (case & toxic, 0.25),
-        (case & ~toxic, 0.25),
-        (~case & toxic, 0.125),
-        (~case & ~toxic & ~clean, 0.125),
-        (clean, 0.25),
+        (provoking & toxic, _PROVOKING[0]),
+        (provoking & ~toxic, _PROVOKING[1]),
+        (posted & toxic, _POSTED[0]),
+        (posted & ~toxic, _POSTED[1]),
+        (clean, _CLEAN),
     ]
     weights = np.zeros(len(read))
     for lang in np.unique(langs):

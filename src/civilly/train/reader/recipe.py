@@ -146,6 +146,8 @@ class DetectorSettings(ReaderSettings):
         newer: From this number on, a case is of a portion that an earlier course did not read.
         newer_repeats: Times that such a case is read; None: like the others.
         pair_share: Share of the written pairs' sides that is read.
+        pair_spans: Whether what a civil version replaces counts as an insult, word by word: it is a
+            difference, and takes in civil words beside the insult.
         sets: See `SetLimits`.
         loss: See `DetectorLoss`.
         calibration: See `CalibrationSettings`.
@@ -156,6 +158,7 @@ class DetectorSettings(ReaderSettings):
     newer: Count | None = None
     newer_repeats: Count | None = None
     pair_share: Share = 0.3
+    pair_spans: bool = True
     sets: SetLimits = SetLimits()
     loss: DetectorLoss = DetectorLoss()
     calibration: CalibrationSettings = CalibrationSettings()

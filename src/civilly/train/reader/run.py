@@ -195,7 +195,9 @@ class _Run:
         sources, paths = self.sources, self.sources.folders(self.recipe.sources.pairs)
         parts = {
             "cases": sentences.from_cases(sources.cases),
-            "pairs": sentences.from_pairs(paths, settings.pair_share, self._random("pairs")),
+            "pairs": sentences.from_pairs(
+                paths, settings.pair_share, self._random("pairs"), spans=settings.pair_spans
+            ),
             "sets": sentences.from_sets(sources.sets, settings.sets, self._random("sets")),
         }
         items = detector.items_of(

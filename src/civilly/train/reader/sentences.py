@@ -79,13 +79,16 @@ def from_cases(cases: Sequence[Case]) -> list[Sentence]:
     return [of_case(case) for case in cases if not case_kept_apart(case)]
 
 
-def from_pairs(folders: Sequence[Path], share: float, rng: random.Random) -> list[Sentence]:
+def from_pairs(
+    folders: Sequence[Path], share: float, rng: random.Random, *, spans: bool = True
+) -> list[Sentence]:
     """Sides of written pairs; equal sides are civil texts that sound rude, and are read all.
 
     Args:
         folders: With a file per language, perhaps in folders; a row may have a ``kind``.
         share: Share of the sides that is read.
         rng: Chooses them.
+        spans: Whether what the civil side replaces is said to be the insult.
 
     Raises:
         DataError: Naming file, row and column, if a side is missing or no string.
@@ -102,8 +105,9 @@ def from_pairs(folders: Sequence[Path], share: float, rng: random.Random) -> lis
                 continue
             if rng.random() < share:
                 threat = float(kind == "threat") if kind else UNKNOWN
-                spans = None if kind in _WITHOUT_SPANS else replaced(toxic, civil, lang)
-                found.append(Sentence(lang, toxic, 1.0, threat, spans=spans, weight=_PAIR_WEIGHT))
+                known = spans and kind not in _WITHOUT_SPANS
+                marks = replaced(toxic, civil, lang) if known else None
+                found.append(Sentence(lang, toxic, 1.0, threat, spans=marks, weight=_PAIR_WEIGHT))
             if rng.random() < share:
                 found.append(Sentence(lang, civil, 0.0, weight=_CIVIL_SIDE_WEIGHT))
     return found
