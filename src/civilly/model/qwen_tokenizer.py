@@ -107,4 +107,6 @@ class QwenTokenizer(TextTokenizer):
 
     def texts(self) -> list[str]:
         """See `TextTokenizer.texts`; a part of a character is U+FFFD."""
-        return [self._tokenizer.decode([index]) for index in range(self.size)]
+        # The tokens that steer the model are no pieces of text, and may lie beyond these.
+        count = max(self.size, 1 + max(self._spelt, default=0))
+        return [self._spelt.get(i) or self._tokenizer.decode([i]) for i in range(count)]
