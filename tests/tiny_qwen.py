@@ -18,7 +18,7 @@ from civilly.model.qwen_source import QwenArchitecture
 from civilly.types import Prompt
 
 SHAPE = QwenArchitecture(
-    layers=3, width=32, feed_forward=48, heads=4, key_value_heads=2,
+    layers=3, width=32, feed_forward=64, heads=4, key_value_heads=2,
     context=256, norm_epsilon=2**-20, rope=1_000_000.0,
 )  # fmt: skip
 CONTROL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>",
