@@ -20,9 +20,9 @@ from civilly.engines.loaded_model import LoadedModel
 from civilly.errors import CivillyError, EngineError, ModelError, UnknownNameError
 from civilly.methods.tuned_prompt import tuned_prompt
 from civilly.model import cache, large
-from civilly.model.large_format import rounded
 from civilly.pipeline import Detoxifier
 from civilly.types import GenerationOptions, Prompt, Segment
+from tiny_qwen import by_hand, eight_bits, teach
 
 torch = pytest.importorskip("torch")
 peft = pytest.importorskip("peft")
@@ -38,12 +38,9 @@ log probability of this model, and of the distance between two tokens."""
 def packages(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The tiny model's packages, and a cache that holds what is built of the other models."""
     root = tmp_path_factory.mktemp("large")
-    (root / "cache").mkdir()
-    for build in cache.builds():
-        if "large" not in build.name:
-            (root / "cache" / build.name).symlink_to(build)
+    own = tiny_qwen.linked_cache(root / "cache")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(cache.CACHE_VARIABLE, str(root / "cache"))
+        patch.setenv(cache.CACHE_VARIABLE, str(own))
         made = tiny_qwen.install(root / "packages")
         made.use(patch.setattr)
         yield made
@@ -57,16 +54,6 @@ def engine(packages: Any) -> LargeEngine:
 @pytest.fixture(scope="module")
 def loaded(engine: LargeEngine) -> LoadedModel:
     return engine.model()
-
-
-def eight_bits(model: Any) -> Any:
-    """A model of transformers with its matrices rounded row by row, as the built form has them."""
-    with torch.no_grad():
-        for name, weight in model.named_parameters():
-            if weight.ndim == 2 and name != "lm_head.weight":
-                eight, scale = rounded(weight.numpy())
-                weight.copy_(torch.from_numpy(eight / scale[:, None]))
-    return model
 
 
 @pytest.fixture(scope="module")
@@ -84,31 +71,13 @@ def adapter(packages: Any, loaded: LoadedModel, tmp_path_factory: pytest.TempPat
         base, peft.LoraConfig(r=8, lora_alpha=16, target_modules=upper, task_type="CAUSAL_LM")
     )
     (prompt,) = loaded.tokenizer.encode_prompts([tuned_prompt(TEXT, "en")])
-    answer = [*loaded.tokenizer.encode(ANSWER), loaded.tokenizer.end]
-    ids, labels = torch.tensor([prompt + answer]), torch.tensor([[-100] * len(prompt) + answer])
-    optimiser = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], 1e-2)
-    for _ in range(150):
-        loss = model(input_ids=ids, labels=labels).loss
-        loss.backward()
-        optimiser.step()
-        optimiser.zero_grad()
-        if loss.item() < 0.05:
-            break
-    assert loss.item() < 0.05
+    teach(model, [(prompt, [*loaded.tokenizer.encode(ANSWER), loaded.tokenizer.end])])
     folder = tmp_path_factory.mktemp("adapter")
     model.save_pretrained(folder)
     return folder
 
 
 # What it computes.
-
-
-def by_hand(model: Any, tokenizer: Any, prompt: Prompt, text: str) -> float:
-    (head,), tail = tokenizer.encode_prompts([prompt]), tokenizer.encode(text)
-    with torch.inference_mode():
-        logits = model(torch.tensor([head + tail])).logits[0]
-    found = torch.log_softmax(logits, -1)
-    return float(np.mean([float(found[len(head) + k - 1, t]) for k, t in enumerate(tail)]))
 
 
 def test_scores_of_given_text_equal_transformers(

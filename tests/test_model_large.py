@@ -20,16 +20,19 @@ from hypothesis import strategies as st
 
 import tiny_qwen
 from civilly.errors import CacheError, MissingExtraError, ModelError
-from civilly.model import cache, large, large_source
+from civilly.model import cache, large, large_source, qwen_build
 from civilly.model.adapter import CONFIG_FILE, WEIGHTS_FILE, load_change
-from civilly.model.large_format import rounded
-from civilly.model.large_source import QwenSource, assemble_large, part_paths, qwen_name
-from civilly.model.large_tokenizer import END, QwenTokenizer, load_qwen_tokenizer
+from civilly.model.large_source import assemble_large, part_paths
+from civilly.model.qwen_format import rounded
+from civilly.model.qwen_source import END, QwenSource, qwen_name
+from civilly.model.qwen_tokenizer import QwenTokenizer, load_qwen_tokenizer
+from civilly.model.smoothquant import PROJECTION
 from civilly.model.source import EMBEDDING
 from civilly.types import Prompt, Segment
 from conftest import REPOSITORY
 from tiny_qwen import Packages
 
+MEND = "another file"
 ODD = ["", " ", "\x00", "🤬\u200d👍", "a\u0301", "\ufb01", "\n\n\n", "<0x0A>", "[PAD1]", "e\u0301 ",
        "don't STOP'LL", "12345", "  two", "文明 и ич"]  # fmt: skip
 
@@ -156,7 +159,7 @@ def test_a_full_disk_is_said_before_and_during_the_build(
             large.large_folder()
         assert cache.CACHE_VARIABLE in error.value.mend
     with monkeypatch.context() as patch:
-        patch.setattr(large, "write_large", full)
+        patch.setattr(qwen_build, "write_qwen", full)
         with pytest.raises(CacheError, match="is full"):
             large.large_folder()
     assert not cache.builds()
@@ -171,7 +174,7 @@ def _build(_: int) -> tuple[str, float]:
         time.sleep(0.3)
         write(*arguments)
 
-    write, large.write_large = large.write_large, slowly
+    write, qwen_build.write_qwen = qwen_build.write_qwen, slowly
     folder = large.large_folder()
     return str(folder), (folder / "model.bin").stat().st_mtime
 
@@ -199,34 +202,38 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
         (tiny_qwen.write_gguf(tmp_path / "llama.gguf", "llama"), "architecture 'llama'"),
     ):
         with pytest.raises(ModelError, match=message):
-            QwenSource(path)
+            QwenSource(path, MEND)
 
 
 def test_a_file_without_a_field_or_with_a_strange_tensor_is_refused(tmp_path: Path) -> None:
-    bare = QwenSource(tiny_qwen.write_gguf(tmp_path / "bare.gguf", without="freq_base"))
+    bare = QwenSource(tiny_qwen.write_gguf(tmp_path / "bare.gguf", without="freq_base"), MEND)
     with pytest.raises(ModelError, match=r"lacks the field 'qwen2\.rope\.freq_base'"):
         _ = bare.architecture
     strange = tiny_qwen.write_gguf(tmp_path / "strange.gguf", extra=["blk.0.attn_sink.weight"])
     with pytest.raises(ModelError, match=r"Unknown tensor 'blk\.0\.attn_sink\.weight'"):
-        list(QwenSource(strange).weights())
+        list(QwenSource(strange, MEND).weights())
 
 
 def test_what_the_file_says_is_read(tmp_path: Path) -> None:
-    source = QwenSource(tiny_qwen.write_gguf(tmp_path / "tiny.gguf"))
+    source = QwenSource(tiny_qwen.write_gguf(tmp_path / "tiny.gguf"), MEND)
     pieces, kinds = tiny_qwen.vocabulary()
     assert source.architecture == tiny_qwen.SHAPE
     assert (source.pieces, source.kinds, source.merges) == (pieces, kinds, tiny_qwen.merges())
     found, expected = list(source.weights()), tiny_qwen.weights()
-    assert len(found) == len(expected) == source.tensors - 1
+    assert len(found) == len(expected) == len(source.shapes())
     for name, weight in found:
         np.testing.assert_array_equal(weight, expected[name], err_msg=name)  # the finer embedding
         assert weight.dtype == np.float32
 
 
 def test_names_of_tensors() -> None:
-    assert qwen_name("blk.27.attn_q.bias") == "model.layers.27.self_attn.q_proj.bias"
-    assert qwen_name("blk.0.ffn_norm.weight") == "model.layers.0.post_attention_layernorm.weight"
-    assert qwen_name("token_embd.weight") == qwen_name("output.weight") == EMBEDDING
+    for name, expected in (
+        ("blk.27.attn_q.bias", "model.layers.27.self_attn.q_proj.bias"),
+        ("blk.0.ffn_norm.weight", "model.layers.0.post_attention_layernorm.weight"),
+        ("token_embd.weight", EMBEDDING),
+        ("output.weight", PROJECTION),
+    ):
+        assert qwen_name(name, MEND) == expected
 
 
 # What is written.

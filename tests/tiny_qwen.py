@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from civilly.model import large, large_source
-from civilly.model.large_source import PACKAGE, PART_FILE, PARTS, QwenArchitecture
+from civilly.model import cache, large, large_source
+from civilly.model.large_source import PACKAGE, PART_FILE, PARTS
+from civilly.model.qwen_format import rounded
+from civilly.model.qwen_source import QwenArchitecture
+from civilly.types import Prompt
 
 SHAPE = QwenArchitecture(
-    layers=3, width=32, feed_forward=48, heads=4, key_value_heads=2,
+    layers=3, width=32, feed_forward=64, heads=4, key_value_heads=2,
     context=256, norm_epsilon=2**-20, rope=1_000_000.0,
 )  # fmt: skip
-CONTROL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
+CONTROL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>",
+           "<|fim_prefix|>", "<|fim_middle|>", "<|fim_suffix|>")  # fmt: skip
 USER_DEFINED = ("<tool_call>",)
 UNUSED = ("[PAD1]", "[PAD2]")
 TEXT_KIND, CONTROL_KIND, USER_DEFINED_KIND, UNUSED_KIND = 1, 3, 4, 5
@@ -62,7 +66,11 @@ def _mean(name: str) -> float:
     return 3.0 if name == "model.norm.weight" else float("norm" in name)
 
 
-def weights(seed: int = 0) -> dict[str, np.ndarray]:
+OUTPUT = "lm_head.weight"
+"""The output matrix of a model where it is not the input embedding."""
+
+
+def weights(seed: int = 0, *, own_output: bool = False) -> dict[str, np.ndarray]:
     """Random weights of `SHAPE`, under Hugging Face names."""
     rng, s = np.random.default_rng(seed), SHAPE
     inner = s.width // s.heads * s.key_value_heads
@@ -86,6 +94,8 @@ def weights(seed: int = 0) -> dict[str, np.ndarray]:
     }
     for layer in range(s.layers):
         made |= {f"model.layers.{layer}.{name}": size for name, size in sizes.items()}
+    if own_output:
+        made[OUTPUT] = made["model.embed_tokens.weight"]
     return {
         # bfloat16, which the training form has, holds them exactly.
         name: _bfloat16(rng.standard_normal(size) * 0.2 + _mean(name))
@@ -110,7 +120,7 @@ GGUF_NAMES = {
 def gguf_name(name: str) -> str:
     """The GGUF name of a weight."""
     if not name.startswith("model.layers."):
-        return {"model.embed_tokens.weight": "output.weight",
+        return {"model.embed_tokens.weight": "token_embd.weight", OUTPUT: "output.weight",
                 "model.norm.weight": "output_norm.weight"}[name]  # fmt: skip
     _, _, layer, rest = name.split(".", 3)
     kind, _, suffix = rest.rpartition(".")
@@ -118,21 +128,33 @@ def gguf_name(name: str) -> str:
 
 
 def write_gguf(
-    path: Path, architecture: str = "qwen2", without: str = "", extra: Sequence[str] = ()
+    path: Path,
+    architecture: str = "qwen2",
+    without: str = "",
+    extra: Sequence[str] = (),
+    output: str = "twice",
+    made: Mapping[str, np.ndarray] | None = None,
+    fields: Mapping[str, str | int] | None = None,
+    rounding: str = "F32",
 ) -> Path:
-    """Writes the model, the input embedding coarser than the output one, as the publisher has it.
+    """Writes the model.
 
     Args:
         path: The file.
         architecture: What it calls itself.
-        without: A field to leave out.
+        without: A field, or a tensor, to leave out.
         extra: Names of further tensors.
+        output: ``twice``: the input embedding once more, finer than as input, as the publisher has
+            it; ``own``: a matrix that is not the input embedding; ``none``: none.
+        made: Weights by their Hugging Face names; default: `weights`.
+        fields: Further fields.
+        rounding: How GGUF calls what its matrices are rounded to.
     """
     import gguf
 
     writer, s = gguf.GGUFWriter(str(path), architecture), SHAPE
     pieces, kinds = vocabulary()
-    fields: dict[str, tuple[Callable[[Any], None], Any]] = {
+    usual: dict[str, tuple[Callable[[Any], None], Any]] = {
         "block_count": (writer.add_block_count, s.layers),
         "context_length": (writer.add_context_length, s.context),
         "embedding_length": (writer.add_embedding_length, s.width),
@@ -146,16 +168,23 @@ def write_gguf(
         "token_type": (writer.add_token_types, kinds),
         "merges": (writer.add_token_merges, [" ".join(pair) for pair in merges()]),
     }
-    for name, (add, value) in fields.items():
+    for name, value in (fields or {}).items():
+        (writer.add_string if isinstance(value, str) else writer.add_uint32)(name, value)
+    for name, (add, value) in usual.items():
         if name != without:
             add(value)
-    made = weights()
-    coarse = np.round(made["model.embed_tokens.weight"], 1)
-    writer.add_tensor("token_embd.weight", coarse)
-    for name, weight in made.items():
-        writer.add_tensor(gguf_name(name), weight)
-    for name in extra:
-        writer.add_tensor(name, coarse)
+    made = weights(own_output=output == "own") if made is None else made
+    tensors = {gguf_name(name): weight for name, weight in made.items()}
+    coarse = np.round(tensors["token_embd.weight"] * 20) / 20  # correlation .997
+    if output == "twice":
+        tensors |= {"token_embd.weight": coarse, "output.weight": tensors["token_embd.weight"]}
+    tensors |= dict.fromkeys(extra, coarse)
+    kind = gguf.GGMLQuantizationType[rounding]
+    for name, weight in tensors.items():
+        if name != without and weight.ndim == 2:
+            writer.add_tensor(name, gguf.quants.quantize(weight, kind), raw_dtype=kind)
+        elif name != without:
+            writer.add_tensor(name, weight)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -209,26 +238,79 @@ def install(folder: Path) -> Packages:
     return Packages(folder, hashlib.sha256(data).hexdigest(), len(data))
 
 
-def reference(folder: Path | None = None) -> Any:
-    """The same model in transformers: made of `weights`, or read from a folder."""
+def reference(folder: Path | None = None, made: Mapping[str, np.ndarray] | None = None) -> Any:
+    """The same model in transformers: read from a folder, or made of weights, usually `weights`."""
     import torch
     from transformers import AutoModelForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
     if folder is not None:
         return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
-    s = SHAPE
+    s, made = SHAPE, weights() if made is None else made
     config = Qwen2Config(
         vocab_size=len(vocabulary()[0]), hidden_size=s.width, intermediate_size=s.feed_forward,
         num_hidden_layers=s.layers, num_attention_heads=s.heads,
         num_key_value_heads=s.key_value_heads, max_position_embeddings=s.context,
-        rms_norm_eps=s.norm_epsilon, tie_word_embeddings=True,
+        rms_norm_eps=s.norm_epsilon, tie_word_embeddings=OUTPUT not in made,
         rope_parameters={"rope_type": "default", "rope_theta": s.rope},
     )  # fmt: skip
     model = Qwen2ForCausalLM(config).eval()
     found = model.load_state_dict(
-        {name: torch.from_numpy(weight) for name, weight in weights().items()}, strict=False
+        {name: torch.from_numpy(weight) for name, weight in made.items()}, strict=False
     )
-    assert found.missing_keys in ([], ["lm_head.weight"])
+    assert found.missing_keys in ([], [OUTPUT])
     assert not found.unexpected_keys
     model.tie_weights()
     return model
+
+
+def eight_bits(model: Any) -> Any:
+    """A model of transformers with its matrices rounded row by row, as the built form has them."""
+    import torch
+
+    with torch.no_grad():
+        for weight in model.parameters():  # an output matrix that is the input one comes once
+            if weight.ndim == 2:
+                eight, scale = rounded(weight.numpy())
+                weight.copy_(torch.from_numpy(eight / scale[:, None]))
+    return model
+
+
+def by_hand(model: Any, tokenizer: Any, prompt: Prompt, text: str) -> float:
+    """Mean log probability per token of a text after a prompt, by a model of transformers."""
+    import torch
+
+    (head,), tail = tokenizer.encode_prompts([prompt]), tokenizer.encode(text)
+    with torch.inference_mode():
+        logits = model(torch.tensor([head + tail])).logits[0]
+    found = torch.log_softmax(logits, -1)
+    return float(np.mean([float(found[len(head) + k - 1, t]) for k, t in enumerate(tail)]))
+
+
+def teach(model: Any, lessons: Sequence[tuple[Sequence[int], Sequence[int]]]) -> None:
+    """Trains what of a model is to be trained until it answers each prompt as wished, by ids."""
+    import torch
+
+    optimiser = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], 1e-2)
+    for _ in range(300):
+        losses = [
+            model(
+                input_ids=torch.tensor([[*prompt, *answer]]),
+                labels=torch.tensor([[-100] * len(prompt) + [*answer]]),
+            ).loss
+            for prompt, answer in lessons
+        ]
+        sum(losses).backward()
+        optimiser.step()
+        optimiser.zero_grad()
+        if max(loss.item() for loss in losses) < 0.05:
+            return
+    raise AssertionError(f"not learnt: {losses}")
+
+
+def linked_cache(folder: Path) -> Path:
+    """A cache that holds what is built of other models; what is built of these, it gets itself."""
+    folder.mkdir()
+    for build in cache.builds():
+        if "large" not in build.name and "gguf" not in build.name:
+            (folder / build.name).symlink_to(build)
+    return folder

@@ -17,7 +17,7 @@ _MANY = "a list, column or array of strings, or a generator"
 _MANY_LANGUAGES = "one language for all texts, or a list with one per text, in their order"
 _NAMED = {
     "method": '"tuned", or several: "tuned+infill"',
-    "engine": '"embedded", "hf:ID" or "openai:URL#MODEL"',
+    "engine": '"embedded", "hf:ID", "gguf:FILE" or "openai:URL#MODEL"',
     "select": '"reads"',
     "lang": f'"{AUTO}", which detects it',
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from civilly import registry
-from civilly.errors import CivillyError, UnknownNameError
+from civilly.errors import CivillyError, ModelError, UnknownNameError
 from civilly.types import Engine
 
 DEFAULT = "embedded"
@@ -22,12 +22,13 @@ def open_engine(spec: str | None = None) -> Engine:
 
     Args:
         spec: A registered engine, or an engine and what it opens, separated by a colon:
-            ``embedded``, ``echo``, ``hf:org/name@revision``, ``hf:folder``,
+            ``embedded``, ``echo``, ``hf:org/name@revision``, ``hf:folder``, ``gguf:file``,
             ``openai:http://host:port/v1#model``. None is the embedded model.
 
     Raises:
         UnknownNameError: If no engine has that name.
         EngineError: If what follows the colon is not what the engine expects.
+        ModelError: If it is a file that is not there, or another kind of model.
     """
     target = (spec or DEFAULT).strip().partition(":")[2]
     engine: Engine = registry.create("engines", engine_name(spec), target)
@@ -54,17 +55,41 @@ def engine_of(model: str | None, engine: str | None) -> str | None:
 
 
 def shipped_name(method: str, spec: str | None) -> str:
-    """What the adapter is called that the package brings for a method on an engine."""
+    """What the adapter is called that the package brings for a method on an engine.
+
+    Raises:
+        ModelError: If the package can bring none, as the engine opens models of the user's.
+    """
     names = getattr(registry.load("engines", engine_name(spec)), "ADAPTERS", {})
-    return str(names.get(method, method))
+    name = names.get(method, method)
+    if name is None:
+        raise ModelError(
+            f"Civilly brings no adapter of the method {method!r} for the engine "
+            f"{engine_name(spec)!r}.",
+            mend="--adapter FOLDER, with one that was trained on its model, or --method prompt",
+        )
+    return str(name)
+
+
+def model_name(spec: str) -> str:
+    """What the model is called that a specification opens: some ways to ask it are known by that.
+
+    Raises:
+        ModelError: If it is a file that cannot be read.
+    """
+    module = registry.load("engines", engine_name(spec))
+    if hasattr(module, "model_name"):
+        return str(module.model_name(spec.strip().partition(":")[2]))
+    return str(getattr(module, "MODEL", spec))
 
 
 def check_engine(spec: str | None) -> None:
-    """Makes sure that a specification is understood, without opening anything.
+    """Makes sure that a specification is understood, without opening a model.
 
     Raises:
         UnknownNameError: If no engine has that name, or it has no option of a given name.
         EngineError: If what follows the colon is not what the engine expects.
+        ModelError: If it is a file that is not there, or another kind of model.
     """
     check = getattr(registry.load("engines", engine_name(spec)), "check_target", None)
     if check is not None:  # an engine of another package may have none

@@ -6,8 +6,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from civilly.engines.built import BuiltEngine
 from civilly.engines.loaded_model import LoadedModel
-from civilly.engines.packaged import PackagedEngine
 from civilly.engines.requests import refuse_target
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def create(target: str = "") -> EmbeddedEngine:
     return EmbeddedEngine()
 
 
-class EmbeddedEngine(PackagedEngine):
+class EmbeddedEngine(BuiltEngine):
     """Runs the trimmed Gemma 3 270M."""
 
     def _built(self, adapter: Path | None) -> Path:

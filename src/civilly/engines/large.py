@@ -4,18 +4,11 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from civilly.engines.built import BuiltEngine
 from civilly.engines.loaded_model import LoadedModel
-from civilly.engines.packaged import PackagedEngine
+from civilly.engines.qwen import read_qwen
 from civilly.engines.requests import refuse_target
-
-if TYPE_CHECKING:
-    from civilly.model.tokenizer import TextTokenizer
-
-WINDOW = 2_048
-"""Tokens; the model has no sliding window, but a scoring keeps the logits of all of them."""
-
 
 ADAPTERS = {"tuned": "tuned_large"}
 """What the adapters are called that the package brings for this engine, by the method."""
@@ -32,7 +25,7 @@ def create(target: str = "") -> LargeEngine:
     return LargeEngine()
 
 
-class LargeEngine(PackagedEngine):
+class LargeEngine(BuiltEngine):
     """Runs Qwen2.5-Coder-1.5B-Instruct in eight bits."""
 
     def _built(self, adapter: Path | None) -> Path:
@@ -46,11 +39,4 @@ class LargeEngine(PackagedEngine):
         return large_if_built(adapter)
 
     def _load(self, folder: Path) -> LoadedModel:
-        return LoadedModel(folder, self._threads, WINDOW, _tokenizer, "large")
-
-
-def _tokenizer(folder: Path) -> TextTokenizer:
-    # Imported while CTranslate2 reads the weights.
-    from civilly.model.large_tokenizer import load_qwen_tokenizer
-
-    return load_qwen_tokenizer(folder)
+        return read_qwen(folder, self._threads, "large")

@@ -1,4 +1,4 @@
-"""A packaged model on the CPU, through CTranslate2: no torch, no network."""
+"""A built model on the CPU, through CTranslate2: no torch, no network."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class LoadedModel:
         self._engine = engine
         self._window = window
         self._threads = threads
-        self._ends: dict[tuple[str, ...], list[int]] = {}
+        self._stopping: dict[tuple[str, ...], list[int]] = {}
         share_freed_buffers()
         # CTranslate2 reads the weights without holding the interpreter, so that the tokenizer can
         # be read at the same time.
@@ -194,22 +194,28 @@ class LoadedModel:
 
     def _end_tokens(self, stops: tuple[str, ...]) -> list[int]:
         """Tokens after which nothing is read: the end of a text, and what holds a stop string."""
-        if stops not in self._ends:
+        if stops not in self._stopping:
             texts = self.tokenizer.texts() if stops else []
             found = [i for i, text in enumerate(texts) if any(stop in text for stop in stops)]
-            self._ends[stops] = [self.tokenizer.end, *found]
-        return self._ends[stops]
+            self._stopping[stops] = [self.tokenizer.end, *found]
+        return self._stopping[stops]
 
     def _generation(
         self, ids: list[int], score: float, limit: int, options: GenerationOptions
     ) -> Generation:
-        finished = bool(ids) and ids[-1] == self.tokenizer.end and len(ids) <= limit + 1
+        finished = bool(ids) and len(ids) <= limit + 1 and self._ends(ids[-1], options.stop)
         text = self.tokenizer.decode(ids[:limit] if not finished else ids[:-1])
         for stop in options.stop:
             cut = text.find(stop)
             if cut >= 0:
                 text, finished = text[:cut], True
         return Generation(text, score, finished)
+
+    def _ends(self, token: int, stops: tuple[str, ...]) -> bool:
+        """Whether a token ends an answer as a whole: no text, part of which might be kept."""
+        if token == self.tokenizer.end:
+            return True
+        return token in self.tokenizer.special.values() and self.tokenizer.piece(token) in stops
 
     def branch(
         self, prompts: Sequence[Prompt], n: int, max_new_tokens: int

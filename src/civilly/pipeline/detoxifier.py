@@ -35,8 +35,8 @@ class Detoxifier:
 
     Args:
         method: A rewriting method of the registry, or several: ``"tuned+infill"``.
-        engine: ``"embedded"``, ``"large"``, ``"hf:ID"``, ``"openai:URL#MODEL"`` or ``"echo"``;
-            None: embedded.
+        engine: ``"embedded"``, ``"large"``, ``"gguf:FILE"``, ``"hf:ID"``, ``"openai:URL#MODEL"``
+            or ``"echo"``; None: embedded.
         adapter: Folder of another adapter for ``tuned``.
         n_candidates: Candidates per text that the method makes, at least 1; None: what the method
             says, else 1, but several for a decoding that gives several, and for a high strength.
@@ -52,6 +52,7 @@ class Detoxifier:
 
     Raises:
         UnknownNameError: If the method, the engine, the model or the selector does not exist.
+        ModelError: If the engine's file is not there, or another kind of model.
         CivillyError: If an argument is of another kind, ``n_candidates`` is less than 1, the
             strength not in [0, 1], or both a model and an engine are given.
     """

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from civilly import registry
-from civilly.engines import engine_name
+from civilly.engines import model_name
 from civilly.errors import CivillyError, UnknownNameError
 from civilly.methods import decoding
 from civilly.methods.decoding import ADAPTER_OPTION, Decoding
@@ -138,7 +137,7 @@ def _family(options: Mapping[str, Any], spec: str) -> FimFormat:
         return format_of(str(given))
     if spec in _OWN_ENGINES:
         return format_of(OWN_FAMILY)
-    return family_of(getattr(registry.load("engines", engine_name(spec)), "MODEL", spec))
+    return family_of(model_name(spec))
 
 
 def adapter_folder(options: Mapping[str, Any], spec: str | None) -> Path | None:

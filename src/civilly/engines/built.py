@@ -1,4 +1,4 @@
-"""An engine over a model that comes in packages and is built in the user cache."""
+"""An engine over a model that is built in the user cache."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from civilly.errors import CivillyError
 from civilly.types import Generation, GenerationOptions, Prompt
 
 
-class PackagedEngine(ABC):
-    """Runs one model that comes in packages; adapters are merged when first asked for, then cached.
+class BuiltEngine(ABC):
+    """Runs one model; adapters are merged when first asked for, then cached.
 
     Args:
         threads: CPU threads; default `default_threads`.

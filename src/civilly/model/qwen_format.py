@@ -9,12 +9,14 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from civilly.model.large_source import QwenArchitecture
+from civilly.model.qwen_source import QwenArchitecture, QwenSource
+from civilly.model.smoothquant import PROJECTION
 from civilly.model.source import EMBEDDING, FloatArray
 
 Rounded: TypeAlias = tuple[NDArray[np.int8], FloatArray]
 """A matrix in eight bits, and the scale of each of its rows."""
 _LARGEST = 127.0
+_ROWS_AT_ONCE = 4_096
 
 
 def rounded(matrix: FloatArray) -> Rounded:
@@ -23,29 +25,26 @@ def rounded(matrix: FloatArray) -> Rounded:
     Returns:
         The rows, and what each was multiplied by, as CTranslate2 has them.
     """
-    largest = np.abs(matrix).max(axis=1)
-    scale = np.asarray(_LARGEST / np.where(largest == 0, _LARGEST, largest), dtype=np.float32)
-    return np.rint(matrix * scale[:, None]).astype(np.int8), scale
+    eight = np.empty(matrix.shape, np.int8)
+    scales = np.empty(len(matrix), np.float32)
+    # By parts, so that what is computed on the way does not take the memory of three more matrices.
+    for start in range(0, len(matrix), _ROWS_AT_ONCE):
+        part = slice(start, start + _ROWS_AT_ONCE)
+        largest = np.abs(matrix[part]).max(axis=1)
+        scales[part] = _LARGEST / np.where(largest == 0, _LARGEST, largest)
+        eight[part] = np.rint(matrix[part] * scales[part, None])
+    return eight, scales
 
 
-def write_large(
-    weights: Iterable[tuple[str, FloatArray]],
-    shape: QwenArchitecture,
-    pieces: Sequence[str],
-    begin: str,
-    end: str,
-    folder: Path,
-) -> None:
+def write_qwen(weights: Iterable[tuple[str, FloatArray]], source: QwenSource, folder: Path) -> None:
     """Writes the model in eight bits to ``folder``.
 
     Every matrix is rounded when it comes, so that the model is never in memory in full precision.
 
     Args:
-        weights: Float32 arrays with their Hugging Face names; input and output embedding are tied.
-        shape: The architecture.
-        pieces: The vocabulary, one spelling per embedding row.
-        begin: A token that can stand before a text.
-        end: The token after an answer.
+        weights: Float32 arrays with their Hugging Face names; the input embedding is the output
+            matrix, too, unless there is a `PROJECTION`.
+        source: What they are of: its shape, its vocabulary, what stands before and after a text.
         folder: Where to write ``model.bin``, ``config.json`` and ``vocabulary.json``.
 
     The mapping follows CTranslate2's own Qwen2 converter, which needs torch.
@@ -57,16 +56,18 @@ def write_large(
             vectors[name] = weight
         else:
             matrices[name] = rounded(weight)
+    shape = source.architecture
     spec = _specification(shape)
     decoder = spec.decoder
     for index, layer in enumerate(decoder.layer):
         _fill_layer(layer, f"model.layers.{index}", matrices, vectors)
-    for place in (decoder.embeddings, decoder.projection):
-        _set(place, [matrices[EMBEDDING]])
+    for place, name in ((decoder.embeddings, EMBEDDING), (decoder.projection, PROJECTION)):
+        _set(place, [matrices.get(name, matrices[EMBEDDING])])
     decoder.layer_norm.gamma = vectors["model.norm.weight"]
-    spec.config.bos_token, spec.config.eos_token, spec.config.unk_token = begin, end, begin
+    spec.config.bos_token = spec.config.unk_token = source.begin
+    spec.config.eos_token = source.end
     spec.config.layer_norm_epsilon = shape.norm_epsilon
-    spec.register_vocabulary(list(pieces))
+    spec.register_vocabulary(source.pieces)
     spec.validate()
     spec.optimize()
     folder.mkdir(parents=True, exist_ok=True)
@@ -93,8 +94,11 @@ def _specification(shape: QwenArchitecture) -> Any:
 
 
 def _set(place: Any, parts: Sequence[Rounded], biases: Sequence[FloatArray] = ()) -> None:
-    place.weight = np.concatenate([part for part, _ in parts])
-    place.weight_scale = np.concatenate([scale for _, scale in parts])
+    (weight, scale), *others = parts
+    if others:
+        weight = np.concatenate([part for part, _ in parts])
+        scale = np.concatenate([each for _, each in parts])
+    place.weight, place.weight_scale = weight, scale
     if biases:
         place.bias = np.concatenate(biases)
 
