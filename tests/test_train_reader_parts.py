@@ -3,6 +3,7 @@
 import math
 import random
 import re
+from dataclasses import replace
 from statistics import NormalDist
 
 import numpy as np
@@ -186,6 +187,15 @@ def test_a_pair_without_a_side_is_named(tmp_path, row):
         from_pairs([tmp_path], 1.0, random.Random(0))
 
 
+def test_differences_of_pairs_may_teach_no_words(tmp_path):
+    row = '{"toxic": "you fool go", "neutral": "you go", "kind": "noun"}\n'
+    (tmp_path / "en.jsonl").write_text(row, "utf-8")
+    with_spans, civil = from_pairs([tmp_path], 1.0, random.Random(0))
+    without, same = from_pairs([tmp_path], 1.0, random.Random(0), spans=False)
+    assert (with_spans.spans, without.spans) == (((4, 8),), None)
+    assert (civil, without.toxic) == (same, 1.0)
+
+
 def test_newer_cases_come_more_often():
     plain = DetectorSettings(repeats=2)
     assert [plain.times(number) for number in (None, 1, 2000)] == [1, 2, 2]
@@ -332,6 +342,23 @@ def test_everyday_text_passes_after_calibration():
     insults = table[0, 3] * 2.0 + table[0, 4]
     others = table[0, 3] * -3.0 + table[0, 4]
     assert insults > 0 > others
+
+
+def test_what_people_post_says_what_the_n_gram_model_is_worth():
+    """Of cases written to provoke it, it is wrong about half; of what people post, right."""
+    rng = np.random.default_rng(0)
+    texts, seen = [], []
+    for n in range(800):
+        toxic, posted = n % 2 == 0, n % 4 < 2
+        right = 3.0 if toxic else -3.0
+        own = float(rng.normal(1.0 if toxic else -1.0))
+        known = right if posted else float(rng.choice([-3.0, 3.0]))
+        texts.append(Labelled(Text("ab", "en"), toxic, spans=((0, 2),) * toxic, posted=posted))
+        seen.append(Seen(own, known, [(0, 2, own)]))
+    as_posted = calibration(texts, seen, CalibrationSettings())
+    provoking = [replace(text, posted=False) for text in texts]
+    as_provoking = calibration(provoking, seen, CalibrationSettings())
+    assert as_posted[0, 1] > 1.2 * as_provoking[0, 1] > 0
 
 
 def test_a_share_exceeds_what_the_tail_promises():
