@@ -8,6 +8,7 @@ from enum import IntEnum
 
 from civilly.data.files import mend_surrogates
 from civilly.detect.parts import size
+from civilly.pipeline.disguises import undisguised
 from civilly.pipeline.find import Batch
 from civilly.pipeline.protect import mended
 from civilly.pipeline.stand_ins import Shortened, shortened
@@ -104,9 +105,10 @@ class Given:
 class Writer:
     """Asks a method, and deletion beside it.
 
-    A method that generates is given a text without tags (`civilly.pipeline.tags`) and with
-    stand-ins for what is long and must not be touched (`civilly.pipeline.stand_ins`), and what it
-    spells differently is put right where that is sure (`civilly.pipeline.protect`).
+    A method that generates is given a text with its disguised words spelt out
+    (`civilly.pipeline.disguises`), without tags (`civilly.pipeline.tags`) and with stand-ins for
+    what is long and must not be touched (`civilly.pipeline.stand_ins`), and what it spells
+    differently is put right where that is sure (`civilly.pipeline.protect`).
 
     Args:
         rewriter: The method.
@@ -164,7 +166,7 @@ class Writer:
         made = []
         for text, detection in zip(texts, detections, strict=True):
             if self._generates:
-                bare = untagged(text, detection)
+                bare = untagged(*undisguised(text, detection))
                 made.append(Given(bare, shortened(bare.text, bare.detection)))
             else:
                 made.append(Given(Untagged(text, detection), Shortened(text, detection, {})))

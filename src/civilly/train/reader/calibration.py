@@ -37,7 +37,7 @@ IDENTITY = np.tile(np.array([1.0, 0.0, 0.0, 1.0, 0.0], np.float32), (len(CODES),
 """The encoder's own logits are believed: see `civilly.detect.context.ContextDetector`."""
 POSTED = ("real", "posted")
 """Kinds of cases that nobody wrote to provoke."""
-_PROVOKING, _POSTED, _CLEAN = (0.1, 0.25), (0.35, 0.2), 0.1
+_PROVOKING, _POSTED, _CLEAN = (0.1, 0.1), (0.5, 0.1), 0.2
 """Shares of the toxic and the civil ones in a language's weight. Cases written to provoke the
 n-gram model make it look worse than it is: of what people post, it finds much that the encoder,
 which doubts every rude word, lets pass."""
