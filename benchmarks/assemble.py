@@ -8,16 +8,16 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Collection
-from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 from typing import Any
 
 from scipy.stats import binomtest
 
+from pages import PAGES, RESULTS, Page
+
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parent
-RESULTS = HERE / "results"
 READINGS = HERE / "readings"
 GROUPS = {"P": "nine", "NP": "six", "all": "all"}
 """The groups of languages of a reading, and what tables call them."""
@@ -25,178 +25,6 @@ Share = tuple[float | None, int]
 BEGIN, END = "<!-- readings: begin -->", "<!-- readings: end -->"
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One result on a page.
-
-    Attributes:
-        file: Its Markdown, from `RESULTS`.
-        command: What wrote it; empty for what people or models wrote by hand.
-        heading: Its heading, where a page has several.
-    """
-
-    file: str
-    command: str = ""
-    heading: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """A page of docs/benchmarks/.
-
-    Attributes:
-        name: Its file's name without suffix.
-        title: Its title, by which other texts cite it.
-        says: What a reader finds there, for the first page.
-        data: What was measured on, and how many.
-        parts: Its results.
-    """
-
-    name: str
-    title: str
-    says: str
-    data: str
-    parts: tuple[Part, ...]
-
-
-PAGES = (
-    Page(
-        "reading",
-        "Outputs read by eye",
-        "labels of every fault, by language and by kind, with examples",
-        "Official inputs of TextDetox 2025, drawn at random, 15 languages; 900 outputs twice, "
-        "and 300 of four systems. Readers: language models, one reading each.",
-        (Part("../notes/reading.md"),),
-    ),
-    Page(
-        "candidates",
-        "Candidates, read",
-        "what readers say of outputs by kind: the default, sampled, filled, cut, people's, faults",
-        "Texts of training sets, never official inputs (`recipes/readings`). Readers: language "
-        "models who did not see whose output it is; a tenth was read by two.",
-        (Part("readings.md", "benchmarks/blind_reading.py report"),),
-    ),
-    Page(
-        "reader",
-        "The reader",
-        "how far the judge of rewrites agrees with readers and people, beside what chose before",
-        "Readings of texts that it was not trained on, 15 languages; judgements by people of "
-        "TextDetox 2024, other sentences than it was trained on.",
-        (Part("reader.md", "benchmarks/reader.py"),),
-    ),
-    Page(
-        "tricks",
-        "Tricks",
-        "what the suites `reading` and `embedded` say of copies, masks, cuts and polite constants",
-        "Sentences of TextDetox 2024 that the reader was not trained on, nine languages.",
-        (Part("tricks.md", "benchmarks/tricks.py"),),
-    ),
-    Page(
-        "rewriting",
-        "Rewriting",
-        "`duplicate`, `delete` and `tuned` on held-out pairs: toxicity, chrF, similarity, fluency",
-        "TextDetox 2024 dev (MultiParaDetox), the part `eval` (76–115 pairs a language), and pairs "
-        "written for this project (24–34 a language). Never trained on.",
-        (
-            Part("rewriting_summary.md", heading="The product in short"),
-            Part(
-                "rewriting.md",
-                "benchmarks/rewriting.py --methods duplicate delete tuned",
-                "In full",
-            ),
-        ),
-    ),
-    Page(
-        "leaderboard",
-        "Published systems and ours",
-        "systems ranked by a suite, with the shares that a reader would find good or at fault",
-        "Official inputs for which outputs of other systems are public.",
-        (Part("leaderboard.md", "benchmarks/leaderboard.py"),),
-    ),
-    Page(
-        "decoding",
-        "Decoding",
-        "search, selection and `--strength`: quality against speed",
-        "45 pairs of the part `tune`, 15 languages.",
-        (Part("decoding.md", "benchmarks/decoding.py"),),
-    ),
-    Page(
-        "infill",
-        "Fill in the middle",
-        "fillers, orders and prompts, on detected and on gold spans",
-        "180 sentences of the part `eval`, 15 languages.",
-        (
-            Part("infill_detected.md", "benchmarks/infill.py", "Detected spans"),
-            Part("infill_gold.md", "benchmarks/infill.py", "Gold spans"),
-        ),
-    ),
-    Page(
-        "official",
-        "The 9,000 official inputs",
-        "how many are changed, and p(toxic) before and after, by language",
-        "The test inputs of TextDetox 2025, 600 a language.",
-        (
-            Part("official.md", "benchmarks/official.py", "`tuned`"),
-            Part("official_infill.md", "benchmarks/official.py --method infill", "`infill`"),
-        ),
-    ),
-    Page(
-        "training",
-        "Training",
-        "steps per second before and after, each mend by itself, and where a step spends its time",
-        "Pairs of the recipe, the same few steps of each variant, beside other work.",
-        (Part("training.md", "benchmarks/training.py"),),
-    ),
-    Page(
-        "scoring",
-        "Scoring",
-        "how far the suite `embedded` agrees with people, and what fools it; what is published",
-        "People's judgements: TextDetox 2024 (out of fold), RUSSE-2022, EMNLP-2021.",
-        (Part("scoring.md", "benchmarks/scoring.py"),),
-    ),
-    Page(
-        "detection",
-        "Detection",
-        "language identification; the detector in context beside the n-gram model",
-        "Official inputs, clean sentences, labelled sets; no row was trained on.",
-        (Part("detection.md", "benchmarks/detection.py"),),
-    ),
-    Page(
-        "trimming",
-        "The trimmed model",
-        "what leaving tokens out costs",
-        "Official inputs and held-out pairs.",
-        (Part("trimming.md", "benchmarks/trimming.py"),),
-    ),
-    Page(
-        "quantisation",
-        "Rounding to eight bits",
-        "what int8 costs, with and without smoothing",
-        "297 pairs of the part `tune`.",
-        (Part("quantisation.md", "benchmarks/quantisation.py"),),
-    ),
-    Page(
-        "sweep",
-        "Sweep",
-        "a search over adapters and hyper-parameters of an hour, and what it cannot show",
-        "Held-out pairs of the part `tune`.",
-        (Part("sweep.md", "benchmarks/sweep.py"),),
-    ),
-    Page(
-        "engines",
-        "Engines",
-        "CTranslate2, llama.cpp and transformers on the same model",
-        "96 held-out pairs, 15 languages.",
-        (Part("engines.md", "benchmarks/engines.py"),),
-    ),
-    Page(
-        "startup",
-        "Start-up and size",
-        "seconds to start, megabytes to install",
-        "One machine, two cores.",
-        (Part("startup.md", "benchmarks/startup.py"),),
-    ),
-)
 PAGE_HEAD = """# $title
 
 $data

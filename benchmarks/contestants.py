@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,11 @@ from civilly.types import GenerationOptions, Prompt
 
 Answer = Callable[[Sequence[Prompt], int], list[str]]
 """From prompts and a batch size (which some engines choose themselves) to answers."""
+Encoded = tuple[list[list[int]], list[int], Any]
+"""Token ids of prompts, the most new tokens of each, and the tokenizer."""
+Encode = Callable[[Sequence[Prompt]], Encoded]
+CONTEXT = 768
+"""Tokens that llama.cpp has room for in each slot: a prompt and its answer."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,35 @@ class Contestant:
     exact: str = "transformers float32, trimmed"
 
 
+@dataclass(frozen=True)
+class LineUp:
+    """Contestants that are compared with one another.
+
+    Attributes:
+        contestants: By their names, in the order of the tables.
+        default: The one that ships.
+        exact: What tables call those that outputs are compared with.
+        quality: The one whose scores the others' are subtracted from.
+        model: What they all are given, in words.
+        output: File of the results.
+        n: Sentences for the quick ones, unless the command line says otherwise.
+        common: Sentences for all of them, likewise.
+        goals: How many times as fast as these the default one is meant to be.
+        languages: Codes of the languages of the sentences; none: all.
+    """
+
+    contestants: Mapping[str, Contestant]
+    default: str
+    exact: str
+    quality: str
+    model: str
+    output: str
+    n: int
+    common: int
+    goals: Mapping[str, float]
+    languages: tuple[str, ...] = ()
+
+
 def open_ctranslate2(folder: Path, threads: int) -> Answer:
     """The embedded engine itself; it makes its own batches."""
     from civilly.engines.embedded import read_folder
@@ -60,32 +94,50 @@ def open_ctranslate2(folder: Path, threads: int) -> Answer:
     return answer
 
 
-def _encoded(folder: Path, prompts: Sequence[Prompt]) -> tuple[list[list[int]], list[int], Any]:
-    """Token ids and the most new tokens, as the embedded engine counts them; the tokenizer."""
+def encoded(tokenizer: Any, prompts: Sequence[Prompt]) -> Encoded:
+    """Prompts in tokens, and how many the answers may have, as the engines of the package count."""
     from civilly.engines.limits import limit_of
 
-    tokenizer = load_text_tokenizer(folder)
     rows = tokenizer.encode_prompts(prompts)
     pairs = zip(prompts, rows, strict=True)
-    return (
-        rows,
-        [limit_of(prompt, len(row), GenerationOptions()) for prompt, row in pairs],
-        tokenizer,
-    )
+    limits = [limit_of(prompt, len(row), GenerationOptions()) for prompt, row in pairs]
+    return rows, limits, tokenizer
+
+
+def _encode(folder: Path) -> Encode:
+    return lambda prompts: encoded(load_text_tokenizer(folder), prompts)
 
 
 def open_llama_cpp(folder: Path, threads: int) -> Answer:
     """llama.cpp through xllamacpp: ``size`` requests at a time, continuous batching."""
+    slots = max(CONTESTANTS["llama.cpp Q8_0, trimmed"].sizes)
+    return served(llama_cpp_parameters(folder / "model.gguf", slots, threads), _encode(folder))
+
+
+def llama_cpp_parameters(model: Path, slots: int, threads: int) -> Any:
+    """What llama.cpp is started with.
+
+    Args:
+        model: A GGUF file.
+        slots: The most requests at a time.
+        threads: CPU threads.
+    """
+    import xllamacpp
+
+    parameters = xllamacpp.CommonParams()
+    parameters.model.path = str(model)
+    parameters.n_parallel, parameters.n_ctx = slots, slots * CONTEXT
+    parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = threads
+    parameters.warmup, parameters.verbosity = False, -1
+    return parameters
+
+
+def served(parameters: Any, encode: Encode) -> Answer:
+    """Starts llama.cpp; its answers."""
     from concurrent.futures import ThreadPoolExecutor
 
     import xllamacpp
 
-    slots = max(CONTESTANTS["llama.cpp Q8_0, trimmed"].sizes)
-    parameters = xllamacpp.CommonParams()
-    parameters.model.path = str(folder / "model.gguf")
-    parameters.n_parallel, parameters.n_ctx = slots, slots * 768
-    parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = threads
-    parameters.warmup, parameters.verbosity = False, -1
     server = xllamacpp.Server(parameters)
 
     def one(job: tuple[list[int], int]) -> str:
@@ -97,7 +149,7 @@ def open_llama_cpp(folder: Path, threads: int) -> Answer:
         return str(reply["choices"][0]["text"])
 
     def answer(prompts: Sequence[Prompt], size: int) -> list[str]:
-        rows, limits, _ = _encoded(folder, prompts)
+        rows, limits, _ = encode(prompts)
         with ThreadPoolExecutor(size) as pool:
             return list(pool.map(one, zip(rows, limits, strict=True)))
 
@@ -105,7 +157,7 @@ def open_llama_cpp(folder: Path, threads: int) -> Answer:
 
 
 def open_transformers(dtype: str) -> Callable[[Path, int], Answer]:
-    """``generate`` of transformers in a precision: sorted by length, left padding."""
+    """``generate`` of transformers in a precision."""
 
     def opened(folder: Path, threads: int) -> Answer:
         import torch
@@ -113,31 +165,44 @@ def open_transformers(dtype: str) -> Callable[[Path, int], Answer]:
 
         torch.set_num_threads(threads)
         model = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, dtype)).eval()
-
-        def answer(prompts: Sequence[Prompt], size: int) -> list[str]:
-            rows, limits, tokenizer = _encoded(folder, prompts)
-            answers = [""] * len(rows)
-            order = sorted(range(len(rows)), key=lambda i: -len(rows[i]))
-            for start in range(0, len(order), size):
-                group = order[start : start + size]
-                width = len(rows[group[0]])
-                pads = torch.tensor([[width - len(rows[i])] for i in group])
-                with torch.inference_mode():
-                    output = model.generate(
-                        input_ids=torch.tensor([[0] * (width - len(rows[i])) + rows[i]
-                                                for i in group]),
-                        attention_mask=(torch.arange(width) >= pads).long(),
-                        max_new_tokens=max(limits[i] for i in group),
-                        do_sample=False,
-                    )  # fmt: skip
-                for i, ids in zip(group, output[:, width:].tolist(), strict=True):
-                    end = ids.index(1) if 1 in ids else len(ids)
-                    answers[i] = tokenizer.decode(ids[: min(end, limits[i])])
-            return answers
-
-        return answer
+        return generated(model, _encode(folder), pad=0, end=1)
 
     return opened
+
+
+def generated(model: Any, encode: Encode, pad: int, end: int) -> Answer:
+    """Answers of a model of transformers: sorted by length, left padding.
+
+    Args:
+        model: The model, whose configuration says where it ends.
+        encode: How it reads prompts.
+        pad: The id to fill up with.
+        end: The id after an answer.
+    """
+    import torch
+
+    def answer(prompts: Sequence[Prompt], size: int) -> list[str]:
+        rows, limits, tokenizer = encode(prompts)
+        answers = [""] * len(rows)
+        order = sorted(range(len(rows)), key=lambda i: -len(rows[i]))
+        for start in range(0, len(order), size):
+            group = order[start : start + size]
+            width = len(rows[group[0]])
+            pads = torch.tensor([[width - len(rows[i])] for i in group])
+            with torch.inference_mode():
+                output = model.generate(
+                    input_ids=torch.tensor([[pad] * (width - len(rows[i])) + rows[i]
+                                            for i in group]),
+                    attention_mask=(torch.arange(width) >= pads).long(),
+                    max_new_tokens=max(limits[i] for i in group),
+                    do_sample=False,
+                )  # fmt: skip
+            for i, ids in zip(group, output[:, width:].tolist(), strict=True):
+                length = ids.index(end) if end in ids else len(ids)
+                answers[i] = tokenizer.decode(ids[: min(length, limits[i])])
+        return answers
+
+    return answer
 
 
 _SIZES = (8, 16, 32, 64)
@@ -163,6 +228,18 @@ CONTESTANTS: dict[str, Contestant] = {
         "hf-trimmed", open_transformers("bfloat16"), _SIZES, slow=True
     ),
 }
+LIGHT = LineUp(
+    CONTESTANTS,
+    default=DEFAULT,
+    exact="transformers float32",
+    quality=FLOAT,
+    model="prompts and adapter of `tuned` (merged)",
+    output="engines.md",
+    n=192,
+    common=48,
+    goals={FULL_EXACT: 10.0, "ctranslate2 int8, whole vocabulary": 1.5},
+)
+"""The embedded model."""
 
 
 def prepare(work: Path, forms: set[str]) -> None:
@@ -195,7 +272,8 @@ def prepare(work: Path, forms: set[str]) -> None:
             elif form.startswith("hf"):
                 write_hugging_face(weights, source.architecture, vocabulary.pieces, folder)
             else:
-                _write_gguf(joined, lora, folder / "model.gguf")
+                kept_ids = shipped_kept_ids()
+                write_gguf(joined, lora, folder / "model.gguf", hugging_face_name, kept_ids)
             tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
             folder.rename(work / form)
     joined.unlink()
@@ -214,37 +292,50 @@ def _write_ctranslate2(
     write_ctranslate2(weights, shape, vocabulary.pieces, folder, precision)
 
 
-def _write_gguf(path: Path, lora: Change, target: Path) -> None:
-    """The packaged GGUF with only the kept rows; what the adapter changes becomes Q8_0.
+def write_gguf(
+    path: Path,
+    change: Change,
+    target: Path,
+    named: Callable[[str], str],
+    kept: Sequence[int] | None = None,
+) -> None:
+    """Merges what a training changed into a GGUF file: what it changes becomes Q8_0.
 
     All other quantised blocks stay as they are.
+
+    Args:
+        path: The file.
+        change: What a training changed.
+        target: The file to write.
+        named: From a tensor's GGUF name to its Hugging Face name.
+        kept: Ids of the vocabulary to keep; default: all.
     """
     import gguf
     import numpy as np
 
-    reader, kept = gguf.GGUFReader(str(path)), shipped_kept_ids()
-    new_id = {old: new for new, old in enumerate(kept)}
-    writer = gguf.GGUFWriter(str(target), "gemma3")
+    reader = gguf.GGUFReader(str(path))
+    new_id = {old: new for new, old in enumerate(kept or ())}
+    writer = gguf.GGUFWriter(str(target), reader.fields["general.architecture"].contents())
     for name, field in reader.fields.items():
         if name.startswith("GGUF.") or name == "general.architecture":
             continue
         value = field.contents()
-        if name.endswith("_token_id"):
+        if kept is not None and name.endswith("_token_id"):
             if value in new_id:
                 writer.add_uint32(name, new_id[value])
-        elif name.startswith("tokenizer.ggml.") and isinstance(value, list):
+        elif kept is not None and name.startswith("tokenizer.ggml.") and isinstance(value, list):
             writer.add_array(name, [value[i] for i in kept])
         elif isinstance(value, list):
             writer.add_array(name, value)
         else:
             writer.add_key_value(name, value, field.types[0])
     for tensor in reader.tensors:
-        name, data, kind = hugging_face_name(tensor.name), tensor.data, tensor.tensor_type
-        if name in lora.targets():
+        name, data, kind = named(tensor.name), tensor.data, tensor.tensor_type
+        if name in change.targets():
             kind = gguf.GGMLQuantizationType.Q8_0
-            merged = lora.merged(name, gguf.quants.dequantize(data, tensor.tensor_type))
+            merged = change.merged(name, gguf.quants.dequantize(data, tensor.tensor_type))
             data = gguf.quants.quantize(merged, kind)
-        elif tensor.name == "token_embd.weight":
+        elif kept is not None and tensor.name == "token_embd.weight":
             data = data[np.asarray(kept)]
         writer.add_tensor(tensor.name, np.ascontiguousarray(data), raw_dtype=kind)
     writer.write_header_to_file()
