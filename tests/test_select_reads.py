@@ -100,6 +100,14 @@ def test_what_is_hardly_less_toxic_or_refused_or_the_text_is_not_taken() -> None
     assert EMPTIED in made.reason
 
 
+@pytest.mark.parametrize(
+    "same", ["you are a Stupid idiot", "you are a stupid idiot!", "you are a stu-pid  idiot"]
+)
+def test_other_case_marks_or_blanks_are_no_rewrite(same: str) -> None:
+    assert choice({same: 0.9}).candidate is None
+    assert choice({same: 0.9, "you are wrong": 0.3}).candidate == Candidate("you are wrong", "told")
+
+
 def test_a_good_choice_ends_the_search() -> None:
     selector = ReadsSelector(Civil({}), Told({}))
     for value, enough in ((GOOD_ENOUGH / 0.9 + 0.01, True), (GOOD_ENOUGH / 0.9 - 0.01, False)):

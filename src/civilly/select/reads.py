@@ -6,6 +6,7 @@ deletion is taken only where it reads well, a fluent sentence that says somethin
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 
 from civilly.detect import THREAT
@@ -108,7 +109,7 @@ class ReadsSelector:
         threat = THREAT in before.flags
         least = min(self._least, OF_THREAT) if threat else self._least
         for seen, scores in scored:
-            if seen.candidate.text == text.text or scores.refused is not None:
+            if scores.refused is not None or _said(seen.candidate.text) == _said(text.text):
                 continue
             if threat and THREAT in seen.after.flags:
                 continue
@@ -117,6 +118,13 @@ class ReadsSelector:
                 good = f"a reader would find it good (p {scores.faults['good']:.2f})"
                 return Choice(seen.candidate, good, ranked)
         return kept(text, before, ranked)
+
+
+def _said(text: str) -> str:
+    """What a text says: another case, other blanks or marks make no rewrite of it."""
+    return "".join(
+        c for c in text.casefold() if not c.isspace() and unicodedata.category(c)[0] != "P"
+    )
 
 
 def scores_of(opinion: Opinion, seen: Seen, place: int) -> Scores:
