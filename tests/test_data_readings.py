@@ -32,8 +32,8 @@ def test_the_shipped_cases_are_whole() -> None:
     assert {case.lang for case in cases} == set(CODES)
     assert {case.label for case in cases} == set(LABELS)
     assert len({(case.lang, case.text) for case in cases}) == len(cases)
-    for lang in CODES:
-        own = [case for case in cases if case.lang == lang]
+    for lang in CODES:  # what people post is as it comes; what was written is half civil
+        own = [case for case in cases if case.lang == lang and case.kind not in ("real", "posted")]
         assert 0.4 < sum(case.label == "civil" for case in own) / len(own) < 0.6, lang
 
 
