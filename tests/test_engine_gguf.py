@@ -219,15 +219,7 @@ def test_scores_and_likeliest_tokens_are_those_of_transformers(
     output: str, rounding: str, tmp_path: Path
 ) -> None:
     """On the weights as gguf reads them from the file."""
-    import gguf
-
-    kind = gguf.GGMLQuantizationType[rounding]
-    made = {
-        name: gguf.quants.dequantize(gguf.quants.quantize(weight, kind), kind)
-        if weight.ndim == 2
-        else weight
-        for name, weight in tiny_qwen.weights(own_output=output == "own").items()
-    }
+    made = tiny_qwen.as_gguf_reads(rounding, own_output=output == "own")
     reference = eight_bits(tiny_qwen.reference(made=made))
     engine = create(str(write_gguf(tmp_path / "a.gguf", output=output, rounding=rounding)))
     tokenizer, prompt = engine.model().tokenizer, Prompt.of("English\nYou")

@@ -102,13 +102,7 @@ def test_the_built_form_computes_what_transformers_computes(
     torch = pytest.importorskip("torch")
     import ctranslate2
 
-    kind = gguf.GGMLQuantizationType[rounding]
-    made = {
-        name: gguf.quants.dequantize(gguf.quants.quantize(weight, kind), kind)
-        if weight.ndim == 2
-        else weight
-        for name, weight in tiny_qwen.weights(own_output=output == "own").items()
-    }
+    made = tiny_qwen.as_gguf_reads(rounding, own_output=output == "own")
     expected = tiny_qwen.eight_bits(tiny_qwen.reference(made=made))
     path = write_gguf(tmp_path / "a.gguf", output=output, rounding=rounding)
     ids = np.arange(230, 290, dtype=np.int32)[None]

@@ -314,3 +314,16 @@ def linked_cache(folder: Path) -> Path:
         if "large" not in build.name and "gguf" not in build.name:
             (folder / build.name).symlink_to(build)
     return folder
+
+
+def as_gguf_reads(rounding: str, **kinds: Any) -> dict[str, Any]:
+    """The weights (`weights`) as gguf reads them from a file with matrices of that rounding."""
+    import gguf
+
+    kind = gguf.GGMLQuantizationType[rounding]
+    return {
+        name: gguf.quants.dequantize(gguf.quants.quantize(weight, kind), kind)
+        if weight.ndim == 2
+        else weight
+        for name, weight in weights(**kinds).items()
+    }

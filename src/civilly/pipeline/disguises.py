@@ -7,9 +7,9 @@ disguise (`civilly.detect.normalise`), a model mends its letters instead (docs/d
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 from civilly.detect.normalise import MASK, normalise
+from civilly.pipeline.substitution import Substitute, substituted
 from civilly.types import Detection, Text
 
 _DISGUISED = re.compile(
@@ -30,18 +30,12 @@ def undisguised(text: Text, detection: Detection) -> tuple[Text, Detection]:
     """
     if not any(_DISGUISED.search(text.text[span.start : span.end]) for span in detection.spans):
         return text, detection
-    pieces, spans, last, moved = [], [], 0, 0
+    substitutes: list[Substitute] = []
     for span in sorted(detection.spans, key=lambda each: each.start):
-        if span.start < last:
-            continue
-        surface = text.text[span.start : span.end]
-        meant = _meant(surface, text.lang)
-        pieces += [text.text[last : span.start], meant]
-        start = span.start + moved
-        spans.append(replace(span, start=start, end=start + len(meant)))
-        last, moved = span.end, moved + len(meant) - len(surface)
-    pieces.append(text.text[last:])
-    return Text("".join(pieces), text.lang), replace(detection, spans=tuple(spans))
+        if not substitutes or span.start >= substitutes[-1][1]:
+            meant = _meant(text.text[span.start : span.end], text.lang)
+            substitutes.append((span.start, span.end, meant))
+    return substituted(text, detection, substitutes)
 
 
 def _meant(surface: str, lang: str) -> str:

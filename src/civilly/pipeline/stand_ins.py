@@ -7,11 +7,12 @@ stands for comes back at its place.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import count
 
 from civilly.detect.protected import Protected, protected
+from civilly.pipeline.substitution import substituted
 from civilly.types import Detection, Text
 
 LONG = 8
@@ -59,13 +60,9 @@ def shortened(text: Text, detection: Detection) -> Shortened:
     taken = set(_STAND_IN.findall(text.text))
     names = (name for number in count(1) if (name := f"@user{number}") not in taken)
     originals = {next(names): text.text[each.start : each.end] for each in hidden}
-    pieces, last = [], 0
-    for name, each in zip(originals, hidden, strict=True):
-        pieces += [text.text[last : each.start], name]
-        last = each.end
-    pieces.append(text.text[last:])
-    moved = _moved(detection, hidden, list(originals))
-    return Shortened(Text("".join(pieces), text.lang), moved, originals)
+    places = zip(hidden, originals, strict=True)
+    given = substituted(text, detection, [(each.start, each.end, name) for each, name in places])
+    return Shortened(*given, originals)
 
 
 def _hidden(text: str, detection: Detection) -> Iterator[Protected]:
@@ -73,20 +70,3 @@ def _hidden(text: str, detection: Detection) -> Iterator[Protected]:
         touched = any(s.start < each.end and each.start < s.end for s in detection.spans)
         if each.end - each.start >= LONG and each.kind != "name" and not touched:
             yield each
-
-
-def _moved(detection: Detection, hidden: Sequence[Protected], names: Sequence[str]) -> Detection:
-    """The detection with its spans where they are behind stand-ins."""
-
-    def shift(place: int) -> int:
-        return sum(
-            len(name) - (each.end - each.start)
-            for name, each in zip(names, hidden, strict=True)
-            if each.end <= place
-        )
-
-    spans = tuple(
-        replace(span, start=span.start + shift(span.start), end=span.end + shift(span.start))
-        for span in detection.spans
-    )
-    return replace(detection, spans=spans)

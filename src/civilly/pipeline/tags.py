@@ -10,11 +10,12 @@ from __future__ import annotations
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 from civilly.detect.protected import tags
 from civilly.languages import UNSPACED
+from civilly.pipeline.substitution import substituted
 from civilly.types import Detection, Text
 
 _TOKEN = re.compile(rf"[^\W{UNSPACED}]+|\s+|.", re.DOTALL)
@@ -65,26 +66,12 @@ def untagged(text: Text, detection: Detection) -> Untagged:
     found = tags(text.text)
     if not found:
         return Untagged(text, detection)
-    pieces, places, last, length = [], [], 0, 0
+    places, taken = [], 0
     for each in found:
-        pieces.append(text.text[last : each.start])
-        length += each.start - last
-        places.append((length, text.text[each.start : each.end]))
-        last = each.end
-    pieces.append(text.text[last:])
-
-    def moved(place: int) -> int:
-        return place - sum(
-            min(each.end, place) - each.start for each in found if each.start < place
-        )
-
-    spans = tuple(
-        replace(span, start=moved(span.start), end=moved(span.end))
-        for span in detection.spans
-        if moved(span.start) < moved(span.end)
-    )
-    bare = Text("".join(pieces), text.lang)
-    return Untagged(bare, replace(detection, spans=spans), tuple(places))
+        places.append((each.start - taken, text.text[each.start : each.end]))
+        taken += each.end - each.start
+    bare = substituted(text, detection, [(each.start, each.end, "") for each in found])
+    return Untagged(*bare, tuple(places))
 
 
 def _placed(source: str, answer: str, wanted: Sequence[tuple[int, str]]) -> list[int]:
