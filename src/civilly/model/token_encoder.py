@@ -51,17 +51,12 @@ class TokenEncoder:
         import ctranslate2
 
         # A worker per core, each on a batch of its own: see the embedded engine.
-        encoder = loaded(
+        return loaded(
             self._folder,
             lambda folder: ctranslate2.Encoder(
                 str(folder), device="cpu", inter_threads=self._threads, intra_threads=1
             ),
         )
-        # Answered once, its workers have started: one that begins while the process is forked
-        # leaves a lock behind, and the child, which loads anew, waits for it without end.
-        with ThreadPoolExecutor(self._threads) as pool:
-            list(pool.map(encoder.forward_batch, [[[BEGIN, END]]] * self._threads))
-        return encoder
 
     def prepare(self) -> None:
         """Begins to load, on a thread of its own."""
