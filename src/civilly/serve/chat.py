@@ -19,12 +19,12 @@ from pydantic import Field
 from civilly.detect.sentences import sentences
 from civilly.detect.words import words
 from civilly.errors import CivillyError
+from civilly.select.strength import USUAL, checked_strength
 from civilly.serve.bodies import AnyJSON, described
 from civilly.serve.model_list import MODEL, language_of
 from civilly.serve.openai_shape import Asking, ShapeError, answering, good, read
 from civilly.serve.service import Asked, Choices, Service
 from civilly.serve.settings import Settings
-from civilly.select.strength import USUAL, checked_strength
 from civilly.types import Rewrite
 
 
@@ -129,9 +129,7 @@ def _completion(model: str, rewrite: Rewrite) -> dict[str, Any]:
     }
 
 
-async def _chunks(
-    model: str, rewrite: Rewrite, *, include_usage: bool
-) -> AsyncIterator[str]:
+async def _chunks(model: str, rewrite: Rewrite, *, include_usage: bool) -> AsyncIterator[str]:
     """The events of a stream: a chunk per sentence. What could fail has been done before."""
     head = _head("chat.completion.chunk", model)
     usage: dict[str, Any] = {"usage": None} if include_usage else {}

@@ -48,9 +48,12 @@ def language_of(model: str) -> str | None:
     code = language_code(tag)
     if name != MODEL or (":" in model and code is None):
         raise ShapeError(
-            f"The model {model[:80]!r} does not exist.", "model", status=404,
-            kind="model_not_found", allowed=f"'{MODEL}', or '{MODEL}:' and one of {', '.join(CODES)}",
-        )  # fmt: skip
+            f"The model {model[:80]!r} does not exist.",
+            "model",
+            status=404,
+            kind="model_not_found",
+            allowed=f"'{MODEL}', or '{MODEL}:' and one of {', '.join(CODES)}",
+        )
     return code
 
 

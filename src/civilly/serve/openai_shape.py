@@ -14,6 +14,8 @@ from civilly.serve.bodies import AnyJSON, parsed
 from civilly.serve.refusals import INVALID_KEY, MISSING_KEY, TEXT_TOO_LONG, Refused, refusal_of
 
 Result = TypeVar("Result")
+PATHS = ("/v1/moderations", "/v1/chat/", "/v1/models")
+"""How the paths of this shape begin."""
 CODES = {
     INVALID_KEY: "invalid_api_key",
     MISSING_KEY: "invalid_api_key",

@@ -47,6 +47,8 @@ from civilly.types import Span, Text
 PREFIX = "/v1alpha1/"
 BATCHES = ("/batch", "/batch/commentanalyzer/v1alpha1")
 """Where batches go: the place that the discovery document names, and the one before 2020."""
+PATHS = (PREFIX, "/batch", "/$discovery/")
+"""How the paths of this shape begin."""
 TYPES = ("PLAIN_TEXT", "TEXT_TYPE_UNSPECIFIED", "HTML")
 SENTENCES_AT_ONCE = 64
 """So many sentences of one text are put into the queue together."""
@@ -63,7 +65,9 @@ def router(service: Service, settings: Settings) -> APIRouter:
     comments = Comments(service, settings)
 
     @routes.post(
-        f"{PREFIX}comments:analyze", summary="Score a comment", openapi_extra=described(AnalyzeRequest)
+        f"{PREFIX}comments:analyze",
+        summary="Score a comment",
+        openapi_extra=described(AnalyzeRequest),
     )
     async def analyze(request: Request) -> Response:
         return _response(await _answer(comments.analyze, await request.body()))
@@ -258,9 +262,7 @@ class Comments:
             some = unique[first : first + SENTENCES_AT_ONCE]
             results = await self._service.detect([Asked(each, found.lang) for each in some])
             scored.update(zip(some, map(_good, results), strict=True))
-        return [
-            (start, start + len(part.text), scored[part.text]) for start, part in parts
-        ]
+        return [(start, start + len(part.text), scored[part.text]) for start, part in parts]
 
     async def _more(self, text: str, found: Found, suggestion: bool) -> dict[str, Any]:
         """The block ``civilly``: what Perspective did not have."""
@@ -336,6 +338,12 @@ async def _answer(work: Callable[[bytes], Awaitable[dict[str, Any]]], body: byte
     except Exception as error:
         refused = said(refusal_of(error))
     return Answer(refused.code, refused.headers, as_bytes(refused.body))
+
+
+def error_response(refused: Refused) -> Response:
+    """What was refused before it came here, in this shape."""
+    error = said(refused)
+    return AnyJSON(error.body, error.code, error.headers)
 
 
 def _response(answer: Answer) -> Response:

@@ -64,7 +64,9 @@ def calls(content_type: str, body: bytes, most: int) -> list[Call]:
     boundary = _parameter(content_type, "boundary")
     if not boundary:
         raise PerspectiveError("A batch must be multipart/mixed, with a boundary.")
-    parts = re.split(rb"(?:^|\r?\n)--" + re.escape(boundary.encode()) + rb"[ \t]*(?=\r?\n|--)", body)
+    parts = re.split(
+        rb"(?:^|\r?\n)--" + re.escape(boundary.encode()) + rb"[ \t]*(?=\r?\n|--)", body
+    )
     if len(parts) - 1 > most + 1:  # one of them is the end
         raise PerspectiveError(f"A batch may hold at most {most} calls.")
     found = [_call(part) for part in parts[1:] if not part.startswith(b"--")]
