@@ -11,7 +11,7 @@ import httpx
 import openai
 import pytest
 
-from civilly.serve.openai_shape import error_response
+from civilly.serve.openai_surface import refusal
 from civilly.serve.refusals import Overloaded, stopping
 from civilly.serve.settings import Settings
 from served import served
@@ -183,7 +183,7 @@ def test_parts_of_a_message(client: openai.OpenAI) -> None:
         ({"messages": [{"role": "system", "content": "a"}]}, "messages"),
         ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "messages"),
         ({"messages": [{"role": "user", "content": "a"}], "n": 2}, "n"),
-        ({"messages": [{"role": "user", "content": 7}]}, "messages.0.content"),
+        ({"messages": [{"role": "user", "content": 7}]}, "messages.0.content.str"),
         (
             {"messages": [{"role": "user", "content": "a"}], "metadata": {"strength": "2"}},
             "metadata.strength",
@@ -243,7 +243,7 @@ def test_a_wrong_key(url: str) -> None:
 def test_the_client_tries_again_where_the_server_is_busy(url: str, refused: Any) -> None:
     """What the service refuses under load, put in front of the first answer."""
     seen: list[int] = []
-    busy = error_response(refused)
+    busy = refusal(refused, "an id")
 
     class First(httpx.HTTPTransport):
         def handle_request(self, request: httpx.Request) -> httpx.Response:
