@@ -67,6 +67,7 @@ def create_app(settings: Settings, service: Service | None = None) -> FastAPI:
     app.add_middleware(Bodies, settings=settings)
     if settings.keys:
         app.add_middleware(KeyHolders, keys=settings.keys)
+    app.add_middleware(Requests, metrics=serving.metrics, stopping=stopping, answer=answer)
     if settings.cors:
         app.add_middleware(
             CORSMiddleware,
@@ -75,7 +76,6 @@ def create_app(settings: Settings, service: Service | None = None) -> FastAPI:
             allow_headers=["*"],
             expose_headers=["X-Request-ID", "Retry-After"],
         )
-    app.add_middleware(Requests, metrics=serving.metrics, stopping=stopping, answer=answer)
     return app
 
 

@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -31,7 +32,7 @@ _INERTIA = 0.8
 """How much of the estimate of the time per text each batch leaves as it was."""
 
 
-@dataclass
+@dataclass(eq=False)
 class _Job(Generic[Item, Result, Kind]):
     """A request: what of it waits, and what came out."""
 
@@ -166,10 +167,8 @@ class Batcher(Generic[Item, Result, Kind]):
     async def _others(self) -> None:
         """Waits for more items, for the time of the window at most."""
         self._enough.clear()
-        try:
+        with suppress(TimeoutError):
             await asyncio.wait_for(self._enough.wait(), self._window)
-        except TimeoutError:
-            pass
 
     def _next_batch(self) -> tuple[Kind, list[tuple[_Job[Item, Result, Kind], int, Item]]]:
         """Takes items of the first job and others of its kind out of the queue, by turns."""

@@ -26,6 +26,9 @@ class Detoxifiers:
     Args:
         settings: What the server was started with.
 
+    Attributes:
+        known: The rewriting methods that there are.
+
     Raises:
         CivillyError: If the settings name a method, engine or option that does not exist.
     """
@@ -39,6 +42,7 @@ class Detoxifiers:
             adapter=settings.adapter,
             options=settings.options,
         )
+        self.known = tuple(registry.entries("methods"))
         self._of = lru_cache(maxsize=KEPT)(self._made)
 
     def of(self, method: str | None, strength: float, n_candidates: int | None) -> Detoxifier:
@@ -61,7 +65,7 @@ class Detoxifiers:
             raise Refused(
                 f"{len(names)} methods are joined.", allowed=f"{MOST_METHODS} at most, as in a+b"
             )
-        known = [entry.name for entry in registry.entries("methods")]
+        known = [entry.name for entry in self.known]
         for name in names:
             if name not in known:
                 raise UnknownNameError("rewriting method", name[:40], known)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from hashlib import sha256
 from pathlib import Path
 
+from civilly.data.files import write_error
 from civilly.data.readings import Reading, as_line
-from civilly.serve.refusals import INTERNAL, Refused
 from civilly.serve.shapes import FeedbackRequest
 
 SOURCE = "feedback"
@@ -49,21 +50,15 @@ def append(file: Path, lines: list[str]) -> None:
     """Appends lines in one write, so that those of several processes do not mix.
 
     Raises:
-        Refused: If the file cannot be written.
+        DataError: If the file cannot be written.
     """
     data = "".join(lines).encode()
     try:
         handle = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
             if os.write(handle, data) != len(data):
-                raise OSError("the disk is full")
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         finally:
             os.close(handle)
     except OSError as error:
-        raise Refused(
-            "The feedback could not be kept.",
-            status=503,
-            kind=INTERNAL,
-            mend="ask whoever runs this server",
-            retry_after=60,
-        ) from error
+        raise write_error(file, error) from error

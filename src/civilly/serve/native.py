@@ -10,7 +10,6 @@ from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from civilly import registry
 from civilly.errors import CivillyError
 from civilly.languages import LANGUAGES, chosen_language
 from civilly.select.reads import TOXIC
@@ -55,6 +54,10 @@ async def _is_json(request: Request) -> None:
 def router(service: Service, settings: Settings) -> APIRouter:
     """The routes."""
     routes = APIRouter(prefix="/v1", tags=["native"], responses=examples.REFUSALS)
+    known = [
+        {"name": entry.name, "summary": entry.summary, "provider": entry.provider}
+        for entry in service.methods
+    ]
     takes_json = [Depends(_is_json)]
 
     @routes.post(
@@ -113,7 +116,7 @@ def router(service: Service, settings: Settings) -> APIRouter:
 
     @routes.get("/methods", summary="Rewriting methods, and the one that is used.")
     async def methods() -> dict[str, Any]:
-        return {"default": settings.method, "methods": _methods()}
+        return {"default": settings.method, "methods": known}
 
     @routes.get("/languages", summary="The languages, and from which p(toxic) on texts are toxic.")
     async def languages() -> dict[str, Any]:
@@ -137,13 +140,6 @@ def _raise_single(asked: TextRequest, results: Sequence[Any]) -> None:
     """The error of a single text is that of the request; one of several stands in its place."""
     if asked.single and isinstance(results[0], CivillyError):
         raise results[0]
-
-
-def _methods() -> list[dict[str, str]]:
-    return [
-        {"name": entry.name, "summary": entry.summary, "provider": entry.provider}
-        for entry in registry.entries("methods")
-    ]
 
 
 def _languages() -> list[dict[str, Any]]:

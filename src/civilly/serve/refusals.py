@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import traceback
 
-from civilly.errors import CivillyError, DataError, UnknownNameError
+from civilly.errors import CivillyError, UnknownNameError
 
 INVALID = "invalid_request"
 TEXT_TOO_LONG = "text_too_long"
@@ -16,7 +16,7 @@ NOT_FOUND, METHOD_NOT_ALLOWED = "not_found", "method_not_allowed"
 MEDIA_TYPE = "unsupported_media_type"
 TIMEOUT = "request_timeout"
 OVERLOADED, STOPPING = "overloaded", "stopping"
-UNAVAILABLE, INTERNAL = "model_unavailable", "internal_error"
+UNAVAILABLE, INTERNAL = "unavailable", "internal_error"
 
 _log = logging.getLogger("civilly.serve")
 
@@ -92,13 +92,13 @@ def refusal_of(error: Exception) -> Refused:
     """
     if isinstance(error, Refused):
         return error
-    if isinstance(error, UnknownNameError | DataError) or type(error) is CivillyError:
+    if isinstance(error, UnknownNameError) or type(error) is CivillyError:
         return Refused(error.problem, allowed=error.allowed, mend=error.mend)
-    if isinstance(error, CivillyError):  # of an engine, a model or the cache
+    if isinstance(error, CivillyError):  # of an engine, a model, a file or the cache
         _log.error("%s: %s", type(error).__name__, error)
         retry = 5 if getattr(error, "retryable", False) else 60
         return Refused(
-            "The model cannot be used at the moment.",
+            "This server cannot do it at the moment.",
             status=503,
             kind=UNAVAILABLE,
             mend="ask whoever runs this server: its log says why",

@@ -14,6 +14,7 @@ from civilly.detect import THREAT
 from civilly.errors import CivillyError
 from civilly.languages import AUTO, chosen_language
 from civilly.methods.edits import Edit, explained
+from civilly.registry import Entry
 from civilly.select.reads import TOXIC
 from civilly.select.strength import USUAL
 from civilly.serve.batching import Batcher
@@ -145,6 +146,11 @@ class Service:
         self._rewriting: Batcher[Asked, Rewritten, Choices] = self._lane("rewrite", self._rewrite)
         self._warming: asyncio.Task[None] | None = None
 
+    @property
+    def methods(self) -> tuple[Entry, ...]:
+        """The rewriting methods that a request may name."""
+        return self._detoxifiers.known
+
     async def detect(self, asked: Sequence[Asked]) -> list[Found | CivillyError]:
         """What was found in each text, or why it was refused, in order.
 
@@ -205,13 +211,12 @@ class Service:
 
     async def _warm_up(self) -> None:
         begin = time.monotonic()
-        for done in (
-            await self._detection.submit([Asked(WARM_UP)], None),
-            await self._rewriting.submit([Asked(WARM_UP, "en")], Choices()),
-        ):
-            if isinstance(done[0], CivillyError):
-                self.failure = done[0]
-                return
+        try:
+            only(await self._detection.submit([Asked(WARM_UP)], None))
+            only(await self._rewriting.submit([Asked(WARM_UP, "en")], Choices()))
+        except CivillyError as error:  # also: stopped before it was ready
+            self.failure = error
+            return
         self.ready = True
         _log.info("ready after %.1f s", time.monotonic() - begin)
 

@@ -23,7 +23,7 @@ String = Annotated[
 Name = Annotated[String, Field(max_length=64)]
 Identity = Annotated[String, Field(max_length=256)] | int
 Language = Annotated[Name | None, Field(description="Code, tag or name; none: it is detected.")]
-_ONE_OF = {"oneOf": [{"required": ["text"]}, {"required": ["texts"]}]}
+_ONE_OF: dict[str, Any] = {"oneOf": [{"required": ["text"]}, {"required": ["texts"]}]}
 
 
 class Strict(BaseModel):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
+MOST_SIGNALS = 2
+"""After so many, whoever sends another one does not want to wait, not even for a model to load."""
 _log = logging.getLogger("civilly.serve")
 
 
@@ -19,7 +22,7 @@ class Stopping:
 
     The server closes its socket when it gets the signal. Until then new requests are answered (503,
     with Retry-After), so that nobody who connected in time is left without an answer. A second
-    signal is not held back.
+    signal is not held back, and a third ends the process.
 
     Args:
         seconds: How long to hold it back at most.
@@ -29,6 +32,7 @@ class Stopping:
         self.begun = False
         self._seconds = seconds
         self._open = 0
+        self._received = 0
         self._none_open = asyncio.Event()
         self._holding: asyncio.Task[None] | None = None
 
@@ -56,6 +60,9 @@ class Stopping:
 
     def _hold(self, number: int, handler: Any, loop: asyncio.AbstractEventLoop) -> None:
         def received(number: int, frame: Any) -> None:
+            self._received += 1
+            if self._received > MOST_SIGNALS:
+                os._exit(128 + number)
             if self.begun:
                 handler(number, frame)
                 return
