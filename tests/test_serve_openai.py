@@ -14,7 +14,7 @@ import pytest
 from civilly.serve.openai_surface import refusal
 from civilly.serve.refusals import Overloaded, stopping
 from civilly.serve.settings import Settings
-from served import served
+from served import warm
 
 KEY = "a-key-of-ours"
 RUDE, CIVIL = "You are a stupid idiot.", "The meeting starts at nine."
@@ -28,7 +28,7 @@ TOLD = [
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    with served(Settings(method="delete", keys=(KEY,), max_text_chars=500, max_texts=8)) as port:
+    with warm(Settings(method="delete", keys=(KEY,), max_text_chars=500, max_texts=8)) as port:
         yield f"http://127.0.0.1:{port}/v1"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import socket
 from collections.abc import Iterator
@@ -22,7 +23,7 @@ from perspective.models import Score
 from civilly.data.readings import read_readings
 from civilly.serve.perspective_attributes import utf16
 from civilly.serve.settings import Settings
-from served import served
+from served import warm
 
 HOST = "commentanalyzer.googleapis.com"
 """Where Perspective was."""
@@ -32,7 +33,7 @@ RUDE, CIVIL = "You are a stupid idiot.", "The meeting starts at nine."
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    with served(Settings(method="delete")) as port:
+    with warm(Settings(method="delete")) as port:
         yield f"http://127.0.0.1:{port}"
 
 
@@ -46,7 +47,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def locked(kept: Path) -> Iterator[str]:
     """A server that wants a key, serves more attributes and keeps feedback."""
     settings = Settings(method="delete", keys=(KEY,), perspective_attributes="proxy", feedback=kept)
-    with served(settings) as port:
+    with warm(settings) as port:
         yield f"http://127.0.0.1:{port}"
 
 
@@ -197,7 +198,7 @@ def in_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
     resolve = socket.getaddrinfo
     settings = Settings(method="delete", keys=(KEY,), perspective_attributes="proxy")
-    with served(settings, ssl_certfile=str(tmp_path / "server.pem")) as port:
+    with warm(settings, ssl_certfile=str(tmp_path / "server.pem")) as port:
 
         def resolved(host: Any, at: Any, *rest: Any, **options: Any) -> Any:
             known = host in (HOST, HOST.encode())
@@ -205,6 +206,7 @@ def in_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
 
         monkeypatch.setattr(socket, "getaddrinfo", resolved)
         yield
+        gc.collect()  # that client closes its connections with its last breath only
 
 
 @pytest.mark.usefixtures("in_its_place")

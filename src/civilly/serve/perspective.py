@@ -2,7 +2,7 @@
 
 These routes score texts and do not rewrite them unless a request asks for it, so that they answer
 within the few hundred milliseconds that Perspective's clients wait. What maps to what stands in
-docs/serve.md; attributes are those of `civilly.serve.perspective_attributes`.
+docs/perspective.md; attributes are those of `civilly.serve.perspective_attributes`.
 """
 
 from __future__ import annotations
