@@ -12,7 +12,7 @@ import openai
 import pytest
 
 from civilly.serve.openai_surface import refusal
-from civilly.serve.refusals import Overloaded, stopping
+from civilly.serve.refusals import STOPPING, Overloaded, Refused
 from civilly.serve.settings import Settings
 from served import warm
 
@@ -239,7 +239,9 @@ def test_a_wrong_key(url: str) -> None:
     assert caught.value.code == "invalid_api_key"
 
 
-@pytest.mark.parametrize("refused", [Overloaded(1.0), stopping()])
+@pytest.mark.parametrize(
+    "refused", [Overloaded(1.0), Refused("Stopping.", status=503, kind=STOPPING, retry_after=1)]
+)
 def test_the_client_tries_again_where_the_server_is_busy(url: str, refused: Any) -> None:
     """What the service refuses under load, put in front of the first answer."""
     seen: list[int] = []

@@ -22,6 +22,8 @@ from perspective.models import Score
 
 from civilly.data.readings import read_readings
 from civilly.serve.perspective_attributes import utf16
+from civilly.serve.perspective_batch import Answer, calls, multipart
+from civilly.serve.perspective_errors import PerspectiveError
 from civilly.serve.settings import Settings
 from served import warm
 
@@ -496,6 +498,21 @@ def test_what_is_no_batch(http: httpx.Client, content_type: str, body: str) -> N
     answer = http.post("/batch", content=body.encode(), headers={"content-type": content_type})
     assert answer.status_code == 400
     assert answer.json()["error"]["status"] == "INVALID_ARGUMENT"
+
+
+@given(
+    st.lists(
+        st.sampled_from([b"--b", b"--", b"\r\n", b"\n", b":", b" ", b"Content-ID", b"\xff", b"?"])
+    )
+)
+def test_any_bytes_are_a_batch_or_an_error(pieces: list[bytes]) -> None:
+    try:
+        asked = calls("multipart/mixed; boundary=b", b"".join(pieces), 5)
+    except PerspectiveError as error:
+        assert error.status == 400
+    else:
+        assert 1 <= len(asked) <= 6
+        multipart(asked, [Answer(200, {}, b"{}") for _ in asked])
 
 
 def test_the_discovery_document_names_the_address_that_it_was_asked_at(http: httpx.Client) -> None:
