@@ -11,10 +11,10 @@ import httpx
 import openai
 import pytest
 
-from civilly.serve.openai_shape import error_response
-from civilly.serve.refusals import Overloaded, stopping
+from civilly.serve.openai_surface import refusal
+from civilly.serve.refusals import STOPPING, Overloaded, Refused
 from civilly.serve.settings import Settings
-from served import served
+from served import warm
 
 KEY = "a-key-of-ours"
 RUDE, CIVIL = "You are a stupid idiot.", "The meeting starts at nine."
@@ -28,7 +28,7 @@ TOLD = [
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    with served(Settings(method="delete", keys=(KEY,), max_text_chars=500, max_texts=8)) as port:
+    with warm(Settings(method="delete", keys=(KEY,), max_text_chars=500, max_texts=8)) as port:
         yield f"http://127.0.0.1:{port}/v1"
 
 
@@ -183,7 +183,7 @@ def test_parts_of_a_message(client: openai.OpenAI) -> None:
         ({"messages": [{"role": "system", "content": "a"}]}, "messages"),
         ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "messages"),
         ({"messages": [{"role": "user", "content": "a"}], "n": 2}, "n"),
-        ({"messages": [{"role": "user", "content": 7}]}, "messages.0.content"),
+        ({"messages": [{"role": "user", "content": 7}]}, "messages.0.content.str"),
         (
             {"messages": [{"role": "user", "content": "a"}], "metadata": {"strength": "2"}},
             "metadata.strength",
@@ -239,11 +239,13 @@ def test_a_wrong_key(url: str) -> None:
     assert caught.value.code == "invalid_api_key"
 
 
-@pytest.mark.parametrize("refused", [Overloaded(1.0), stopping()])
+@pytest.mark.parametrize(
+    "refused", [Overloaded(1.0), Refused("Stopping.", status=503, kind=STOPPING, retry_after=1)]
+)
 def test_the_client_tries_again_where_the_server_is_busy(url: str, refused: Any) -> None:
     """What the service refuses under load, put in front of the first answer."""
     seen: list[int] = []
-    busy = error_response(refused)
+    busy = refusal(refused, "an id")
 
     class First(httpx.HTTPTransport):
         def handle_request(self, request: httpx.Request) -> httpx.Response:

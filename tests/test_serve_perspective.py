@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import socket
 from collections.abc import Iterator
@@ -19,9 +20,12 @@ from hypothesis import strategies as st
 from perspective.blocking import Attribute, Perspective
 from perspective.models import Score
 
+from civilly.data.readings import read_readings
 from civilly.serve.perspective_attributes import utf16
+from civilly.serve.perspective_batch import Answer, calls, multipart
+from civilly.serve.perspective_errors import PerspectiveError
 from civilly.serve.settings import Settings
-from served import served
+from served import warm
 
 HOST = "commentanalyzer.googleapis.com"
 """Where Perspective was."""
@@ -30,16 +34,22 @@ RUDE, CIVIL = "You are a stupid idiot.", "The meeting starts at nine."
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with served(Settings(method="delete")) as port:
+def url() -> Iterator[str]:
+    with warm(Settings(method="delete")) as port:
         yield f"http://127.0.0.1:{port}"
 
 
 @pytest.fixture(scope="module")
-def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file with feedback."""
+    return tmp_path_factory.mktemp("feedback") / "feedback.jsonl"
+
+
+@pytest.fixture(scope="module")
+def locked(kept: Path) -> Iterator[str]:
     """A server that wants a key, serves more attributes and keeps feedback."""
-    settings = Settings(method="delete", keys=(KEY,), perspective_attributes="proxy")
-    with served(settings) as port:
+    settings = Settings(method="delete", keys=(KEY,), perspective_attributes="proxy", feedback=kept)
+    with warm(settings) as port:
         yield f"http://127.0.0.1:{port}"
 
 
@@ -137,21 +147,44 @@ def test_googles_client_is_told_of_wrong_keys(locked: str) -> None:
     assert error.error_details[0]["reason"] == "API_KEY_INVALID"
 
 
-def test_googles_client_suggests_scores(locked: str) -> None:
-    body = {
-        "comment": {"text": RUDE},
-        "attributeScores": {"TOXICITY": {"summaryScore": {"value": 1.0}}},
-        "languages": ["en"],
-        "communityId": "Coral:https://example.org",
-        "clientToken": "comment:1",
-        "context": {"entries": [{"text": '{"id": 1}'}]},
-    }
-    answer = google(locked).comments().suggestscore(body=body).execute()
+def suggested(text: str, value: float, **more: Any) -> dict[str, Any]:
+    scores = {"TOXICITY": {"summaryScore": {"value": value}}}
+    return {"comment": {"text": text}, "attributeScores": scores, **more}
+
+
+def test_googles_client_suggests_scores(locked: str, kept: Path) -> None:
+    comments = google(locked).comments()
+    body = suggested(
+        RUDE,
+        1.0,
+        languages=["en"],
+        communityId="Coral:https://example.org",
+        clientToken="comment:1",
+        context={"entries": [{"text": '{"id": 1}'}]},
+    )
+    answer = comments.suggestscore(body=body).execute()
     assert answer == {
         "clientToken": "comment:1",
         "requestedLanguages": ["en"],
         "detectedLanguages": ["en"],
     }
+    comments.suggestscore(body=suggested(CIVIL, 0)).execute()
+    comments.suggestscore(body=suggested("Um texto", 1, languages=["pt"])).execute()
+    rude, civil = read_readings(kept)  # what is in none of our languages is not kept
+    assert (rude.text, rude.rewrite, rude.lang, rude.fault, rude.use) == (
+        RUDE,
+        RUDE,
+        "en",
+        "kept",
+        0,
+    )
+    assert (civil.text, civil.fault, civil.use) == (CIVIL, "good", 2)
+    assert "Coral:https://example.org" in rude.note
+
+
+def test_scores_are_not_kept_unasked(http: httpx.Client) -> None:
+    answer = http.post("/v1alpha1/comments:suggestscore", json=suggested(RUDE, 1))
+    assert answer.json() == {"requestedLanguages": [], "detectedLanguages": ["en"]}
 
 
 # --- another client, which knows one address only ------------------------------------------------
@@ -167,7 +200,7 @@ def in_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
     resolve = socket.getaddrinfo
     settings = Settings(method="delete", keys=(KEY,), perspective_attributes="proxy")
-    with served(settings, ssl_certfile=str(tmp_path / "server.pem")) as port:
+    with warm(settings, ssl_certfile=str(tmp_path / "server.pem")) as port:
 
         def resolved(host: Any, at: Any, *rest: Any, **options: Any) -> Any:
             known = host in (HOST, HOST.encode())
@@ -175,6 +208,7 @@ def in_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
 
         monkeypatch.setattr(socket, "getaddrinfo", resolved)
         yield
+        gc.collect()  # that client closes its connections with its last breath only
 
 
 @pytest.mark.usefixtures("in_its_place")
@@ -186,7 +220,7 @@ def test_the_client_perspectiveapi_finds_us_in_perspectives_place() -> None:
     assert rude.toxicity > 0.8 > 0.3 > civil.toxicity
     assert civil.severe_toxicity < civil.toxicity < rude.severe_toxicity < rude.toxicity
     assert rude.insult == rude.toxicity
-    assert client.score("I will kill you tonight, idiot.", attributes).threat == 1.0
+    assert client.score("I will kill you.", attributes).threat == 1.0
     assert rude.threat == 0.0
     with pytest.raises(KeyError):  # it looks for scores and finds an error
         client.score(RUDE, [Attribute.FLIRTATION])
@@ -248,9 +282,8 @@ def test_the_policies(http: httpx.Client, locked: str) -> None:
     assert strict.status_code == 400
     assert strict.json()["error"]["message"] == "Unknown requested attribute: SEVERE_TOXICITY"
     assert len(strict.json()["error"]["details"]) == 4
-    proxy = httpx.post(
-        f"{locked}/v1alpha1/comments:analyze", json=asked(RUDE, *names), headers={"X-Goog-Api-Key": KEY}
-    )  # fmt: skip
+    ask, headers = f"{locked}/v1alpha1/comments:analyze", {"X-Goog-Api-Key": KEY}
+    proxy = httpx.post(ask, json=asked(RUDE, *names), headers=headers)
     assert list(proxy.json()["attributeScores"]) == [*names]
 
 
@@ -369,9 +402,8 @@ def test_each_attribute_that_is_refused_has_a_detail(http: httpx.Client) -> None
     answer = http.post(
         "/v1alpha1/comments:analyze", json=asked("a", "TOXICITY", "THREAT", languages=["ko"])
     )
-    found = [
-        detail["languageNotSupportedByAttributeError"] for detail in answer.json()["error"]["details"]
-    ]  # fmt: skip
+    details = answer.json()["error"]["details"]
+    found = [detail["languageNotSupportedByAttributeError"] for detail in details]
     assert [each["attribute"] for each in found] == ["TOXICITY", "THREAT"]
     assert all(each["requestedLanguages"] == ["ko"] for each in found)
 
@@ -405,6 +437,20 @@ def test_keys(locked: str) -> None:
     assert (missing.status_code, missing.json()["error"]["status"]) == (403, "PERMISSION_DENIED")
     wrong = httpx.post(ask, params={"key": "é"}, json=asked())
     assert wrong.json()["error"]["details"][0]["metadata"] == {"service": HOST}
+
+
+def test_pages_of_elsewhere_may_not_ask(http: httpx.Client, url: str) -> None:
+    for path in ("/v1alpha1/comments:analyze", "/v1alpha1/comments:suggestscore", "/batch"):
+        body = json.dumps({**asked(), **suggested(RUDE, 0)}).encode()
+        answer = http.post(path, content=body, headers={"origin": "https://elsewhere.example"})
+        assert (answer.status_code, answer.json()["error"]["status"]) == (403, "PERMISSION_DENIED")
+    answer = http.post("/v1alpha1/comments:analyze", json=asked(), headers={"origin": url})
+    assert answer.status_code == 200
+
+
+def test_a_body_that_is_too_large(http: httpx.Client) -> None:
+    answer = http.post("/v1alpha1/comments:analyze", content=b" " * (4 * 1024 * 1024 + 1))
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, 400)
 
 
 # --- batches, discovery, what Perspective did not have -------------------------------------------
@@ -454,6 +500,21 @@ def test_what_is_no_batch(http: httpx.Client, content_type: str, body: str) -> N
     assert answer.json()["error"]["status"] == "INVALID_ARGUMENT"
 
 
+@given(
+    st.lists(
+        st.sampled_from([b"--b", b"--", b"\r\n", b"\n", b":", b" ", b"Content-ID", b"\xff", b"?"])
+    )
+)
+def test_any_bytes_are_a_batch_or_an_error(pieces: list[bytes]) -> None:
+    try:
+        asked = calls("multipart/mixed; boundary=b", b"".join(pieces), 5)
+    except PerspectiveError as error:
+        assert error.status == 400
+    else:
+        assert 1 <= len(asked) <= 6
+        multipart(asked, [Answer(200, {}, b"{}") for _ in asked])
+
+
 def test_the_discovery_document_names_the_address_that_it_was_asked_at(http: httpx.Client) -> None:
     for path in ("/$discovery/rest", "/%24discovery/rest"):
         answer = http.get(
@@ -475,9 +536,8 @@ def test_the_civil_suggestion(http: httpx.Client) -> None:
     assert "idiot" not in more["suggestion"]["text"]
     assert more["suggestion"]["pToxic"] < more["pToxic"]
     units = "😀 You are a stupid idiot.".encode("utf-16-le")
-    marked = [
-        units[2 * span["begin"] : 2 * span["end"]].decode("utf-16-le") for span in more["spanScores"]
-    ]  # fmt: skip
+    places = [(2 * span["begin"], 2 * span["end"]) for span in more["spanScores"]]
+    marked = [units[start:end].decode("utf-16-le") for start, end in places]
     assert any("idiot" in each for each in marked)
     assert "suggestion" not in analyzed(http, **asked(civilly={}))["civilly"]
     assert "civilly" not in analyzed(http, **asked())

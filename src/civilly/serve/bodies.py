@@ -7,12 +7,14 @@ these routes read it themselves. What describes them in OpenAPI is said here, to
 from __future__ import annotations
 
 import json
+from collections.abc import Awaitable, Callable
 from typing import Any, NoReturn
 
-from fastapi import Response
+from fastapi import Request, Response
 from pydantic import BaseModel
 
 from civilly.serve.refusals import Refused
+from civilly.serve.settings import Settings
 
 
 class AnyJSON(Response):
@@ -28,6 +30,27 @@ class AnyJSON(Response):
 def as_bytes(content: Any) -> bytes:
     """JSON of plain ASCII."""
     return json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii")
+
+
+def from_here(settings: Settings) -> Callable[[Request], Awaitable[None]]:
+    """A dependency that refuses what pages of elsewhere send, unless they have a key.
+
+    A browser sends such a page's request without being asked if its content is called plain text,
+    which is JSON to these routes; only the answer is kept from the page.
+    """
+
+    async def check(request: Request) -> None:
+        origin = request.headers.get("origin")
+        known = origin is None or settings.keys or {"*", origin} & {*settings.cors}
+        if not known and str(origin).partition("://")[2] != request.headers.get("host"):
+            raise Refused(
+                "Pages of this origin may not ask.",
+                status=403,
+                allowed="requests of programs, and of origins that the server was started with",
+                mend="ask whoever runs this server for --cors or a key",
+            )
+
+    return check
 
 
 def parsed(body: bytes) -> Any:

@@ -22,7 +22,7 @@ from civilly.errors import CivillyError
 from civilly.select.strength import USUAL, checked_strength
 from civilly.serve.bodies import AnyJSON, described
 from civilly.serve.model_list import MODEL, language_of
-from civilly.serve.openai_shape import Asking, ShapeError, answering, good, read
+from civilly.serve.openai_shape import Asking, ShapeError, good, read
 from civilly.serve.service import Asked, Choices, Service
 from civilly.serve.settings import Settings
 from civilly.types import Rewrite
@@ -68,14 +68,13 @@ class ChatRequest(Asking):
 
 def router(service: Service, settings: Settings) -> APIRouter:
     """The route."""
-    routes = APIRouter(tags=["openai"])
+    routes = APIRouter()
 
     @routes.post(
         "/v1/chat/completions",
-        summary="Rewrite the last message, in OpenAI's shape",
+        summary="Rewrite the last message, in OpenAI's shape.",
         openapi_extra=described(ChatRequest),
     )
-    @answering
     async def chat(request: Request) -> Response:
         asked = read(ChatRequest, await request.body())
         metadata = asked.metadata or Metadata()

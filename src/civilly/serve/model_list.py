@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 
 from civilly.languages import CODES, language_code
 from civilly.serve.bodies import AnyJSON
-from civilly.serve.openai_shape import ShapeError, answering
+from civilly.serve.openai_shape import ShapeError
 from civilly.serve.service import Service
 from civilly.serve.settings import Settings
 
@@ -20,16 +20,14 @@ CREATED = 1_764_460_800
 
 def router(service: Service, settings: Settings) -> APIRouter:
     """The routes."""
-    routes = APIRouter(tags=["openai"])
+    routes = APIRouter()
 
-    @routes.get("/v1/models", summary="The models, in OpenAI's shape")
-    @answering
+    @routes.get("/v1/models", summary="The models, in OpenAI's shape.")
     async def models(request: Request) -> Response:
         names = [MODEL, *(f"{MODEL}:{code}" for code in CODES)]
         return AnyJSON({"object": "list", "data": [_model(name) for name in names]})
 
-    @routes.get("/v1/models/{model}", summary="One model, in OpenAI's shape")
-    @answering
+    @routes.get("/v1/models/{model}", summary="One model, in OpenAI's shape.")
     async def model(request: Request) -> Response:
         name = request.path_params["model"]
         language_of(name)

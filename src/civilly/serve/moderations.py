@@ -15,7 +15,7 @@ from fastapi import APIRouter, Request, Response
 
 from civilly.detect import SELF_HARM, THREAT
 from civilly.serve.bodies import AnyJSON, described
-from civilly.serve.openai_shape import Asking, ShapeError, answering, good, read
+from civilly.serve.openai_shape import Asking, ShapeError, good, read
 from civilly.serve.service import Asked, Found, Service
 from civilly.serve.settings import Settings
 
@@ -46,14 +46,13 @@ class ModerationRequest(Asking):
 
 def router(service: Service, settings: Settings) -> APIRouter:
     """The route."""
-    routes = APIRouter(tags=["openai"])
+    routes = APIRouter()
 
     @routes.post(
         "/v1/moderations",
-        summary="Classify texts, in OpenAI's shape",
+        summary="Classify texts, in OpenAI's shape.",
         openapi_extra=described(ModerationRequest),
     )
-    @answering
     async def moderations(request: Request) -> Response:
         asked = read(ModerationRequest, await request.body())
         texts = _texts(asked.input, settings.max_texts)

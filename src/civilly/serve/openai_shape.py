@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
-from functools import wraps
 from typing import Any, TypeVar
 
-from fastapi import Request, Response
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from civilly.errors import CivillyError
-from civilly.serve.bodies import AnyJSON, parsed
-from civilly.serve.refusals import INVALID_KEY, MISSING_KEY, TEXT_TOO_LONG, Refused, refusal_of
+from civilly.serve.bodies import parsed
+from civilly.serve.refusals import INVALID_KEY, MISSING_KEY, TEXT_TOO_LONG, Refused
 
 Result = TypeVar("Result")
-PATHS = ("/v1/moderations", "/v1/chat/", "/v1/models")
-"""How the paths of this shape begin."""
 CODES = {
     INVALID_KEY: "invalid_api_key",
     MISSING_KEY: "invalid_api_key",
@@ -73,37 +68,15 @@ def read(kind: type[Result], body: bytes) -> Result:
         raise ShapeError(f"Invalid value for '{param}': {first['msg']}.", param) from None
 
 
-def error_body(refused: Refused) -> dict[str, Any]:
-    """The JSON of an error: ``{"error": {"message", "type", "param", "code"}}``."""
-    return {
-        "error": {
-            "message": str(refused),
-            "type": TYPES.get(refused.status, "invalid_request_error"),
-            "param": getattr(refused, "param", None),
-            "code": CODES.get(refused.kind, refused.kind),
-        }
+def error_json(refused: Refused) -> dict[str, Any]:
+    """An error: ``{"error": {"message", "type", "param", "code"}}``."""
+    error = {
+        "message": str(refused),
+        "type": TYPES.get(refused.status, "invalid_request_error"),
+        "param": getattr(refused, "param", None),
+        "code": CODES.get(refused.kind, refused.kind),
     }
-
-
-def error_response(refused: Refused) -> Response:
-    """The answer with an error. Its clients try 408, 409, 429 and 5xx again by themselves."""
-    status = 400 if refused.kind == TEXT_TOO_LONG else refused.status
-    return AnyJSON(error_body(refused), status, refused.headers)
-
-
-def answering(
-    work: Callable[[Request], Coroutine[Any, Any, Response]],
-) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-    """A route whose errors are in OpenAI's shape."""
-
-    @wraps(work)
-    async def answered(request: Request) -> Response:
-        try:
-            return await work(request)
-        except Exception as error:
-            return error_response(refusal_of(error))
-
-    return answered
+    return {"error": error}
 
 
 def good(result: Result | CivillyError) -> Result:

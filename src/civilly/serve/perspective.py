@@ -2,24 +2,25 @@
 
 These routes score texts and do not rewrite them unless a request asks for it, so that they answer
 within the few hundred milliseconds that Perspective's clients wait. What maps to what stands in
-docs/serve.md; attributes are those of `civilly.serve.perspective_attributes`.
+docs/perspective.md; attributes are those of `civilly.serve.perspective_attributes`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import unicodedata
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from civilly.detect.by_sentence import sentences_of
 from civilly.detect.language import script_shares
 from civilly.errors import CivillyError
 from civilly.languages import LANGUAGES
-from civilly.serve.bodies import AnyJSON, as_bytes, described, parsed
-from civilly.serve.keys import check_key
+from civilly.serve.bodies import AnyJSON, as_bytes, described, from_here, parsed
+from civilly.serve.feedback import append
+from civilly.serve.keys import BATCHES, check_key
 from civilly.serve.perspective_attributes import attribute, ours, utf16, value, written
 from civilly.serve.perspective_batch import Answer, Call, calls, multipart
 from civilly.serve.perspective_discovery import document
@@ -30,6 +31,7 @@ from civilly.serve.perspective_errors import (
     said,
     unsupported,
 )
+from civilly.serve.perspective_feedback import lines_of
 from civilly.serve.perspective_messages import (
     AnalyzeRequest,
     AttributeParameters,
@@ -45,10 +47,8 @@ from civilly.serve.settings import Settings
 from civilly.types import Span, Text
 
 PREFIX = "/v1alpha1/"
-BATCHES = ("/batch", "/batch/commentanalyzer/v1alpha1")
-"""Where batches go: the place that the discovery document names, and the one before 2020."""
-PATHS = (PREFIX, "/batch", "/$discovery/")
-"""How the paths of this shape begin."""
+PREFIXES = (PREFIX, "/batch", "/$discovery/")
+"""Paths whose errors have this surface's shape."""
 TYPES = ("PLAIN_TEXT", "TEXT_TYPE_UNSPECIFIED", "HTML")
 SENTENCES_AT_ONCE = 64
 """So many sentences of one text are put into the queue together."""
@@ -59,44 +59,47 @@ _SCRIPTS = {"Japanese": {"Japanese", "Han"}}
 Result = TypeVar("Result")
 
 
+def refusal(refused: Refused, request_id: str) -> Response:
+    """An error in this surface's shape; the request id is in a header."""
+    error = said(refused)
+    return AnyJSON(error.body, error.status, error.headers)
+
+
 def router(service: Service, settings: Settings) -> APIRouter:
     """The routes."""
-    routes = APIRouter(tags=["perspective"])
+    routes = APIRouter(tags=["perspective"], dependencies=[Depends(from_here(settings))])
     comments = Comments(service, settings)
 
     @routes.post(
         f"{PREFIX}comments:analyze",
-        summary="Score a comment",
+        summary="How toxic a comment is, in Perspective's shape.",
         openapi_extra=described(AnalyzeRequest),
     )
     async def analyze(request: Request) -> Response:
-        return _response(await _answer(comments.analyze, await request.body()))
+        return AnyJSON(await comments.analyze(await request.body()))
 
     @routes.post(
         f"{PREFIX}comments:suggestscore",
-        summary="Say how a comment should have been scored",
+        summary="What a comment should have been scored; kept where feedback is.",
         openapi_extra=described(SuggestRequest),
     )
     async def suggestscore(request: Request) -> Response:
-        return _response(await _answer(comments.suggest_score, await request.body()))
+        return AnyJSON(await comments.suggest_score(await request.body()))
 
-    @routes.get("/$discovery/rest", summary="The discovery document of these routes")
+    @routes.get("/$discovery/rest", summary="The discovery document of these routes.")
     async def discovery(request: Request) -> Response:
         return AnyJSON(document(str(request.base_url)))
 
     async def batch(request: Request) -> Response:
-        try:
-            content_type = request.headers.get("content-type", "")
-            asked = calls(content_type, await request.body(), settings.max_texts)
-        except PerspectiveError as error:
-            return AnyJSON(error.body, error.code, error.headers)
+        content_type = request.headers.get("content-type", "")
+        asked = calls(content_type, await request.body(), settings.max_texts)
         known = not settings.keys or _carries_key(request.scope, settings)
         answers = await asyncio.gather(*(comments.called(call, known) for call in asked))
         content_type, body = multipart(asked, answers)
         return Response(body, headers={"Content-Type": content_type})
 
     for path in BATCHES:
-        routes.add_api_route(path, batch, methods=["POST"], summary="Several calls in one request")
+        routes.add_api_route(path, batch, methods=["POST"], summary="Several calls in one request.")
     return routes
 
 
@@ -145,7 +148,7 @@ class Comments:
         return answer
 
     async def suggest_score(self, body: bytes) -> dict[str, Any]:
-        """The answer to ``comments:suggestscore``, which learns nothing at once.
+        """The answer to ``comments:suggestscore``; what was said is kept where a file is named.
 
         Raises:
             PerspectiveError: If the request is none that can be answered.
@@ -156,6 +159,9 @@ class Comments:
         if not request.attribute_scores:
             raise invalid(["Missing attribute_scores"])
         found = await self._found(request.comment.text, request.languages, None)
+        if self._settings.feedback is not None:
+            lines = lines_of(request, found.lang)
+            await asyncio.to_thread(append, self._settings.feedback, lines)
         detected = [written(found.lang)]
         answer: dict[str, Any] = {
             "requestedLanguages": request.languages,
@@ -177,14 +183,15 @@ class Comments:
             f"{PREFIX}comments:suggestscore": self.suggest_score,
         }
 
-        async def checked(body: bytes) -> dict[str, Any]:
+        try:
             if not known:
                 check_key(call.scope, self._settings.keys)
             if call.method != "POST" or call.path not in answers:
                 raise PerspectiveError("Method not found.", code=404)
-            return await answers[call.path](body)
-
-        return await _answer(checked, call.body)
+            return Answer(200, {}, as_bytes(await answers[call.path](call.body)))
+        except Exception as error:
+            refused = said(refusal_of(error))
+            return Answer(refused.status, refused.headers, as_bytes(refused.body))
 
     def _check_comment(self, comment: TextEntry, context: Context) -> None:
         if context.entries and context.article_and_parent_comment:
@@ -327,24 +334,3 @@ def _carries_key(scope: Any, settings: Settings) -> bool:
     except Refused:
         return False
     return True
-
-
-async def _answer(work: Callable[[bytes], Awaitable[dict[str, Any]]], body: bytes) -> Answer:
-    """What comes of a call, errors in Google's shape."""
-    try:
-        return Answer(200, {}, as_bytes(await work(body)))
-    except PerspectiveError as error:
-        refused = error
-    except Exception as error:
-        refused = said(refusal_of(error))
-    return Answer(refused.code, refused.headers, as_bytes(refused.body))
-
-
-def error_response(refused: Refused) -> Response:
-    """What was refused before it came here, in this shape."""
-    error = said(refused)
-    return AnyJSON(error.body, error.code, error.headers)
-
-
-def _response(answer: Answer) -> Response:
-    return Response(answer.body, answer.code, answer.headers, AnyJSON.media_type)

@@ -35,8 +35,8 @@ STATUSES = {
 Detail = dict[str, Any]
 
 
-class PerspectiveError(Exception):
-    """A request that gets an error.
+class PerspectiveError(Refused):
+    """A request that gets an error of Perspective's own.
 
     Args:
         message: What was wrong, in Perspective's words where it had some.
@@ -53,22 +53,24 @@ class PerspectiveError(Exception):
         details: Sequence[Detail] = (),
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        super().__init__(message)
-        self.message = message
-        self.code = code
+        super().__init__(message, status=code)
         self.details = list(details)
-        self.headers = dict(headers or {})
+        self.more_headers = dict(headers or {})
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Headers of the answer."""
+        return self.more_headers
 
     @property
     def body(self) -> dict[str, Any]:
         """The JSON of the answer."""
-        return status_body(self.code, self.message, self.details)
-
-
-def status_body(code: int, message: str, details: Sequence[Detail] = ()) -> dict[str, Any]:
-    """The JSON of an answer with an error."""
-    error = {"code": code, "message": message, "status": STATUSES.get(code, "UNKNOWN")}
-    return {"error": {**error, **({"details": list(details)} if details else {})}}
+        error = {
+            "code": self.status,
+            "message": self.problem,
+            "status": STATUSES.get(self.status, "UNKNOWN"),
+        }
+        return {"error": {**error, **({"details": self.details} if self.details else {})}}
 
 
 def refused_as(error_type: str, message: str) -> PerspectiveError:
@@ -114,6 +116,8 @@ def said(refused: Refused) -> PerspectiveError:
 
     A wrong key has status 400 there, not 401, and a text that is too long not 413.
     """
+    if isinstance(refused, PerspectiveError):
+        return refused
     if refused.kind == INVALID_KEY:
         message = "API key not valid. Please pass a valid API key."
         return PerspectiveError(message, details=[_info("API_KEY_INVALID")])
