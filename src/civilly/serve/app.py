@@ -17,15 +17,16 @@ from civilly import __version__
 from civilly.errors import CivillyError
 from civilly.serve import health, native, openai_surface, perspective
 from civilly.serve.metrics import Metrics
-from civilly.serve.middleware import Bodies, KeyHolders, Requests
+from civilly.serve.middleware import Bodies, KeyHolders, Requests, Room
 from civilly.serve.refusals import INVALID, METHOD_NOT_ALLOWED, NOT_FOUND, Refused, refusal_of
 from civilly.serve.service import Service
 from civilly.serve.settings import Settings
 from civilly.serve.stopping import Stopping
 
 SURFACES = (native, perspective, openai_surface)
-"""Each has ``PREFIXES`` of paths, ``router(service, settings)``, and says errors in its own shape:
-``refusal(refused, request_id)``."""
+"""Each has ``PREFIXES`` of paths, those ``DETECTING``, ``router(service, settings)``, and says
+errors in its own shape: ``refusal(refused, request_id)``."""
+DETECTING = frozenset[str]().union(*(surface.DETECTING for surface in SURFACES))
 _KINDS = {404: NOT_FOUND, 405: METHOD_NOT_ALLOWED}
 _MENDS = {404: "/openapi.json lists what there is", 405: "another HTTP method; see Allow"}
 
@@ -65,6 +66,7 @@ def create_app(settings: Settings, service: Service | None = None) -> FastAPI:
         app.add_exception_handler(kind, _answered)
     # The last one that is added is the first that a request meets.
     app.add_middleware(Bodies, settings=settings)
+    app.add_middleware(Room, paths=DETECTING, check=serving.check_room_to_detect)
     if settings.keys:
         app.add_middleware(KeyHolders, keys=settings.keys)
     app.add_middleware(Requests, metrics=serving.metrics, stopping=stopping, answer=answer)

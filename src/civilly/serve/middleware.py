@@ -7,7 +7,7 @@ import logging
 import re
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -24,6 +24,8 @@ ALWAYS = frozenset({"/healthz", "/readyz", "/health", "/metrics"})
 """Paths that are answered also while the server stops."""
 GONE = "499"
 """Code in log and metrics of a request whose client did not wait for the answer."""
+OVERLOAD = "429"
+"""Code of refusals that come by the thousand; they are counted and not logged."""
 
 Answer = Callable[[Refused, str, str], Response]
 """Says a refusal in the shape of the surface of a path, with the request id."""
@@ -81,10 +83,13 @@ class Requests:
         try:
             await self._served(scope, receive, with_id, lambda: code == GONE)
         finally:
-            route = getattr(scope.get("route"), "path", "other")
+            route = getattr(scope.get("route"), "path", scope["state"].get("route", "other"))
             seconds = time.monotonic() - begin
             self._metrics.answered(route, code, seconds)
-            _log.info("%s %s %s %.0f ms %s", scope["method"], route, code, seconds * 1000, identity)
+            if code != OVERLOAD:
+                _log.info(
+                    "%s %s %s %.0f ms %s", scope["method"], route, code, seconds * 1000, identity
+                )
 
     async def _served(
         self, scope: Scope, receive: Receive, send: Send, silent: Callable[[], bool]
@@ -118,6 +123,31 @@ class KeyHolders:
         """Serves one request."""
         if scope["type"] == "http" and needs_key(scope["path"]):
             check_key(scope, self._keys)
+        await self._app(scope, receive, send)
+
+
+class Room:
+    """Refuses what there is no room for before it is read.
+
+    To read, parse and route a request takes a good part of the time that its detection takes: under
+    ten times the load that can be borne nothing else would be done.
+
+    Args:
+        app: What is inside.
+        paths: Paths whose POST requests are checked.
+        check: Raises if there is no room.
+    """
+
+    def __init__(self, app: ASGIApp, paths: Collection[str], check: Callable[[], None]) -> None:
+        self._app = app
+        self._paths = paths
+        self._check = check
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves one request."""
+        if scope["type"] == "http" and scope["path"] in self._paths and scope["method"] == "POST":
+            scope["state"]["route"] = scope["path"]
+            self._check()
         await self._app(scope, receive, send)
 
 
