@@ -66,7 +66,6 @@ def create_app(settings: Settings, service: Service | None = None) -> FastAPI:
         app.add_exception_handler(kind, _answered)
     # The last one that is added is the first that a request meets.
     app.add_middleware(Bodies, settings=settings)
-    app.add_middleware(Room, paths=DETECTING, check=serving.check_room_to_detect)
     if settings.keys:
         app.add_middleware(KeyHolders, keys=settings.keys)
     app.add_middleware(Requests, metrics=serving.metrics, stopping=stopping, answer=answer)
@@ -77,6 +76,14 @@ def create_app(settings: Settings, service: Service | None = None) -> FastAPI:
             allow_methods=["*"],
             allow_headers=["*"],
             expose_headers=["X-Request-ID", "Retry-After"],
+        )
+    if not settings.cors:  # whose headers each answer must carry
+        app.middleware_stack = Room(
+            app.build_middleware_stack(),
+            DETECTING,
+            serving.check_room_to_detect,
+            serving.metrics,
+            answer,
         )
     return app
 
