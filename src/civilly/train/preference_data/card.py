@@ -91,7 +91,8 @@ def card(report: Mapping[str, Any]) -> str:
     )
 
 
-def _languages(report: Mapping[str, Any]) -> list[str]:
+def languages_of(report: Mapping[str, Any]) -> list[str]:
+    """Codes of the languages that gave pairs, sorted."""
     return sorted({*report["train"]["languages"], *report["held"]["languages"]})
 
 
