@@ -17,10 +17,17 @@ from civilly.data.pair_leaks import MIN_LETTERS, Sides, leaks_between, refuse_le
 from civilly.data.pairs import read_authored, read_pairs
 from civilly.data.split import dev_part
 from civilly.errors import DataError
-from civilly.train.preference_data import from_readings
+from civilly.train.preference_data import from_judgements, from_readings, from_samples
+from civilly.train.preference_data.confirm import Question, confirmed, open_judge
 from civilly.train.preference_data.pairing import Preference, labelled_of, preferences_of
 from civilly.train.preference_data.rated import Rated, RatedText, Read
-from civilly.train.preference_data.recipe import PreferenceRecipe, ReadingsSource, Source
+from civilly.train.preference_data.recipe import (
+    JudgementsSource,
+    PreferenceRecipe,
+    ReadingsSource,
+    SamplesSource,
+    Source,
+)
 
 HELD_PERCENT = 10
 """Of the ids; never trained on, besides the texts that measure a reader or metric."""
@@ -101,7 +108,7 @@ def build_preferences(
     made = Preferences(PreferenceRecipe.parse(content))
     found: list[RatedText] = []
     for source in made.recipe.sources:
-        read = read_source(source, beside, data)
+        read = read_source(source, beside, data, tell)
         made.ties.update(read.ties)
         made.texts += len(read.texts)
         made.outputs += sum(len(text.outputs) for text in read.texts)
@@ -117,20 +124,33 @@ def build_preferences(
     clean = _without_leaks(texts, evaluation_sides(data, authored), take_out)
     made.left_out["leak"] = len(texts) - len(clean)
     _fill(made, clean)
+    _confirm(made, tell)
     if not made.parts[TRAIN].pairs:
         raise DataError(
-            "The recipe leaves no pairs to train on.",
+            f"The recipe leaves no pairs to train on, of {made.texts} texts: {_why_not(made)}.",
             mend="look at the sources and filters under [preferences]",
         )
     return made
 
 
-def read_source(source: Source, beside: Path, data: Path) -> Read:
+def read_source(
+    source: Source, beside: Path, data: Path, tell: Callable[[str], object] | None = None
+) -> Read:
     """Texts with rated outputs of a source.
+
+    Args:
+        source: What the recipe says.
+        beside: The recipe's folder.
+        data: The data folder.
+        tell: Called with a line now and then.
 
     Raises:
         DataError: If its files are missing or not as they should be.
     """
+    if isinstance(source, SamplesSource):
+        return from_samples.read_source(source, beside, tell)
+    if isinstance(source, JudgementsSource):
+        return from_judgements.read_source(source, beside, data)
     assert isinstance(source, ReadingsSource)
     return from_readings.read_source(source, beside)
 
@@ -231,3 +251,26 @@ def _fill(made: Preferences, texts: Sequence[RatedText]) -> None:
     rng = random.Random(made.recipe.seed)
     rng.shuffle(made.parts[TRAIN].pairs)
     rng.shuffle(made.parts[TRAIN].unpaired)
+
+
+def _confirm(made: Preferences, tell: Callable[[str], object] | None) -> None:
+    """Leaves out the pairs that a language model does not confirm, if the recipe names one."""
+    settings = made.recipe.confirm
+    if settings is None:
+        return
+    engine = open_judge(settings.engine)
+    for name, part in made.parts.items():
+        if tell:
+            tell(f"asking {settings.engine} about {len(part.pairs)} pairs ({name})")
+        questions = [
+            Question(text.text, text.lang, pair.chosen.output, pair.rejected.output)
+            for text, pair in part.pairs
+        ]
+        kept = confirmed(questions, engine, settings.answer_tokens, made.ties, made.refused)
+        part.pairs = [row for row, keep in zip(part.pairs, kept, strict=True) if keep]
+
+
+def _why_not(made: Preferences) -> str:
+    """What was left out and refused, in a few words."""
+    counts = [*made.left_out.items(), *made.refused.items(), *made.ties.items()]
+    return ", ".join(f"{reason} {count}" for reason, count in counts if count)

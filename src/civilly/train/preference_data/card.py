@@ -8,13 +8,11 @@ from typing import Any
 
 from civilly.data.corpus.licences import licence_parts
 from civilly.languages import LANGUAGES
-from civilly.train.preference_data import build, pairing
+from civilly.train.preference_data import build, confirm, pairing
 
 TIES = {
     "readers_disagree": "outputs that one reader found good and another did not",
-    "order": "pairs that the language model judged otherwise in the other order",
-    "judged_equal": "pairs that the language model found equally good, in both orders",
-    "no_verdict": "pairs on which the language model gave no verdict",
+    **confirm.TIES,
 }
 """Why neither of two sides is preferred."""
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from civilly.data.leaks import normalise
+from civilly.train.preference_data.confirm import CONTRADICTED
 from civilly.train.preference_data.rated import Rated, RatedText
 from civilly.train.preference_data.recipe import Filters
 
@@ -19,6 +20,7 @@ REASONS = {
     "copy": "a side is the text itself, where the recipe allows none",
     "empty": "one side says nothing",
     "limit": "the text has enough pairs",
+    CONTRADICTED: "the language model prefers the rejected side, in both orders",
 }
 """Why two outputs make no pair."""
 
@@ -126,8 +128,9 @@ def _alike(one: str, other: str) -> float:
 def _varied(pairs: Sequence[Preference]) -> Iterator[Preference]:
     """All pairs, so that the first ones have different faults and different sides.
 
-    Of what is left, always the pair whose fault, then whose sides came up least, then that of the
-    largest margin, then the first.
+    Of what is left, always the pair whose fault, then whose sides came up least, then the one whose
+    rejected side the model would write most likely, as there is most to unlearn; where that is not
+    known, that of the largest margin; then the first.
     """
     left = list(pairs)
     seen: Counter[str] = Counter()
@@ -138,7 +141,7 @@ def _varied(pairs: Sequence[Preference]) -> Iterator[Preference]:
                 seen["fault:" + pair.rejected.fault],
                 seen["rejected:" + pair.rejected.output],
                 seen["chosen:" + pair.chosen.output],
-                -pair.margin,
+                -pair.margin if pair.rejected.logprob is None else -pair.rejected.logprob,
             ),
         )
         left.remove(best)

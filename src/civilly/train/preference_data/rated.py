@@ -14,13 +14,16 @@ class Rated:
         output: The rewrite.
         worth: Higher is better; in [0, 1] for readings and judgements, else the reward.
         label: True: good enough to be chosen; False: bad enough to be rejected; None: between.
-        fault: Its worst fault (`civilly.data.readings.FAULTS`), or "" where nobody named it.
+        fault: Its worst fault (`civilly.data.readings.FAULTS`), the component that people found
+            worst, or "" where nobody named it.
+        logprob: How likely the model that wrote it found it; None: not known.
     """
 
     output: str
     worth: float
     label: bool | None
     fault: str = ""
+    logprob: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

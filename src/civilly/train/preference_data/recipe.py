@@ -11,6 +11,7 @@ from pydantic import Field, SerializeAsAny
 from civilly.data.corpus.recipe import SHIPPABLE
 from civilly.data.recipe_table import Count, RecipeTable, checked
 from civilly.errors import DataError, UnknownNameError
+from civilly.train.rewards.mixture import Combination, RewardSettings
 
 Share = Annotated[float, Field(ge=0, le=1)]
 NotNegative = Annotated[float, Field(ge=0)]
@@ -51,6 +52,50 @@ class ReadingsSource(Source):
     left_out_systems: list[str] = Field(default_factory=list)
 
 
+class SamplesSource(Source):
+    """A model's own outputs (`civilly.train.preference_data.from_samples`), rated by rewards.
+
+    Attributes:
+        paths: Files; from the recipe's folder on.
+        rewards: What outputs are worth.
+        combine: How several rewards become one.
+        chosen_from: From this worth on an output may be chosen.
+        rejected_to: Up to this worth it may be rejected.
+    """
+
+    paths: list[str]
+    rewards: list[RewardSettings]
+    combine: Combination = "product"
+    chosen_from: float
+    rejected_to: float
+
+
+class JudgementsSource(Source):
+    """Outputs that people judged (`civilly.score.human`); their worth is J.
+
+    Attributes:
+        judgements: A file, from the recipe's folder on, or a set in ``human/`` of the data folder.
+        chosen_from: From this J on an output may be chosen.
+        rejected_to: Up to this J it may be rejected.
+    """
+
+    judgements: str
+    chosen_from: Share = 0.8
+    rejected_to: Share = 0.4
+
+
+class ConfirmSettings(RecipeTable):
+    """A language model that must prefer the same side, in both orders.
+
+    Attributes:
+        engine: Which (`civilly.engines.open_engine`).
+        answer_tokens: The most tokens of an answer; a model that thinks aloud needs hundreds.
+    """
+
+    engine: str
+    answer_tokens: Count = 24
+
+
 class Filters(RecipeTable):
     """Which pairs are kept.
 
@@ -79,6 +124,7 @@ class PreferenceRecipe(RecipeTable):
         seed: Of the order of rows.
         sources: What gives texts with outputs.
         filters: See `Filters`.
+        confirm: See `ConfirmSettings`; None: no model is asked.
         authored: Folder of the authored pairs, part of which is held out; from the recipe's folder.
         leaks: What happens to texts that repeat evaluation texts.
         licences: Which are allowed.
@@ -88,6 +134,7 @@ class PreferenceRecipe(RecipeTable):
     seed: int
     sources: list[SerializeAsAny[Source]]
     filters: Filters = Filters()
+    confirm: ConfirmSettings | None = None
     authored: str | None = "authored_pairs"
     leaks: Literal["refuse", "take_out"] = "refuse"
     licences: list[str] = Field(default_factory=lambda: list(SHIPPABLE))
@@ -116,7 +163,11 @@ class PreferenceRecipe(RecipeTable):
         return checked(cls, {**table, **seed, "sources": sources}, "the recipe's preferences")
 
 
-KINDS: Mapping[str, type[Source]] = {"readings": ReadingsSource}
+KINDS: Mapping[str, type[Source]] = {
+    "readings": ReadingsSource,
+    "samples": SamplesSource,
+    "judgements": JudgementsSource,
+}
 
 
 def _source(content: Any, number: int) -> Source:

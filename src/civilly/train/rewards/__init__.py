@@ -21,6 +21,7 @@ class Reward(Protocol):
         texts: Sequence[Text],
         outputs: Sequence[str],
         references: Sequence[Sequence[str]] | None = None,
+        /,
     ) -> list[float]:
         """One number per output, in order; the higher, the better.
 

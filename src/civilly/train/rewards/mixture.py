@@ -137,7 +137,7 @@ class Rewards:
             raise CivillyError(
                 f"The reward {name!r} of a product is {min(row)}.", mend='combine = "sum"'
             )
-        return math.prod(r**w for w, r in zip(self.weights, row, strict=True))
+        return math.prod(math.pow(r, w) for w, r in zip(self.weights, row, strict=True))
 
 
 def _opened(settings: RewardSettings) -> Reward:
