@@ -249,7 +249,7 @@ def test_few_pairs_of_a_text_have_different_faults_and_sides() -> None:
     bad = [Rated(f"{fault} {number} of it", 0, False, fault) for number, fault in enumerate(faults)]
     text = RatedText("1", "en", TEXT, "us", (Rated(GOOD, 1, True), Rated(EDITED, 1, True), *bad))
     refused: Counter[str] = Counter()
-    made = preferences_of(text, Filters(pairs_per_text=4), refused)
+    made = preferences_of(text, Filters(pairs_per_text=4, length_ratio=9.0), refused)
     assert {pair.rejected.fault for pair in made[:3]} == {"gap", "insult", "meaning"}
     assert len({pair.rejected for pair in made}) == 4
     assert Counter(pair.chosen.output for pair in made) == {GOOD: 2, EDITED: 2}

@@ -13,6 +13,8 @@ from civilly import registry
 from civilly.detect.toxicity import shipped
 from civilly.errors import CivillyError, DataError, UnknownNameError
 from civilly.score.reader import load
+from civilly.toolbox import Toolbox
+from civilly.train.rewards import suites
 from civilly.train.rewards.mixture import ROOM, Rewards, RewardSettings
 from civilly.types import Text
 
@@ -80,11 +82,16 @@ def test_copy_and_length_by_hand() -> None:
         assert reward([text], ["y" * length]) == [pytest.approx(expected)]
 
 
-def test_a_component_of_a_suite_is_a_reward_and_j_their_product() -> None:
+def test_a_component_of_a_suite_is_a_reward_and_j_their_product(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    suite = registry.create("score", "embedded", Toolbox(None, {}))
+    monkeypatch.setattr(suites.registry, "create", lambda *_: suite)  # it is slow to load
     found = {
-        part: rewards({"name": "embedded", "options": {"component": part}})(TEXTS, OUTPUTS)
+        part: suites.suite_reward("embedded", {"component": part})(TEXTS, OUTPUTS, None)
         for part in ("J", "STA", "SIM", "FL")
     }
+    assert len({tuple(values) for values in found.values()}) == 4
     for j, *parts in zip(*found.values(), strict=True):
         assert j == pytest.approx(math.prod(parts))
 
