@@ -23,6 +23,7 @@ from civilly.errors import CivillyError, DataError, LeakError, UnknownNameError
 from civilly.train.preference_data.build import Preferences, build_preferences, evaluation_sides
 from civilly.train.preference_data.confirm import Question, confirmed, open_judge
 from civilly.train.preference_data.folder import write_preferences
+from civilly.train.preference_data.from_samples import read_samples
 from civilly.train.preference_data.pairing import labelled_of, preferences_of
 from civilly.train.preference_data.rated import Rated, RatedText
 from civilly.train.preference_data.recipe import Filters, PreferenceRecipe
@@ -388,6 +389,26 @@ def test_samples_are_ranked_by_rewards(place: Path) -> None:
         app, ["data", "preferences", str(recipe), "-o", str(out), "--data", str(place / "data")]
     )
     assert "--overwrite" in str(again.exception)
+
+
+def test_what_rewrite_writes_as_json_is_a_file_of_samples(place: Path) -> None:
+    def candidate(text: str, logprob: float | None, at: tuple[int, int] | None = None) -> Any:
+        return {"text": text, "method": "tuned", "logprob": logprob, "place": at}
+
+    made = [candidate(civil(1), -0.5), candidate(said(1), -0.25), candidate("A part", -1, (0, 3))]
+    rows = [
+        {"text": said(1), "lang": "en", "rewritten": civil(1), "candidates": made},
+        {"text": said(2), "lang": "en", "candidates": [candidate("So be it", None)]},
+        {"text": said(3), "lang": "en", "candidates": []},
+    ]
+    write_rows(place / "samples.jsonl", rows)
+    read = read_samples(place / "samples.jsonl", "ours")
+    assert [(each.outputs, each.logprobs) for each in read] == [
+        ((civil(1), said(1)), (-0.5, -0.25)),
+        (("So be it",), (None,)),
+        ((), ()),
+    ]
+    assert {each.source for each in read} == {"ours"}
 
 
 @pytest.mark.parametrize(
