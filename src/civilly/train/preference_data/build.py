@@ -276,4 +276,5 @@ def _confirm(made: Preferences, tell: Callable[[str], object] | None) -> None:
 def _why_not(made: Preferences) -> str:
     """What was left out and refused, in a few words."""
     counts = [*made.left_out.items(), *made.refused.items(), *made.ties.items()]
-    return ", ".join(f"{reason} {count}" for reason, count in counts if count)
+    counts.append(("held pairs", len(made.parts[HELD].pairs)))
+    return ", ".join(f"{reason} {count}" for reason, count in counts if count) or "no outputs"
