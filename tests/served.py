@@ -32,3 +32,14 @@ def served(settings: Settings, service: Service | None = None, **options: Any) -
     finally:
         server.should_exit = True
         thread.join(30)
+
+
+@contextmanager
+def warm(settings: Settings, **options: Any) -> Iterator[int]:
+    """The port of a server that has loaded its models: clients of 5 s do not wait for them."""
+    service = Service(settings)
+    with served(settings, service, **options) as port:
+        while not service.ready:
+            assert service.failure is None, service.failure
+            time.sleep(0.01)
+        yield port

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -71,6 +71,12 @@ def serve(
         list[str] | None,
         typer.Option(metavar="ORIGIN", help="Origin whose pages may ask; repeatable; * for any."),
     ] = None,
+    perspective: Annotated[
+        Literal["strict", "proxy"],
+        typer.Option(
+            help="Perspective's attributes: those that are told apart, or p(toxic) for six."
+        ),
+    ] = "strict",
     max_queue: Annotated[
         int, typer.Option(min=1, help="Texts that wait at most; more are refused (429).")
     ] = 1024,
@@ -109,6 +115,7 @@ def serve(
         max_batch=max_batch,
         window_ms=window,
         feedback=feedback,
+        perspective_attributes=perspective,
     )
     # What is wrong with them shows here, and not in each worker.
     Detoxifier(method=method, engine=engine, model=model, adapter=adapter, options=settings.options)

@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from civilly import __version__
 from civilly.errors import CivillyError
-from civilly.serve import health, native
+from civilly.serve import health, native, openai_surface, perspective
 from civilly.serve.metrics import Metrics
 from civilly.serve.middleware import Bodies, KeyHolders, Requests
 from civilly.serve.refusals import INVALID, METHOD_NOT_ALLOWED, NOT_FOUND, Refused, refusal_of
@@ -23,7 +23,7 @@ from civilly.serve.service import Service
 from civilly.serve.settings import Settings
 from civilly.serve.stopping import Stopping
 
-SURFACES = (native,)
+SURFACES = (native, perspective, openai_surface)
 """Each has ``PREFIXES`` of paths, ``router(service, settings)``, and says errors in its own shape:
 ``refusal(refused, request_id)``."""
 _KINDS = {404: NOT_FOUND, 405: METHOD_NOT_ALLOWED}

@@ -18,6 +18,8 @@ VARIABLE = "CIVILLY_API_KEYS"
 """Environment variable with keys, separated by commas or blanks."""
 OPEN = frozenset({"/", "/healthz", "/readyz", "/health", "/openapi.json", "/$discovery/rest"})
 """Paths that need no key: they tell nothing about texts, and do no work."""
+BATCHES = ("/batch", "/batch/commentanalyzer/v1alpha1")
+"""Paths whose requests hold several, each with a key of its own."""
 OPEN_FOLDERS = ("/page/", "/discovery/")
 
 
@@ -42,7 +44,7 @@ def read_keys(file: Path | None) -> tuple[str, ...]:
 
 def needs_key(path: str) -> bool:
     """Whether a path is closed to those without a key, where there are keys."""
-    return path not in OPEN and not path.startswith(OPEN_FOLDERS)
+    return path not in (*OPEN, *BATCHES) and not path.startswith(OPEN_FOLDERS)
 
 
 def check_key(scope: Scope, keys: Sequence[str]) -> None:

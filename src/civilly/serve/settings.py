@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 """Addresses that only this machine can reach."""
@@ -35,6 +35,8 @@ class Settings:
         body_seconds: How long a client may take to send its request, in seconds.
         stop_seconds: How long work that was accepted may go on after a signal to stop, in seconds.
         feedback: JSONL file that decisions of people are appended to; None: they are refused.
+        perspective_attributes: Which of Perspective's attributes are served: ``strict``, those that
+            the detector tells apart, or ``proxy``; see `civilly.serve.perspective_attributes`.
     """
 
     host: str = "127.0.0.1"
@@ -56,3 +58,4 @@ class Settings:
     body_seconds: float = 30.0
     stop_seconds: float = 60.0
     feedback: Path | None = None
+    perspective_attributes: Literal["strict", "proxy"] = "strict"
