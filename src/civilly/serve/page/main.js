@@ -1,5 +1,6 @@
 // The page: brings rows, the server, the memory and the keys together.
 import { byId, copy, element, number, percent, plural, save, say, setup } from "./dom.js";
+import { sendFeedback } from "./feedback.js";
 import * as files from "./files.js";
 import * as input from "./input.js";
 import * as keys from "./keys.js";
@@ -26,7 +27,7 @@ function count() {
   const steps = model.steps();
   byId("undo").disabled = !steps.undo;
   byId("redo").disabled = !steps.redo;
-  const waiting = work.undecidedRude().length;
+  const waiting = work.outdated().length;
   byId("again").hidden = !waiting;
   byId("again").textContent = `Rewrite ${plural(waiting, "undecided comment")} again`;
   for (const option of filters.elements.show.options) {
@@ -57,10 +58,10 @@ function notice(given) {
   byId("notice").hidden = !given;
   if (!given) return;
   const { problem, until } = given;
-  const what = problem.kind === "busy" ? "The server has more to do than it can take." : problem.message;
+  const what = problem.type === "overloaded" ? "The server has more to do than it can take." : problem.message;
   const show = () => {
     const seconds = Math.max(0, Math.ceil((until - Date.now()) / 1000));
-    byId("notice-text").textContent = `${what} Nothing is lost; trying again in ${seconds} s.${problem.mend ? ` Mend: ${problem.mend}.` : ""}`;
+    byId("notice-text").textContent = `${what} Nothing is lost; trying again in ${seconds} s.${problem.kind === "away" ? ` Mend: ${problem.mend}.` : ""}`;
   };
   if (!byId("said").textContent.startsWith(what)) say(`${what} Nothing is lost; the page tries again.`);
   show();
@@ -118,6 +119,13 @@ async function copyAll() {
   byId("export-dialog").close();
 }
 
+async function feedback() {
+  byId("feedback").disabled = true;
+  say(await sendFeedback());
+  byId("feedback").disabled = false;
+  byId("export-dialog").close();
+}
+
 async function clear() {
   byId("clear-dialog").close();
   closeAll();
@@ -139,13 +147,13 @@ function fill() {
 
 function listen() {
   const actions = {
-    undo: () => move(model.undo, "undo"), redo: () => move(model.redo, "redo"), export: showExport, download, "copy-all": copyAll,
+    undo: () => move(model.undo, "undo"), redo: () => move(model.redo, "redo"), export: showExport, download, "copy-all": copyAll, feedback,
     help: () => byId("help-dialog").showModal(), clear: () => byId("clear-dialog").showModal(), "clear-yes": clear,
-    previous: () => list.turn(-1), next: () => list.turn(1), "try-now": () => work.wake(), again: () => work.again(work.undecidedRude()),
+    previous: () => list.turn(-1), next: () => list.turn(1), "try-now": () => work.wake(), again: () => work.again(work.outdated()),
   };
   for (const [id, act] of Object.entries(actions)) byId(id).addEventListener("click", act);
   for (const close of document.querySelectorAll("dialog .close")) close.addEventListener("click", () => close.closest("dialog").close());
-  byId("rows").addEventListener("focusin", ({ target }) => list.setCurrent(Number(target.closest(".row")?.dataset.row ?? list.currentId())));
+  followFocus();
   byId("rows").addEventListener("click", ({ target }) => {
     const item = target.closest(".row");
     if (item && !target.closest("button, input, select, textarea, label") && !String(getSelection())) list.focusRow(Number(item.dataset.row));
@@ -155,6 +163,7 @@ function listen() {
     byId("strength-shown").textContent = percent(settings.strength);
     memory.keepSettings();
   });
+  byId("strength").addEventListener("change", countSoon);
   byId("single-keys").addEventListener("change", ({ target }) => {
     settings.keys = target.checked;
     memory.keepSettings();
@@ -179,6 +188,28 @@ function listen() {
   keys.listen({
     z: actions.undo, Z: actions.redo, "?": actions.help, b: () => blur(!settings.blur), "/": () => filters.elements.search.select(),
     i: () => byId("input-text").focus(),
+  });
+}
+
+/**
+ * The comment with the focus is the current one. Not while a mouse button is down: what is drawn anew moves
+ * away under the pointer, and the click is lost.
+ */
+function followFocus() {
+  let held = false, waiting = null;
+  const release = () => setTimeout(() => {
+    held = false;
+    if (waiting !== null) list.setCurrent(waiting);
+    waiting = null;
+  });
+  document.addEventListener("pointerdown", () => { held = true; }, true);
+  for (const name of ["click", "pointercancel"]) document.addEventListener(name, release);
+  document.addEventListener("pointerup", () => setTimeout(release, 50));
+  byId("rows").addEventListener("focusin", ({ target }) => {
+    const item = target.closest(".row");
+    if (!item) return;
+    if (held) waiting = Number(item.dataset.row);
+    else list.setCurrent(Number(item.dataset.row));
   });
 }
 

@@ -4,7 +4,7 @@ const SETTINGS = "civilly-settings";
 export const memory = { works: false, elsewhere: false };
 let database = null;
 
-export const settings = { strength: 0.5, blur: true, keys: true, lines: "lines", feedback: false };
+export const settings = { strength: 0.5, blur: true, keys: true, lines: "lines" };
 
 export function recallSettings() {
   try {

@@ -49,7 +49,7 @@ function notes(row) {
   return found;
 }
 
-/** How much of a text is shown of a wording is only its text: choosing it shows the changes. */
+/** The wordings to choose from; the chosen one is shown above with its changes. */
 function wordings(row, act) {
   if (row.wordings.length < 2 && (row.suggested || !row.wordings.length)) return null;
   const { wording: now, typed } = model.shown(row);
@@ -82,7 +82,7 @@ function strengthChoice(row) {
     again([row.id], { strength: Number(slider.value) });
     say(`Comment ${row.id + 1} is rewritten at strength ${slider.value}.`);
   });
-  return element("label", { title: "How much is dared: 0 keeps what is not sure to read well, 1 takes nearly everything" }, "Strength ", slider);
+  return element("label", { title: "How much is dared: 0 keeps what is not sure to read well, 1 takes nearly everything" }, "Strength ", slider, ` ${percent(row.strength ?? settings.strength)}`);
 }
 
 function editor(row, close, act) {
@@ -174,10 +174,10 @@ export function draw(item, id, current, act, focus) {
   item.classList.toggle("toxic", Boolean(row.found?.rude || model.flagged(row)));
   const pressed = (...names) => String(names.includes(status));
   const tools = element("span", { class: "tools" },
-    row.suggested || row.decision?.wording >= 0 ? button("Accept", act.accept, { class: "accept", "data-key": "accept", "aria-pressed": pressed("accepted", "other") }) : null,
-    button("Keep original", act.keep, { class: "keep", "data-key": "keep", "aria-pressed": pressed("kept") }),
-    button("Edit", act.edit, { class: "edit-text", "data-key": "edit", "aria-pressed": pressed("edited") }),
-    button("Copy", act.copy, { class: "copy", "data-key": "copy" }));
+    row.suggested || row.decision?.wording >= 0 ? button("Accept", act.accept, { class: "accept", title: "a", "data-key": "accept", "aria-pressed": pressed("accepted", "other") }) : null,
+    button("Keep original", act.keep, { class: "keep", title: "x", "data-key": "keep", "aria-pressed": pressed("kept") }),
+    button("Edit", act.edit, { class: "edit-text", title: "e", "data-key": "edit", "aria-pressed": pressed("edited") }),
+    button("Copy", act.copy, { class: "copy", title: "c", "data-key": "copy" }));
   const language = setup.languages[row.found?.lang ?? row.lang]?.name ?? "";
   const head = element("div", { class: "head" },
     element("h2", { id: `row-${id}` }, element("span", { class: "hidden" }, "Comment "), number(id + 1), element("small", {}, ` ${language}${row.found && !row.found.sure && !row.lang ? "?" : ""}`)),

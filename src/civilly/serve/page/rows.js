@@ -2,8 +2,9 @@
 import { apply } from "./diff.js";
 
 /*
- * A row is {id, text, columns, file, lang, strength, state, found, wordings, suggested, reason, problem, decision}:
- * `lang` is what somebody said, or null; `strength` is its own, or null;
+ * A row is {id, text, columns, file, lang, strength, strengthTaken, state, found, wordings, suggested, reason,
+ * problem, decision}:
+ * `lang` is what somebody said, or null; `strength` is its own, or null; `strengthTaken` is the one it was rewritten at;
  * `state` is "new" (nobody looked), "rude" (waits for a wording), "civil", "done" or "failed";
  * `found` is {lang, sure, p, rude, spans, flags}; a wording is {edits: [{start, end, put, score}], p};
  * `suggested` says whether the first wording is what the server suggests.
@@ -23,7 +24,7 @@ export const steps = () => ({ undo: done.length, redo: undone.length });
 
 export function blankRow(id, text, { lang = null, columns = null, file = null } = {}) {
   return {
-    id, text, columns, file, lang, strength: null, state: "new", found: null, wordings: [], suggested: false, reason: "", problem: null,
+    id, text, columns, file, lang, strength: null, strengthTaken: null, state: "new", found: null, wordings: [], suggested: false, reason: "", problem: null,
     decision: null,
   };
 }

@@ -23,9 +23,9 @@ export function setKey(value) {
  * "key" (ask for one), "large" (send less), "refused" (the request is at fault), "broken" (the server is).
  */
 export class Problem extends Error {
-  constructor(kind, message, { mend = "", allowed = "", seconds = 0 } = {}) {
+  constructor(kind, message, { mend = "", allowed = "", seconds = 0, type = "" } = {}) {
     super(message);
-    Object.assign(this, { kind, mend, allowed, seconds });
+    Object.assign(this, { kind, mend, allowed, seconds, type });
   }
 }
 
@@ -48,7 +48,7 @@ async function answered(response) {
   const error = content?.error ?? {};
   const kind = KINDS[response.status] ?? (response.status >= 500 || response.ok ? "broken" : "refused");
   throw new Problem(kind, error.message ?? `The server answered with error ${response.status}.`, {
-    mend: inWords(error.mend), allowed: inWords(error.allowed), seconds: secondsOf(response.headers.get("Retry-After")),
+    type: error.type, mend: inWords(error.mend), allowed: inWords(error.allowed), seconds: secondsOf(response.headers.get("Retry-After")),
   });
 }
 

@@ -5,7 +5,6 @@ import { change, isRude, learn, measured, measuredKey, rows, rudenessOf, textOf 
 
 const LOOKED_AT_ONCE = 32;
 const REWRITTEN_AT_ONCE = 4;
-const ALTERNATIVES = 8;
 const MOST_BREAKDOWNS = 3;
 const waking = new Set();
 let options = { strength: () => 0.5, near: () => 0, noted: () => {}, keyed: () => {} };
@@ -52,10 +51,10 @@ const rewriting = {
   most: REWRITTEN_AT_ONCE,
   next: (most) => next("rude", most),
   ask: (batch) => ask("v1/rewrite", {
-    texts: batch.map((row) => ({ ...sent(row), lang: row.lang ?? row.found.lang })), offsets: "utf16", alternatives: ALTERNATIVES,
+    texts: batch.map((row) => ({ ...sent(row), lang: row.lang ?? row.found.lang })), offsets: "utf16",
     strength: batch[0].strength ?? options.strength(),
   }),
-  take: (row, result) => rewritten(row, result),
+  take: (row, result) => ({ ...rewritten(row, result), strengthTaken: row.strength ?? options.strength() }),
 };
 
 /** How rude is what somebody mixed or typed? */
@@ -140,12 +139,13 @@ export function again(ids, patch = {}) {
   const changes = ids.filter((id) => rows.has(id)).map((id) => {
     const row = rows.get(id);
     const state = "lang" in patch || !row.found || row.state === "failed" ? "new" : "rude";
-    return [id, { lang: row.lang, strength: row.strength, found: row.found, wordings: row.wordings, suggested: row.suggested,
+    return [id, { lang: row.lang, strength: row.strength, strengthTaken: row.strengthTaken, found: row.found, wordings: row.wordings, suggested: row.suggested,
       reason: row.reason, problem: null, decision: null, ...patch, state }];
   });
   change(new Map(changes));
   wake();
 }
 
-/** Rows that another strength could change. */
-export const undecidedRude = () => [...rows.values()].filter((row) => row.state === "done" && !row.decision && isRude(row)).map((row) => row.id);
+/** Undecided rows that were rewritten at another strength than the one that is set now. */
+export const outdated = () => [...rows.values()].filter((row) => row.state === "done" && !row.decision && isRude(row)
+  && row.strength === null && row.strengthTaken !== options.strength()).map((row) => row.id);
