@@ -21,6 +21,7 @@ from civilly.cli import (
     ls,
     rewrite,
     score,
+    serve,
     train,
     version,
 )
@@ -37,6 +38,7 @@ app = Shell(
 )
 rewrite.add_to(app)
 detect.add_to(app)
+serve.add_to(app)
 score.add_to(app)
 compare.add_to(app)
 leaderboard.add_to(app)

@@ -16,22 +16,15 @@ from civilly.errors import CivillyError
 if TYPE_CHECKING:
     from civilly.data.journal import Record
     from civilly.pipeline import Detoxifier
-    from civilly.types import Rewrite
 
 
 def _rewrite_rows(detoxifier: Detoxifier, source: Source, rows: Sequence[int]) -> list[Record]:
+    from civilly.methods.records import filler_of, record_of
+
     texts = [source.texts[row] for row in rows]
     rewrites = detoxifier.rewrite(texts, [source.langs[row] for row in rows])
-    filler = _filler(detoxifier)
-    return [_record(text, result, filler) for text, result in zip(texts, rewrites, strict=True)]
-
-
-def _filler(detoxifier: Detoxifier) -> str:
-    """Who fills the holes, if the method ``infill`` is asked."""
-    from civilly.methods.fillers import DEFAULT
-
-    options = detoxifier.describe()["options"]
-    return str(options.get("infill.filler") or options.get("filler") or DEFAULT)
+    filler = filler_of(detoxifier.describe()["options"])
+    return [record_of(result, text, filler) for text, result in zip(texts, rewrites, strict=True)]
 
 
 def _chunks(
@@ -53,27 +46,6 @@ def _chunks(
         for rows in filter(None, todo):
             yield rows, _rewrite_rows(detoxifier, source, rows)
             advance(len(rows))
-
-
-def _record(text: str, result: Rewrite, filler: str) -> Record:
-    """A result as a JSON object."""
-    from dataclasses import asdict
-
-    return {
-        **({"filler": filler} if result.method == "infill" else {}),
-        "text": text,
-        "rewritten": result.rewritten,
-        "lang": result.lang,
-        "changed": result.changed,
-        "method": result.method,
-        "reason": result.reason,
-        "before": asdict(result.before),
-        "after": asdict(result.after),
-        "candidates": [
-            {**asdict(candidate), "scores": asdict(scores)}
-            for candidate, scores in result.candidates
-        ],
-    }
 
 
 def _render(

@@ -103,6 +103,19 @@ class Detoxifier:
     def __setstate__(self, made_of: dict[str, Any]) -> None:
         Detoxifier.__init__(self, **made_of)
 
+    def varied(self, **other: Any) -> Detoxifier:
+        """One that was asked for otherwise, with the models of this one: nothing is loaded twice.
+
+        Args:
+            other: Arguments of the constructor, but for the engine and the model.
+
+        Raises:
+            CivillyError: As the constructor does.
+        """
+        made = Detoxifier(**{**self._made_of, **other})
+        made._tools.lender = self._tools
+        return made
+
     @cached_property
     def _rewriter(self) -> Rewriter:
         made = {name: each.create(self._own[name]) for name, each in self._modules.items()}
