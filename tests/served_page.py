@@ -17,7 +17,7 @@ expect = sync_api.expect
 
 
 @contextlib.contextmanager
-def served() -> Iterator[str]:
+def served(**settings: Any) -> Iterator[str]:
     """The address of a server on loopback that runs until the end."""
     uvicorn = pytest.importorskip("uvicorn", reason="uvicorn is not installed")
     from civilly.serve.app import create_app
@@ -25,7 +25,7 @@ def served() -> Iterator[str]:
 
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
-        config = uvicorn.Config(create_app(Settings()), log_level="warning")
+        config = uvicorn.Config(create_app(Settings(**settings)), log_level="warning")
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
@@ -79,7 +79,9 @@ class Desk:
     def original(self, index: int) -> str:
         """The text as it was, from the marked one."""
         return str(
-            self.row(index).locator(".marked .text").evaluate(
+            self.row(index)
+            .locator(".marked .text")
+            .evaluate(
                 """(text) => { const copy = text.cloneNode(true);
                 copy.querySelectorAll("ins").forEach((ins) => ins.remove());
                 return copy.textContent; }"""

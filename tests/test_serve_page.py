@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from civilly.data.readings import read_readings
 from opened_page import PATIENCE
 from served_page import Desk, expect, served
 
@@ -25,8 +26,13 @@ EVIL = "you fucking idiot </script><script>window.stolen = 1</script><img src=x 
 
 
 @pytest.fixture(scope="module")
-def site() -> Iterator[str]:
-    with served() as address:
+def feedback(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("feedback") / "feedback.jsonl"
+
+
+@pytest.fixture(scope="module")
+def site(feedback: Path) -> Iterator[str]:
+    with served(feedback=feedback) as address:
         yield address
 
 
@@ -108,9 +114,7 @@ def test_each_change_is_taken_left_and_reworded(desk: Desk) -> None:
     desk.press("Enter")
     desk.expect_status(0, "edited")
     assert desk.result(0).rstrip(".").endswith("asleep")
-    assert "99 %" in desk.row(0).locator(".cards").inner_text() or "sure" in desk.row(
-        0
-    ).locator(".cards").inner_text()
+    assert re.search(r"rude, \d+ % sure", desk.row(0).locator(".cards").inner_text())
     desk.page.click("#undo")
     assert desk.result(0) == whole
 
@@ -325,6 +329,24 @@ def test_a_key_is_asked_for_and_sent(browser: Any, site: str) -> None:
     desk.wait()
     assert "secret" not in desk.page.evaluate("() => JSON.stringify({ ...localStorage })")
     desk.close("Failed to load resource")
+
+
+def test_decisions_are_sent_only_when_somebody_says_so(desk: Desk, feedback: Path) -> None:
+    desk.add(ENGLISH, TWO, CIVIL)
+    suggested = [desk.result(0), desk.result(1)]
+    desk.row(0).locator(".keep").click()
+    desk.row(1).locator("button.edit").nth(1).click()
+    assert not feedback.exists()
+    desk.page.click("#export")
+    desk.page.click("#feedback")
+    desk.said("2 decisions sent")
+    rows = [(r.text, r.rewrite, r.use) for r in read_readings(feedback)]
+    assert rows == [
+        (ENGLISH, suggested[0], 0), (TWO, suggested[1], 1), (TWO, desk.result(1), 2)
+    ]  # fmt: skip
+    desk.page.click("#export")
+    desk.page.click("#feedback")
+    desk.said("0 decisions sent")
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])

@@ -1,5 +1,5 @@
 // What the server's answers mean for a row.
-import { edits } from "./diff.js";
+import { apply, edits } from "./diff.js";
 import { textOf } from "./rows.js";
 import { inWords } from "./server.js";
 
@@ -65,10 +65,9 @@ function others(text, result, suggested) {
     const apart = suggested.filter((edit) => edit.end <= start || edit.start >= end);
     const inside = edits(text.slice(start, end), candidate.text, result.lang).map((edit) => ({ start: edit.start + start, end: edit.end + start, put: edit.put, score: null }));
     const all = [...apart, ...inside].sort((a, b) => a.start - b.start);
-    const name = gist(all.map((edit) => `${edit.start} ${edit.put}`).join("|")), whole = start === 0 && end === text.length;
-    if (known.has(name) || (whole && known.has(gist(candidate.text)))) continue;
+    const whole = start === 0 && end === text.length, name = gist(apply(text, all));
+    if (known.has(name)) continue;
     known.add(name);
-    if (whole) known.add(gist(candidate.text));
     found.push({ edits: all, p: whole ? p : null });
   }
   return found;

@@ -166,7 +166,8 @@ export function step(by) {
 /** After a decision: on to the next comment that waits for one. */
 export function goOn() {
   const id = rowsListed().find((other) => other > view.current && unseen(model.rows.get(other)));
-  if (id === undefined) say(`${byId("said").textContent} No comment after this one waits for a decision.`);
+  const waiting = [...model.rows.values()].some((row) => row.id > view.current && model.statusOf(row) === "waiting");
+  if (id === undefined) say(`${byId("said").textContent} ${waiting ? "The next comments are still being read." : "No comment after this one waits for a decision."}`);
   else focusRow(id);
 }
 

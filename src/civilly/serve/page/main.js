@@ -84,7 +84,7 @@ function move(step, said) {
 function blur(on) {
   settings.blur = on;
   memory.keepSettings();
-  document.body.classList.toggle("blurred", on);
+  document.body.classList.toggle("blur-rude", on);
   byId("blur").checked = on;
 }
 

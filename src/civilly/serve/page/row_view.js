@@ -3,7 +3,7 @@ import { again, unmeasurable } from "./work.js";
 import { button, copy, element, number, percent, say, setup, textIn } from "./dom.js";
 import * as model from "./rows.js";
 import { settings } from "./memory.js";
-import { cards, marked, spansInWords } from "./text_view.js";
+import { briefly, cards, marked, spansInWords } from "./text_view.js";
 
 export const STATUS = {
   waiting: "waiting", unseen: "not decided", accepted: "accepted", partly: "accepted in part", other: "other wording", edited: "edited",
@@ -54,9 +54,9 @@ function wordings(row, act) {
   if (row.wordings.length < 2 && (row.suggested || !row.wordings.length)) return null;
   const { wording: now, typed } = model.shown(row);
   const entries = row.wordings.map((wording, at) => {
-    const text = model.textOf(row, model.choosing(row, at)), p = wording.p;
+    const { p } = wording;
     const press = button("", () => act.choose(at), { class: "wording", "data-key": `wording-${at}`, "aria-pressed": String(typed === null && now === at) });
-    press.append(textIn(row.found.lang, text), element("small", {}, `${at === 0 && row.suggested ? "suggested" : ""}${at === 0 && row.suggested && p !== null ? ", " : ""}${p === null ? "" : `rude ${percent(p)}`}`));
+    press.append(briefly(row, wording.edits), element("small", {}, `${at === 0 && row.suggested ? "suggested" : ""}${at === 0 && row.suggested && p !== null ? ", " : ""}${p === null ? "" : `rude ${percent(p)}`}`));
     return element("li", {}, press);
   });
   return element("div", {}, element("h3", {}, "Wordings ", element("kbd", { "aria-hidden": "true" }, "←"), element("kbd", { "aria-hidden": "true" }, "→")),
@@ -151,6 +151,7 @@ export function actionsOf(id, redraw) {
         }, { set }));
       }
       redraw("field");
+      open.field.setSelectionRange(open.field.value.length, open.field.value.length);
     },
     copy: async () => {
       try {

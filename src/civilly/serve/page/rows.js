@@ -172,7 +172,7 @@ export function counts() {
     if (status === "waiting") found.waiting += 1;
     else if (status === "civil") found.civil += 1;
     else if (status === "failed") found.failed += 1;
-    if (toDecide(row)) found.toDecide += 1;
+    if (toDecide(row) || row.state === "rude") found.toDecide += 1;
     if (row.decision) found.decided += 1;
     if (row.decision ? rudenessOf(row) >= threshold(row) : rude(row)) found.stillRude += 1;
   }

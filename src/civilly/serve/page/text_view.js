@@ -86,6 +86,25 @@ export function cards(row, rewording, act) {
   return element("ul", { class: "cards", "aria-label": "Changes" }, ...made);
 }
 
+const LONG = 60;
+
+/** The beginning and the end of a stretch that stays, if it is long. */
+function shortened(text) {
+  const characters = [...text];
+  return characters.length <= LONG ? text : `${characters.slice(0, LONG / 2).join("")} … ${characters.slice(-LONG / 2).join("")}`;
+}
+
+/** A wording as it reads, what is put in underlined. */
+export function briefly(row, edits) {
+  const parts = [];
+  let place = 0;
+  for (const { start, end, put } of edits) {
+    parts.push(shortened(row.text.slice(place, start)), ...(put ? [element("ins", {}, put)] : []));
+    place = end;
+  }
+  return textIn(langOf(row), ...parts, shortened(row.text.slice(place)));
+}
+
 /** What is rude in a text to which nothing is suggested. */
 export function spansInWords(row) {
   const spans = row.found?.spans ?? [];
