@@ -31,7 +31,7 @@ def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     with served() as site, launched() as browser:
         desk = Desk(browser, site, color_scheme="light")
-        desk.page.set_viewport_size({"width": 900, "height": 880})
+        desk.page.set_viewport_size({"width": 820, "height": 800})
         desk.add(*COMMENTS)
         desk.page.uncheck("#blur")
         desk.row(0).locator(".accept").click()
@@ -41,7 +41,7 @@ def main() -> None:
         desk.close()
 
         desk = Desk(browser, site, color_scheme="dark")
-        desk.page.set_viewport_size({"width": 760, "height": 620})
+        desk.page.set_viewport_size({"width": 720, "height": 560})
         desk.add(*COMMENTS[2:4])
         desk.focus(1)
         desk.press("ArrowLeft")
