@@ -90,16 +90,16 @@ DETECTED: dict[int | str, dict[str, Any]] = {
 REWRITTEN: dict[int | str, dict[str, Any]] = {
     200: _answer("One result per text, in order: a rewrite, or an error.", _results(_REWRITE))
 }
+_WHY: dict[int | str, str] = {
+    "default": "Anything else that went wrong.",
+    400: "The request is not understood.",
+    401: "There is no key, or another one.",
+    404: "There is no such thing here.",
+    413: "The request, or its only text, is too large, or has too many texts.",
+    415: "The content is no JSON.",
+    429: "The queue is full; Retry-After says for how long.",
+    503: "The server is stopping, or has no model; Retry-After says when to ask again.",
+}
 REFUSALS: dict[int | str, dict[str, Any]] = {
-    status: _answer(description, _ERROR)
-    for status, description in {
-        400: "The request is not understood.",
-        401: "There is no key, or another one.",
-        404: "There is no such thing here.",
-        413: "The request, or its only text, is too large, or has too many texts.",
-        415: "The content is no JSON.",
-        422: "Never sent: what is not understood is 400.",
-        429: "The queue is full; Retry-After says for how long.",
-        503: "The server is stopping, or has no model; Retry-After says when to ask again.",
-    }.items()
+    status: _answer(description, _ERROR) for status, description in _WHY.items()
 }

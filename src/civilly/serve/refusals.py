@@ -16,7 +16,7 @@ NOT_FOUND, METHOD_NOT_ALLOWED = "not_found", "method_not_allowed"
 MEDIA_TYPE = "unsupported_media_type"
 TIMEOUT = "request_timeout"
 OVERLOADED, STOPPING = "overloaded", "stopping"
-UNAVAILABLE, INTERNAL = "model_unavailable", "internal_error"
+UNAVAILABLE, INTERNAL = "unavailable", "internal_error"
 
 _log = logging.getLogger("civilly.serve")
 
@@ -98,7 +98,7 @@ def refusal_of(error: Exception) -> Refused:
         _log.error("%s: %s", type(error).__name__, error)
         retry = 5 if getattr(error, "retryable", False) else 60
         return Refused(
-            "The model cannot be used at the moment.",
+            "This server cannot do it at the moment.",
             status=503,
             kind=UNAVAILABLE,
             mend="ask whoever runs this server: its log says why",
