@@ -247,6 +247,30 @@ def by_hand(model: Any, prompt: list[int], answer: list[int]) -> float:
     return total
 
 
+def sigmoid(x: float) -> float:
+    return 1 / (1 + math.exp(-x))
+
+
+def odds(x: float) -> float:
+    return math.exp(x) / (1 - math.exp(x))
+
+
+def formula(
+    name: str, beta: float, yw: float, yl: float, nw: int, nl: int, rw: float, rl: float,
+    divergence: float, good: bool,
+) -> float:  # fmt: skip
+    """The loss of one row: log π, tokens and log π/π_ref of its two answers."""
+    return {
+        "dpo": lambda: -math.log(sigmoid(beta * rw - beta * rl)),
+        "dpo_norm": lambda: -math.log(sigmoid(beta / nw * rw - beta / nl * rl)),
+        "ipo": lambda: (rw / nw - rl / nl - 1 / (2 * beta)) ** 2,
+        "cpo": lambda: -math.log(sigmoid(beta * yw - beta * yl)),
+        "simpo": lambda: -math.log(sigmoid(beta / nw * yw - beta / nl * yl - 1.375)),
+        "orpo": lambda: -beta * math.log(sigmoid(math.log(odds(yw / nw) / odds(yl / nl)))),
+        "kto": lambda: 1 - sigmoid(beta * (rw - divergence if good else divergence - rw)),
+    }[name]()
+
+
 @pytest.mark.parametrize("name", [*PAIRED, *UNPAIRED])
 def test_losses_of_an_encoder_decoder_are_those_of_the_papers(
     name: str, tmp_path_factory: pytest.TempPathFactory
@@ -263,33 +287,15 @@ def test_losses_of_an_encoder_decoder_are_those_of_the_papers(
     nats = [[by_hand(model, each["prompt"], a) for a in each["answers"]] for each in rows]
     sizes = [[len(a) for a in each["answers"]] for each in rows]
 
-    def sigmoid(x: float) -> float:
-        return 1 / (1 + math.exp(-x))
-
-    def odds(x: float) -> float:
-        return math.exp(x) / (1 - math.exp(x))
-
     ratios = [
-        [n - r for n, r in zip(row_nats, each["reference"], strict=True)]
-        for row_nats, each in zip(nats, rows, strict=True)
+        [n - r for n, r in zip(both, each["reference"], strict=True)]
+        for both, each in zip(nats, rows, strict=True)
     ]
     divergence = max(0.0, sum(second for _, second in ratios) / len(rows))
-    losses = []
-    for (yw, yl), (nw, nl), (rw, rl), each in zip(nats, sizes, ratios, rows, strict=True):
-        losses.append(
-            {
-                "dpo": lambda: -math.log(sigmoid(beta * rw - beta * rl)),
-                "dpo_norm": lambda: -math.log(sigmoid(beta / nw * rw - beta / nl * rl)),
-                "ipo": lambda: (rw / nw - rl / nl - 1 / (2 * beta)) ** 2,
-                "cpo": lambda: -math.log(sigmoid(beta * yw - beta * yl)),
-                "simpo": lambda: -math.log(sigmoid(beta / nw * yw - beta / nl * yl - 1.375)),
-                "orpo": lambda: -beta
-                * math.log(sigmoid(math.log(odds(yw / nw) / odds(yl / nl)))),
-                "kto": lambda: 1 - sigmoid(beta * (rw - divergence))
-                if each["good"]
-                else 1 - sigmoid(beta * (divergence - rw)),
-            }[name]()
-        )
+    losses = [
+        formula(name, beta, *both, *counts, *ratio, divergence, each["good"])
+        for both, counts, ratio, each in zip(nats, sizes, ratios, rows, strict=True)
+    ]
     said = [at for at, each in enumerate(rows) if name not in UNPAIRED or each["good"]]
     cross_entropy = -sum(nats[at][0] for at in said) / sum(sizes[at][0] for at in said)
     expected = sum(losses) / len(losses) + sft * cross_entropy
