@@ -133,17 +133,15 @@ def test_it_learns_and_says_what_from(setting: Setting, whole: Path) -> None:
     assert load_change(whole.parent).targets()
 
 
-@pytest.mark.parametrize("loss", ["dpo", "kto"])
-def test_a_stopped_run_resumes_to_the_same_weights(setting: Setting, loss: str) -> None:
+def test_a_stopped_run_resumes_to_the_same_weights(setting: Setting) -> None:
     """In the second epoch, whose order it must draw again, with what the reference said."""
-    straight = setting.train(f"straight-{loss}", loss)
-    setting.train(f"broken-{loss}", loss, training={"stop_after_steps": 7})
-    said = (setting.root / f"broken-{loss}" / REFERENCE_FILE).read_bytes()
+    straight = setting.train("straight", "kto")
+    setting.train("broken", "kto", training={"stop_after_steps": 7})
+    said = (setting.root / "broken" / REFERENCE_FILE).read_bytes()
     with pytest.raises(CivillyError, match="already holds checkpoints"):
-        setting.train(f"broken-{loss}", loss)
-    resumed = setting.train(f"broken-{loss}", loss, resume=True)
-    equal_weights(straight, resumed)
-    assert (setting.root / f"broken-{loss}" / REFERENCE_FILE).read_bytes() == said
+        setting.train("broken", "kto")
+    equal_weights(straight, setting.train("broken", "kto", resume=True))
+    assert (setting.root / "broken" / REFERENCE_FILE).read_bytes() == said
 
 
 def test_a_killed_run_resumes_to_the_same_weights(setting: Setting, whole: Path) -> None:
@@ -183,7 +181,7 @@ def test_what_the_reference_said_must_fit_a_run_that_goes_on(setting: Setting) -
     assert (setting.root / "fresh" / REFERENCE_FILE).read_bytes() == said
 
 
-@pytest.mark.parametrize("loss", ["dpo", "kto", "orpo"])
+@pytest.mark.parametrize("loss", ["kto", "orpo"])
 def test_held_preferences_and_rewrites_judge_it_on_the_way(setting: Setting, loss: str) -> None:
     made = setting.train(f"judged-{loss}", loss, validation={"every_steps": 5, "pairs": 2})
     judged = [row for row in log_of(made.parent) if "eval_J" in row]
@@ -209,9 +207,7 @@ MODELS = {
         ("qwen3", "simpo", "lora"),
         ("qwen3", "kto", "full"),
         ("mt5", "dpo", "lora"),
-        ("mt5", "kto", "dora"),
         ("mt5", "ipo", "full"),
-        ("gemma", "cpo", "full"),
     ],
 )
 def test_models_of_every_kind_come_to_prefer_what_people_do(
