@@ -33,11 +33,13 @@ class Setting:
         name: For the table.
         method: As the pipeline takes it.
         options: Its options.
+        engine: As `civilly.engines.open_engine` takes it, or None for the embedded one.
     """
 
     name: str
     method: str = "infill"
     options: Mapping[str, Any] = field(default_factory=dict)
+    engine: str | None = None
 
 
 DELETE, TUNED = Setting("delete", "delete"), Setting("tuned", "tuned")
@@ -90,7 +92,7 @@ def measured(settings: Sequence[Setting], rows: Sequence[Row], gold: bool) -> di
     """Runs every setting; speeds are relative to the last setting called ``tuned``, if it runs."""
     runs, seconds = {}, {}
     for setting in settings:
-        detoxifier = Detoxifier(setting.method, options=setting.options)
+        detoxifier = Detoxifier(setting.method, engine=setting.engine, options=setting.options)
         if gold:
             tools = detoxifier._tools
             tools.detector = GoldSpans(tools.detector, rows)

@@ -118,6 +118,7 @@ _ALL = (
         (
             Part("infill_detected.md", "benchmarks/infill.py", "Detected spans"),
             Part("infill_gold.md", "benchmarks/infill.py", "Gold spans"),
+            Part("infill_large.md", "benchmarks/infill_large.py", "A published coder, untrained"),
         ),
     ),
     Page(

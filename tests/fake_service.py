@@ -9,7 +9,6 @@ import threading
 from collections.abc import Sequence
 
 import fake_pipeline
-
 from civilly.errors import EngineError
 from civilly.serve.service import Choices, Service
 from civilly.serve.settings import Settings

@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from civilly import __version__
 from civilly.errors import CivillyError
-from civilly.serve import health, native, openai_surface, perspective
+from civilly.serve import health, native, openai_surface, page, perspective
 from civilly.serve.metrics import Metrics
 from civilly.serve.middleware import Bodies, KeyHolders, Requests, Room
 from civilly.serve.refusals import INVALID, METHOD_NOT_ALLOWED, NOT_FOUND, Refused, refusal_of
@@ -60,6 +60,7 @@ def create_app(settings: Settings, service: Service | None = None) -> FastAPI:
         lifespan=lifespan,
     )
     app.include_router(health.router(serving, stopping))
+    app.include_router(page.router())
     for surface in SURFACES:
         app.include_router(surface.router(serving, settings))
     for kind in (CivillyError, HTTPException, RequestValidationError):
