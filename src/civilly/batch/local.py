@@ -9,9 +9,7 @@ from civilly.batch.job import Job, Outcome
 from civilly.batch.shard import rewrite_shard
 
 
-def run(
-    job: Job, identity: Mapping[str, Any], advance: Callable[[int], None]
-) -> Iterator[Outcome]:
+def run(job: Job, identity: Mapping[str, Any], advance: Callable[[int], None]) -> Iterator[Outcome]:
     """What became of each shard, as soon as it is known.
 
     Args:

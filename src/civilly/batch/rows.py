@@ -56,7 +56,7 @@ def _in_chunks(
     window: int,
     done: Container[int],
 ) -> Iterator[tuple[list[int], list[Record]]]:
-    """Cuts all rows, so that work that is taken up again is cut alike, and does what is not done."""
+    """Cuts all rows, so that a resumed run cuts alike, and does what is not done."""
     for chunk in detoxifier.chunks([source.texts[row] for row in rows], window):
         todo = [rows[place] for place in chunk if rows[place] not in done]
         if todo:
@@ -170,5 +170,3 @@ def summary(records: Sequence[Record], name: str) -> str:
     """How many rows there are, and how many were changed, in one line."""
     changed = sum(record["changed"] for record in records)
     return f"{len(records)} rows, {changed} rewritten, {len(records) - changed} kept: {name}"
-
-
