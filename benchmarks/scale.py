@@ -133,11 +133,11 @@ def run_and_kill(given: Path, output: Path, total: int, *more: str) -> Killed:
             os.kill(driver.pid, signal.SIGKILL)
             driver.wait()
             killed.driver_at = done
-            _wait_for(others)
+            wait_for(others)
     return killed
 
 
-def _wait_for(processes: list[int], seconds: float = 60.0) -> None:
+def wait_for(processes: list[int], seconds: float = 60.0) -> None:
     """Waits until Ray's own processes have noticed that their driver is gone."""
     end = time.monotonic() + seconds
     while time.monotonic() < end and any(Path(f"/proc/{pid}").exists() for pid in processes):

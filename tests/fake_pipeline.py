@@ -11,6 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
@@ -62,7 +63,9 @@ class Detoxifier:
     def pass_by(self, texts: Sequence[str], langs: str | Sequence[str]) -> list[Rewrite | None]:
         assert self.only_toxic is not None
         return [
-            made if made.before.p_toxic < self.only_toxic else None
+            replace(made, rewritten=made.text, after=made.before)
+            if made.before.p_toxic < self.only_toxic
+            else None
             for made in self.rewrite(texts, langs)
         ]
 
