@@ -31,7 +31,7 @@ FAKE = Path(fake_pipeline.__file__)
 def ray() -> Iterator[Any]:
     """Ray on this machine, for all tests of this module that need not kill its driver."""
     ray = on_ray.require()
-    ray.init(num_cpus=2, include_dashboard=False, object_store_memory=100_000_000)
+    on_ray._start(ray, 2, None)
     yield ray
     ray.shutdown()
 

@@ -107,6 +107,9 @@ def run(
 def _start(ray: Any, workers: int | None, address: str | None) -> None:
     quiet = {"log_to_driver": False, "logging_level": "error"}
     if address is None:
+        # A worker takes half a GB whatever its shard is. Where other programs fill the memory, Ray
+        # would kill ours in their stead.
+        os.environ.setdefault("RAY_memory_monitor_refresh_ms", "0")
         ray.init(
             num_cpus=workers, include_dashboard=False, object_store_memory=_STORE_BYTES, **quiet
         )
