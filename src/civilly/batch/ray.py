@@ -110,6 +110,8 @@ def _start(ray: Any, workers: int | None, address: str | None) -> None:
         # A worker takes half a GB whatever its shard is. Where other programs fill the memory, Ray
         # would kill ours in their stead.
         os.environ.setdefault("RAY_memory_monitor_refresh_ms", "0")
+        # By default workers run at niceness 15: beside other work they would get next to nothing.
+        os.environ.setdefault("RAY_worker_niceness", "0")
         ray.init(
             num_cpus=workers, include_dashboard=False, object_store_memory=_STORE_BYTES, **quiet
         )
