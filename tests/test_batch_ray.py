@@ -137,7 +137,12 @@ def test_the_driver_is_killed(inputs: Path, tmp_path: Path) -> None:
     driver.wait()
     # Not waited for: workers of the killed driver may still be at it.
     environment["CIVILLY_TEST_DELAY"] = "0"
-    again = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
+    for _ in range(3):  # Ray gives a busy machine half a minute to start
+        again = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=240
+        )
+        if "Ray did not start" not in again.stderr:
+            break
     assert again.returncode == 0, again.stderr
     assert "3 files" in again.stderr
     assert outputs(output) == outputs(tmp_path / "local")

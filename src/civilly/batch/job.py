@@ -26,11 +26,11 @@ from civilly.batch.source import Reading
 from civilly.data.files import check_folder, write_bytes
 from civilly.data.io import format_of, knows_suffix, uncompressed
 from civilly.data.values import as_json
-from civilly.detect.language import WEIGHTS
 from civilly.errors import DataError
 from civilly.pipeline import Detoxifier
 
 ASIDE = "_civilly"
+WEIGHTS = Path(__file__).parent.parent / "weights"
 
 
 @dataclass(frozen=True)
@@ -214,7 +214,7 @@ def read_entry(path: Path) -> dict[str, Any]:
 def _weights_digest() -> str:
     """A hash of all the weights that this installation brings."""
     digest = hashlib.sha256()
-    for path in sorted(WEIGHTS.parent.parent.rglob("*.*")):
+    for path in sorted(WEIGHTS.rglob("*.*")):
         if path.suffix in (".safetensors", ".json"):
             digest.update(f"{path.name} {path.stat().st_size} ".encode())
             digest.update(path.read_bytes())

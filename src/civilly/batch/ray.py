@@ -13,7 +13,7 @@ from typing import Any
 
 from civilly.batch.job import Job, Outcome
 from civilly.batch.shard import failed, rewrite_shard
-from civilly.errors import DataError, MissingExtraError
+from civilly.errors import EngineError, MissingExtraError
 
 ATTEMPTS = 3
 """So many workers may die of one shard before it is set aside."""
@@ -90,7 +90,7 @@ def run(
 
     Raises:
         MissingExtraError: If Ray is not installed.
-        DataError: If there is no cluster at the address.
+        EngineError: If Ray does not start, or there is no cluster at the address.
     """
     ray = require()
     ours = not ray.is_initialized()
@@ -105,22 +105,24 @@ def run(
 
 
 def _start(ray: Any, workers: int | None, address: str | None) -> None:
-    quiet = {"log_to_driver": False, "logging_level": "error"}
+    how: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
     if address is None:
         # A worker takes half a GB whatever its shard is. Where other programs fill the memory, Ray
         # would kill ours in their stead.
         os.environ.setdefault("RAY_memory_monitor_refresh_ms", "0")
         # By default workers run at niceness 15: beside other work they would get next to nothing.
         os.environ.setdefault("RAY_worker_niceness", "0")
-        ray.init(
-            num_cpus=workers, include_dashboard=False, object_store_memory=_STORE_BYTES, **quiet
-        )
-        return
+        how |= {
+            "num_cpus": workers, "include_dashboard": False, "object_store_memory": _STORE_BYTES,
+        }  # fmt: skip
     try:
-        ray.init(address=address, **quiet)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        raise DataError(
-            f"There is no Ray cluster at {address!r}: {error}.",
+        ray.init(address or "local", **how)  # "local" whatever RAY_ADDRESS says
+    except Exception as error:  # Ray raises plain ones, too
+        if address is None:
+            what = f"Ray did not start on this machine: {error}"
+            raise EngineError(what, mend="the same command again, or --runner local") from error
+        raise EngineError(
+            f"There is no Ray cluster at {address!r}: {error}",
             mend="ray start --head on one node, or leave --address out for this machine alone",
         ) from error
 
