@@ -94,7 +94,7 @@ def main() -> None:
         progress=lambda line: print(line, file=sys.stderr),
     )
     recipe = SftRecipe.parse(report.sweep.base, "the recipe")
-    held = tuning_pairs(build_corpus(report.sweep.base, data), data, recipe.validation)
+    held = tuning_pairs(build_corpus(report.sweep.base, data).dev, data, recipe.validation)
     note = validation_note(held, recipe.validation.suite)
     config = json.loads((options.run / "trials" / report.found[0].name / CONFIG_FILE).read_text())
     trained = {name: sum(counts.values()) for name, counts in config["examples"].items()}

@@ -128,7 +128,7 @@ def test_a_built_corpus_is_trained_on(setting):
     config = json.loads((run / "config.json").read_text())
     assert config["examples"] == {"authored": {"en": len(built.train)}}
     held_apart = tuning_pairs(
-        build_corpus(recipe(setting, **tables), data), data, ValidationSettings(pairs=9)
+        build_corpus(recipe(setting, **tables), data).dev, data, ValidationSettings(pairs=9)
     )
     assert {dev_part(pair.id) for pair in held_apart} == {"tune"}
     assert not {pair.id for pair in held_apart} & {pair.id for pair in built.train}
@@ -369,7 +369,7 @@ def test_long_sentences_can_be_left_out_of_validations(setting, tmp_path):
         made = recipe(setting)
         made["corpus"]["sources"][0] |= {"path": str(tmp_path), "dev_split": True}
         settings = ValidationSettings(pairs=30, longest_characters=longest)
-        pairs = tuning_pairs(build_corpus(made, setting[2]), setting[2], settings)
+        pairs = tuning_pairs(build_corpus(made, setting[2]).dev, setting[2], settings)
         return [len(pair.toxic) for pair in pairs]
 
     lengths = held(None)

@@ -27,6 +27,7 @@ ROOMS = {
     "detect": "detector",
     "select": "selector",
     "score": "metric",
+    "train.rewards": "reward",
 }
 """Rooms that hold methods, with what one is called in messages."""
 

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 BUILD_EXAMPLE = "Example: civilly data build recipes/corpus.toml -o runs/corpus"
 
+PREFERENCES_EXAMPLE = (
+    "Example: civilly data preferences recipes/preferences.toml -o runs/preferences"
+)
+
 EXAMPLES = """Examples:
 
 civilly data leaks train.jsonl test.tsv
@@ -105,6 +109,75 @@ def _overview(report: Mapping[str, Any]) -> str:
     ]
     by_source = aligned(("source", "licence", "train", "dev", "left out"), sources)
     return by_source + "\n" + aligned(("lang", "train", "dev"), languages)
+
+
+@sets.command(epilog=PREFERENCES_EXAMPLE)
+def preferences(
+    recipe: Annotated[Path, typer.Argument(help="Recipe file with a preferences table.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", callback=a_file, help="Folder for the preferences.")
+    ],
+    data: DataOption = None,
+    take_out_leaks: Annotated[
+        bool,
+        typer.Option(
+            "--take-out-leaks",
+            help="Leave texts that repeat held-out or official texts out, instead of refusing.",
+        ),
+    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace -o FOLDER.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    debug: _console.DebugOption = False,
+) -> None:
+    """Build preferences: better and worse outputs of the same texts, for civilly train prefer.
+
+    Writes pairs_train.jsonl and pairs_held.jsonl (prompt, chosen, rejected), unpaired_train.jsonl
+    and unpaired_held.jsonl (prompt, completion, label), preferences.json and a card, README.md.
+    Prints what each language gave, and what gave no pair and why.
+    """
+    from civilly.data.files import check_folder
+    from civilly.data.pairs import data_folder
+    from civilly.data.recipe_table import read_recipe
+    from civilly.data.values import as_json as to_json
+    from civilly.errors import DataError
+    from civilly.train.preference_data.build import build_preferences
+    from civilly.train.preference_data.folder import REPORT_FILE, write_preferences
+
+    if (output / REPORT_FILE).exists() and not overwrite:
+        raise DataError(f"{str(output)!r} holds preferences.", mend="--overwrite to replace them")
+    check_folder(output)
+    made = build_preferences(
+        read_recipe(recipe),
+        recipe.parent,
+        data_folder(data),
+        take_out_leaks=take_out_leaks,
+        tell=_console.note,
+    )
+    report = write_preferences(made, output)
+    _console.write_out(to_json(report) + "\n" if as_json else _what_came(report))
+    _console.done(output, "name the folder in a recipe of civilly train prefer")
+
+
+def _what_came(report: Mapping[str, Any]) -> str:
+    """Two tables: what each language gave, and what gave no pair."""
+    from civilly.cli._table import aligned
+    from civilly.train.preference_data.card import languages_of, reasons_of
+
+    train, held = report["train"], report["held"]
+    languages = [
+        (lang, str(train["languages"].get(lang, 0)), str(held["languages"].get(lang, 0)))
+        for lang in languages_of(report)
+    ]
+    languages.append(("all", str(train["pairs"]), str(held["pairs"])))
+    unpaired = [(label, str(train[label]), str(held[label])) for label in ("good", "bad")]
+    reasons = [(str(count), what, why) for count, what, why in reasons_of(report)]
+    return "\n".join(
+        [
+            aligned(("pairs", "train", "held"), languages),
+            aligned(("unpaired", "train", "held"), unpaired),
+            aligned(("without", "a pair", "why"), reasons),
+        ]
+    )
 
 
 @sets.command(epilog=EXAMPLES)

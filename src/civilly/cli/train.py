@@ -105,7 +105,7 @@ def _following(verb: str, job: Job) -> str:
     run = shlex.quote(str(job.output))
     if verb == "sweep":
         return f"civilly train sft {shlex.quote(str(job.output / 'best.toml'))} -o RUN"
-    if verb not in ("sft", "fim"):
+    if verb not in ("sft", "fim", "prefer"):
         return ""
     base = job.content.get("base", {}).get("name", "embedded")
     if base == "embedded":
@@ -156,7 +156,7 @@ def _fitting(feature: str) -> Callable[[Training], None]:
 
 def _example(train: Training, more: str = "") -> str:
     name = train.__name__
-    recipe = "tuned" if name == "sft" else name
+    recipe = {"sft": "tuned", "prefer": "prefer_dpo"}.get(name, name)
     return f"Example: civilly train {name} recipes/{recipe}.toml -o runs/{recipe}{more}"
 
 
@@ -174,6 +174,14 @@ def fim(job: Job) -> None:
     from civilly.train.fim.run import train_fim
 
     train_fim(job.content, job.data, job.output, **job.options)
+
+
+@_fine_tuning("Learning from preferences")
+def prefer(job: Job) -> None:
+    """Train a model to write what people prefer: DPO, IPO, KTO, ORPO, SimPO, CPO."""
+    from civilly.train.prefer.run import train_prefer
+
+    train_prefer(job.content, job.data, job.output, **job.options)
 
 
 @_fine_tuning("A sweep")

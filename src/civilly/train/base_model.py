@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Sequence
@@ -12,7 +13,13 @@ from typing import Any, Protocol
 from civilly.data.hub_access import found_where, hub_access
 from civilly.engines.encoding import PromptEncoder
 from civilly.errors import ModelError
-from civilly.model.adapter import ADAPTER_FOLDER, CONFIG_FILE, FULL_FOLDER, WEIGHTS_FILE
+from civilly.model.adapter import (
+    ADAPTER_FOLDER,
+    CONFIG_FILE,
+    FULL_FOLDER,
+    WEIGHTS_FILE,
+    shipped_adapter,
+)
 from civilly.model.tokenizer import TextTokenizer
 from civilly.train.answer_positions import AnswerPositions
 from civilly.train.examples import Example
@@ -224,12 +231,8 @@ def _adapted(trainable: TrainableModel, settings: AdapterSettings) -> Any:
     from peft import LoraConfig, PeftModel, get_peft_model
 
     if settings.start is not None:
-        if not (Path(settings.start) / CONFIG_FILE).is_file():
-            raise ModelError(
-                f"There is no adapter in {settings.start!r}.",
-                allowed=f"a folder with {CONFIG_FILE}",
-            )
-        return PeftModel.from_pretrained(trainable.model, settings.start, is_trainable=True)
+        start = start_folder(settings.start)
+        return PeftModel.from_pretrained(trainable.model, str(start), is_trainable=True)
     return get_peft_model(
         trainable.model,
         LoraConfig(
@@ -240,6 +243,24 @@ def _adapted(trainable: TrainableModel, settings: AdapterSettings) -> Any:
             use_dora=settings.kind == "dora",
             task_type="SEQ_2_SEQ_LM" if trainable.encoder_decoder else "CAUSAL_LM",
         ),
+    )
+
+
+def start_folder(start: str) -> Path:
+    """The folder of the adapter that a recipe goes on from: as it says, or one that ships.
+
+    Raises:
+        ModelError: If there is none.
+    """
+    for folder in (Path(start), Path(start) / ADAPTER_FOLDER):
+        if (folder / CONFIG_FILE).is_file():
+            return folder
+    if re.fullmatch(r"\w+", start):
+        with contextlib.suppress(ModelError):
+            return shipped_adapter(start)
+    raise ModelError(
+        f"There is no adapter in {start!r}.",
+        allowed=f"a folder with {CONFIG_FILE}, or the name of an adapter that ships",
     )
 
 

@@ -41,7 +41,8 @@ class AdapterSettings(RecipeTable):
         targets: Names of the matrices; ``all-linear`` is every one but the output.
         layers: ``all``, or ``upper:N``: the last N layers alone, so that nothing has to be sent
             back through those below.
-        start: Folder of a LoRA or DoRA adapter to go on from; its shape then counts.
+        start: Folder of a LoRA or DoRA adapter to go on from, or the name of one that ships; its
+            shape then counts.
     """
 
     kind: Literal["lora", "dora", "full"] = "lora"
@@ -69,6 +70,7 @@ class TrainingSettings(RecipeTable):
         threads: ``all`` cores, or those that other work leaves ``free``, asked at each step:
             quicker beside other work, but the weights then depend on it in their last digits.
         save_steps: Steps between checkpoints.
+        kept_checkpoints: So many of the newest stay, and the best.
         stop_after_steps: End here, although the learning rate follows the whole schedule.
     """
 
@@ -82,6 +84,7 @@ class TrainingSettings(RecipeTable):
     activation_checkpointing: bool = False
     threads: Literal["all", "free"] = "all"
     save_steps: Count = 50
+    kept_checkpoints: Annotated[int, Field(ge=2)] = 2
     stop_after_steps: Count | None = None
 
 
@@ -103,13 +106,11 @@ class ValidationSettings(RecipeTable):
     patience: Annotated[int, Field(ge=0)] = 0
 
 
-class SftRecipe(RecipeTable):
-    """The recipe of a fine-tuning.
+class FineTuningRecipe(RecipeTable):
+    """What the recipes of all fine-tunings say.
 
     Attributes:
         seed: Of everything random.
-        corpus: Where the pairs come from (`civilly.data.corpus.build`).
-        marked: Share of the prompts that list the words which the reader finds rude, in [0, 1).
         base: Which model.
         adapter: What of it is trained.
         training: How.
@@ -117,8 +118,6 @@ class SftRecipe(RecipeTable):
     """
 
     seed: int
-    corpus: dict[str, Any]
-    marked: Share = 0.0
     base: BaseSettings = BaseSettings()
     adapter: AdapterSettings = AdapterSettings()
     training: TrainingSettings = TrainingSettings()
@@ -137,6 +136,18 @@ class SftRecipe(RecipeTable):
             UnknownNameError: If there is no such table or field.
         """
         return checked(cls, content, name)
+
+
+class SftRecipe(FineTuningRecipe):
+    """The recipe of a fine-tuning on pairs.
+
+    Attributes:
+        corpus: Where the pairs come from (`civilly.data.corpus.build`).
+        marked: Share of the prompts that list the words which the reader finds rude, in [0, 1).
+    """
+
+    corpus: dict[str, Any]
+    marked: Share = 0.0
 
 
 def with_setting(content: Mapping[str, Any], name: str, value: Any) -> dict[str, Any]:

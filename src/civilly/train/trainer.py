@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from civilly.data.values import as_json
 from civilly.engines.hardware import default_threads
@@ -12,7 +12,7 @@ from civilly.engines.memory import keep_freed_memory
 from civilly.score.joint import JOINT
 from civilly.train.base_model import TrainableModel
 from civilly.train.hardware import Cores, computed_in
-from civilly.train.recipe import SftRecipe
+from civilly.train.recipe import FineTuningRecipe
 
 IGNORED = -100
 """Label of positions that carry no loss (the convention of transformers)."""
@@ -23,6 +23,22 @@ VALIDATIONS_FILE = "validations.jsonl"
 """Of a run folder: the step and the scores of every sentence at each validation."""
 STATE_FILE = "trainer_state.json"
 """Of a checkpoint, written last: without it the checkpoint is torn."""
+
+
+class Objective(Protocol):
+    """What is learnt from a batch, where it is not to say the answers (`answer_loss`)."""
+
+    def collate(self, rows: Sequence[Any]) -> dict[str, Any]:
+        """Makes a batch of rows; its tensors are moved to the model's device."""
+        ...
+
+    def loss(self, model: Any, batch: dict[str, Any]) -> Any:
+        """A number to be made smaller, averaged over the rows of the batch."""
+        ...
+
+    def averages(self) -> dict[str, float]:
+        """What was noted of the batches since it was last asked, for the log."""
+        ...
 
 
 def collator(trainable: TrainableModel) -> Callable[[Sequence[Row]], dict[str, Any]]:
@@ -111,7 +127,7 @@ def answer_loss(encoder_decoder: bool) -> Callable[..., Any]:
 
 
 def build_trainer(
-    recipe: SftRecipe,
+    recipe: FineTuningRecipe,
     trainable: TrainableModel,
     rows: Sequence[Row],
     out: Path,
@@ -120,6 +136,7 @@ def build_trainer(
     *,
     decides: str = JOINT,
     precision: str | None = None,
+    objective: Objective | None = None,
 ) -> Any:
     """A trainer of transformers that follows a recipe.
 
@@ -133,6 +150,7 @@ def build_trainer(
         callbacks: Further callbacks of transformers.
         decides: Which of those scores: the weights with its best mean are kept.
         precision: ``fp32`` or ``bf16``; default: what the recipe's stands for here.
+        objective: What is learnt; default: to say the answers.
     """
     from transformers import Trainer
 
@@ -144,10 +162,17 @@ def build_trainer(
             return _sampler(rows, size, lambda: recipe.seed + int(self.state.epoch or 0))
 
         def compute_loss(self, model: Any, inputs: Any, *others: Any, **named: Any) -> Any:
+            if objective is not None:
+                return objective.loss(model, inputs)
             if trainable.answers is None:
                 return super().compute_loss(model, inputs, *others, **named)
             with trainable.answers.only(due_positions(inputs["labels"])):
                 return super().compute_loss(model, inputs, *others, **named)
+
+        def log(self, logs: dict[str, float], *others: Any) -> None:
+            if objective is not None and "loss" in logs:
+                logs |= objective.averages()
+            super().log(logs, *others)
 
         def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
             assert validate is not None
@@ -172,8 +197,8 @@ def build_trainer(
         ),
         train_dataset=list(rows),
         eval_dataset=[] if validate else None,
-        data_collator=collator(trainable),
-        compute_loss_func=answer_loss(trainable.encoder_decoder),
+        data_collator=objective.collate if objective else collator(trainable),
+        compute_loss_func=None if objective else answer_loss(trainable.encoder_decoder),
         callbacks=list(callbacks),
     )
     # Our loss counts the tokens of the whole step; the models do not have to.
@@ -190,7 +215,7 @@ def build_trainer(
     return trainer
 
 
-def _arguments(recipe: SftRecipe, out: Path, decides: str | None, precision: str) -> Any:
+def _arguments(recipe: FineTuningRecipe, out: Path, decides: str | None, precision: str) -> Any:
     import torch
     from transformers import TrainingArguments
 
@@ -214,7 +239,7 @@ def _arguments(recipe: SftRecipe, out: Path, decides: str | None, precision: str
         metric_for_best_model=decides if every else None,
         greater_is_better=True if every else None,
         save_steps=every or settings.save_steps,
-        save_total_limit=2,
+        save_total_limit=settings.kept_checkpoints,
         logging_steps=min(10, settings.save_steps),
         seed=recipe.seed,
         report_to=[],

@@ -1,0 +1,1 @@
+"""Learning from preferences: which of two rewrites people like better, or whether one is good."""

@@ -1,0 +1,1 @@
+"""Preference data: better and worse outputs of the same text, from readings, samples, people."""

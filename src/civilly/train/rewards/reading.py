@@ -1,0 +1,17 @@
+"""The suite `reading`: the judge of rewrites, guarded against outputs without the content."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from civilly.score import reading as suite
+from civilly.train.rewards import Reward
+from civilly.train.rewards.suites import COMPONENT, suite_reward
+
+OPTIONS = (COMPONENT, *suite.OPTIONS)
+
+
+def create(options: Mapping[str, Any]) -> Reward:
+    """J of the suite, or a component of it; options as there, and ``component``."""
+    return suite_reward("reading", options)
