@@ -7,6 +7,8 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from civilly.data.recipe_table import Count, RecipeTable
+from civilly.train.recipe import ValidationSettings
+from civilly.train.rewards.mixture import RewardSettings
 
 
 class Referee(RecipeTable):
@@ -31,7 +33,7 @@ class AuditSettings(RecipeTable):
 
     Attributes:
         referees: By the name that the page shows; each gives a number in [0, 1] per text.
-        rewards: Of a run without rewards, a fine-tuning: what stands for them.
+        rewards: Of a run without rewards, as a fine-tuning is one: what stands for them.
         texts: Held-out texts per language that every checkpoint rewrites.
         longest_characters: Longer ones are passed over; None: none is too long.
         confidence: Of the intervals by which reward and referees part, before it is divided
@@ -42,9 +44,14 @@ class AuditSettings(RecipeTable):
     """
 
     referees: dict[str, Referee] = {}
-    rewards: dict[str, Any] = {}
+    rewards: list[RewardSettings] = [RewardSettings(name="reader")]
     texts: Count = 8
     longest_characters: Count | None = 160
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
     checkpoints: Count = 2
     patience: Annotated[int, Field(ge=0)] = 0
+
+    @property
+    def of_texts(self) -> ValidationSettings:
+        """Which held-out pairs are meant, as a validation says it."""
+        return ValidationSettings(pairs=self.texts, longest_characters=self.longest_characters)

@@ -39,8 +39,8 @@ def advantages(
     """How far each answer is above the others of its prompt, [rows].
 
     Args:
-        rewards: What each reward says of each answer, [rows, rewards]; the answers of a prompt
-            stand one after the other.
+        rewards: What each answer is worth, [rows, rewards]: several by themselves where each is
+            scaled, else one. The answers of a prompt stand one after the other.
         weights: Of the rewards, [rewards].
         samples: Answers per prompt; rows is a multiple of it.
         settings: ``scale`` and ``several``.

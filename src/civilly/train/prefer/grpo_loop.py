@@ -19,7 +19,7 @@ from civilly.types import Text
 if TYPE_CHECKING:
     from civilly.train.base_model import TrainableModel
     from civilly.train.prefer.grpo_recipe import GrpoRecipe
-    from civilly.train.rewards import Rewards
+    from civilly.train.rewards.mixture import Rewards
 
 STATE_FILE = "state.pt"
 """Of a run folder: all that the next step depends on, as of the newest checkpoint."""
@@ -62,7 +62,7 @@ class GrpoLoop:
         """
         import torch
 
-        recipe, settings = self._recipe, self._recipe.grpo
+        recipe, settings = self._recipe, self._recipe.loss
         seed = recipe.seed * 1_000_003 + self.step
         torch.manual_seed(seed)  # of dropout, so that a resumed run has the same
         texts = [Text(pair.toxic, pair.lang) for pair in pairs]
@@ -71,13 +71,15 @@ class GrpoLoop:
         outputs = [rollout.output for rollout in rollouts]
         references = [list(pair.neutral) for pair in pairs for _ in range(settings.samples)]
         each = self._rewards.each(inputs, outputs, references)
-        table = torch.tensor(list(zip(*each.values(), strict=True)), dtype=torch.float32)
-        weights = torch.tensor(self._rewards.weights, dtype=torch.float32)
-        gain = advantages(table, weights, settings.samples, settings)
-        learnt = self._learn(rollouts, gain)
+        worth = torch.tensor(self._rewards.combined(each))
+        table, weights = worth[:, None], torch.ones(1)
+        if settings.several == "scale_each":
+            table = torch.tensor(list(zip(*each.values(), strict=True)))
+            weights = torch.tensor(self._rewards.weights)
+        learnt = self._learn(rollouts, advantages(table, weights, settings.samples, settings))
         self.step += 1
         return {
-            **_described(rollouts, (table * weights).sum(1).view(len(texts), -1)),
+            **_described(rollouts, worth.view(len(texts), -1)),
             **{f"reward/{name}": statistics.fmean(values) for name, values in each.items()},
             **learnt,
         }
@@ -86,7 +88,7 @@ class GrpoLoop:
         """Steps of the optimiser on the same samples."""
         import torch
 
-        settings, training = self._recipe.grpo, self._recipe.training
+        settings, training = self._recipe.loss, self._recipe.training
         rows = [{"prompt": r.prompt, "answer": r.answer, "input_ids": r.prompt} for r in rollouts]
         lengths = [len(row["answer"]) for row in rows]
         whole = Whole(len(rows), sum(lengths), max(lengths))
@@ -122,7 +124,7 @@ class GrpoLoop:
         """Log-probabilities under the model that training began with, or None."""
         import torch
 
-        if not self._recipe.grpo.kl:
+        if not self._recipe.loss.kl:
             return None
         self.model.eval()
         with torch.no_grad(), self.start.put_back():

@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field
 
 from civilly.data.recipe_table import Count, RecipeTable, checked
-from civilly.errors import DataError
 from civilly.train.audit.recipe import AuditSettings
 from civilly.train.recipe import AdapterSettings, BaseSettings, Share
+from civilly.train.rewards.mixture import Combination, RewardSettings
 
 Positive = Annotated[float, Field(gt=0)]
 Least0 = Annotated[float, Field(ge=0)]
@@ -20,6 +20,7 @@ class GrpoSettings(RecipeTable):
     """How answers are sampled and weighed (`civilly.train.prefer.grpo`).
 
     Attributes:
+        name: ``grpo``.
         texts: Texts per step.
         samples: Rewrites that are sampled of each, G.
         temperature: Of the sampling; 1 samples from the model itself.
@@ -30,12 +31,14 @@ class GrpoSettings(RecipeTable):
         clip_high: ε above 1.
         scale: What the rewards' distance from their mean is divided by: the standard deviation in
             the ``group``, in the ``batch``, or ``none`` (Dr. GRPO).
-        several: Of several rewards: ``sum`` first, then scale; or ``scale_each`` and sum (GDPO).
+        several: Of several rewards: ``combine`` them as the recipe says, then scale; or
+            ``scale_each``, then add them up by their weights (GDPO).
         ratio: One per ``token``, or one per ``sequence`` (GSPO).
         average: Over every ``token`` alike (DAPO), within each ``sequence`` first (GRPO), or by a
             ``constant`` length (Dr. GRPO).
     """
 
+    name: Literal["grpo"] = "grpo"
     texts: Count = 4
     samples: Annotated[int, Field(ge=2)] = 8
     temperature: Positive = 1.0
@@ -45,7 +48,7 @@ class GrpoSettings(RecipeTable):
     clip_low: Positive = 0.2
     clip_high: Positive = 0.2
     scale: Literal["group", "batch", "none"] = "group"
-    several: Literal["sum", "scale_each"] = "sum"
+    several: Literal["combine", "scale_each"] = "combine"
     ratio: Literal["token", "sequence"] = "token"
     average: Literal["token", "sequence", "constant"] = "token"
 
@@ -83,24 +86,24 @@ class GrpoRecipe(RecipeTable):
 
     Attributes:
         seed: Of everything random.
-        loss: ``grpo``.
+        loss: How rewrites are sampled and weighed.
         corpus: Where the texts come from (`civilly.data.corpus.build`); civil sides are handed to
             rewards as references.
-        rewards: What is optimised, by name, with weights (`civilly.train.rewards`).
+        rewards: What is optimised (`civilly.train.rewards.mixture`).
+        combine: How several rewards become one.
         base: Which model.
         adapter: What of it is trained.
-        grpo: How rewrites are sampled and weighed.
         training: How the optimiser goes.
         audit: The referees (`civilly.train.audit`).
     """
 
     seed: int
-    loss: Literal["grpo"]
+    loss: GrpoSettings
     corpus: dict[str, Any]
-    rewards: dict[str, Any]
+    rewards: Annotated[list[RewardSettings], Field(min_length=1)]
+    combine: Combination = "product"
     base: BaseSettings = BaseSettings()
     adapter: AdapterSettings = AdapterSettings()
-    grpo: GrpoSettings = GrpoSettings()
     training: GrpoTraining = GrpoTraining()
     audit: AuditSettings = AuditSettings()
 
@@ -112,7 +115,4 @@ class GrpoRecipe(RecipeTable):
             DataError: Naming the field that is missing, of a wrong type or out of range.
             UnknownNameError: If there is no such table or field.
         """
-        recipe = checked(cls, content, name)
-        if not recipe.rewards:
-            raise DataError(f"{name} names no reward.", mend="[rewards] with a table for each")
-        return recipe
+        return checked(cls, content, name)

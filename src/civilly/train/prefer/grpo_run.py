@@ -15,7 +15,7 @@ from civilly.data.hub_access import require_hub
 from civilly.data.pairs import Pair, count_by_source
 from civilly.data.values import as_json
 from civilly.errors import CivillyError, MissingExtraError
-from civilly.train.audit.texts import fixed_pairs
+from civilly.train.finetuning import tuning_pairs
 from civilly.train.prefer.grpo_recipe import GrpoRecipe
 from civilly.train.recipe import EMBEDDED, LARGE
 from civilly.train.run_folder import (
@@ -70,11 +70,11 @@ def train_grpo(
     from civilly.train.base_model import load_trainable
     from civilly.train.hardware import computed_in
     from civilly.train.prefer.grpo_loop import STATE_FILE, GrpoLoop
-    from civilly.train.rewards import open_rewards
+    from civilly.train.rewards.mixture import Rewards
 
     out.mkdir(parents=True, exist_ok=True)
     begun = _begun(out, recipe, resume=options.get("resume", False))
-    rewards = open_rewards(recipe.rewards)
+    rewards = Rewards(recipe.rewards, recipe.combine)
     take_out = options.get("take_out_leaks", False)
     corpus = build_corpus(recipe.model_dump(), data, take_out_leaks=take_out)
     set_seed(recipe.seed)
@@ -92,7 +92,8 @@ def train_grpo(
     if recipe.audit.patience:
         from civilly.train.audit.watch import open_watch
 
-        watch = open_watch(recipe, loop.trainable, loop.start, rewards, fixed_pairs(corpus, data, recipe.audit), out)
+        pairs = tuning_pairs(corpus.dev, data, recipe.audit.of_texts)
+        watch = open_watch(recipe.audit, trainable, loop.start, rewards, pairs, out)
     _go(loop, recipe, corpus.train, out, watch)
     if watch:
         watch.put_back_best()
@@ -171,7 +172,7 @@ def _checkpoint(loop: GrpoLoop, out: Path) -> None:
 
 def _texts_of(pairs: Sequence[Pair], step: int, recipe: GrpoRecipe) -> list[Pair]:
     """The pairs of a step: all of them in an order of their own before any comes again."""
-    count, chosen = recipe.grpo.texts, []
+    count, chosen = recipe.loss.texts, []
     for place in range(step * count, (step + 1) * count):
         turn, at = divmod(place, len(pairs))
         order = list(range(len(pairs)))

@@ -50,6 +50,11 @@ def train_prefer(
         ModelError: If the reference model does not fit.
         CivillyError: As `civilly.train.finetuning.carry_out`.
     """
+    loss = content.get("loss")
+    if isinstance(loss, Mapping) and loss.get("name") == "grpo":
+        from civilly.train.prefer.grpo_run import train_grpo
+
+        return train_grpo(content, data, out, **options)
     recipe = PreferRecipe.parse(content, "the recipe")
     loss_named(recipe.loss.name)
     if recipe.validation.every_steps and recipe.validation.decides == "preferred":

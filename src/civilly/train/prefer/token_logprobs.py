@@ -39,7 +39,7 @@ def token_logprobs(trainable: TrainableModel, model: Any, rows: Sequence[Row]) -
     wanted = labels[mask]
     if logits.dim() == 3:
         logits = (logits if trainable.encoder_decoder else logits[:, :-1])[mask]
-    found = logits.float().gather(1, wanted[:, None]).squeeze(1) - logits.float().logsumexp(1)
+    found = -torch.nn.functional.cross_entropy(logits.float(), wanted, reduction="none")
     return torch.zeros(mask.shape, device=found.device).masked_scatter(mask, found), mask.float()
 
 
