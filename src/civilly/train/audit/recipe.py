@@ -1,4 +1,4 @@
-"""The table ``[audit]`` of a recipe: which referees, on which texts, and when they end a training."""
+"""The table ``[audit]`` of a recipe: which referees, which texts, when a training ends."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from civilly.data.recipe_table import Count, RecipeTable
-from civilly.train.recipe import ValidationSettings
 from civilly.train.rewards.mixture import RewardSettings
 
 
@@ -25,7 +24,7 @@ class Referee(RecipeTable):
     metric: str
     weights: str | None = None
     engine: str | None = None
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = Field(default_factory=dict)
 
 
 class AuditSettings(RecipeTable):
@@ -34,7 +33,10 @@ class AuditSettings(RecipeTable):
     Attributes:
         referees: By the name that the page shows; each gives a number in [0, 1] per text.
         rewards: Of a run without rewards, as a fine-tuning is one: what stands for them.
-        texts: Held-out texts per language that every checkpoint rewrites.
+        texts: Held-out texts per language that every checkpoint rewrites: of the official
+            development pairs those of the part ``tune``.
+        authored: Folder of pairs written for this project, whose part ``tune`` adds the other
+            languages.
         longest_characters: Longer ones are passed over; None: none is too long.
         confidence: Of the intervals by which reward and referees part, before it is divided
             among the referees.
@@ -43,15 +45,13 @@ class AuditSettings(RecipeTable):
             0: never, and the training does not ask them.
     """
 
-    referees: dict[str, Referee] = {}
-    rewards: list[RewardSettings] = [RewardSettings(name="reader")]
+    referees: dict[str, Referee] = Field(default_factory=dict)
+    rewards: list[RewardSettings] = Field(
+        default_factory=lambda: [RewardSettings(name="reader")], min_length=1
+    )
     texts: Count = 8
+    authored: str | None = None
     longest_characters: Count | None = 160
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
     checkpoints: Count = 2
     patience: Annotated[int, Field(ge=0)] = 0
-
-    @property
-    def of_texts(self) -> ValidationSettings:
-        """Which held-out pairs are meant, as a validation says it."""
-        return ValidationSettings(pairs=self.texts, longest_characters=self.longest_characters)

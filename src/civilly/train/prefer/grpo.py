@@ -5,18 +5,18 @@ are sampled; with rewards r_1 … r_G the advantage of answer i is
 
     A_i = (r_i − mean(r)) / (std(r) + ε)
 
-and the loss per token, with the ratio ρ = π(token) / π_old(token) of the model as it is to the model
-that sampled, is
+and the loss per token, with the ratio ρ = π(token) / π_old(token) of the model as it is to the
+model that sampled, is
 
     −min(ρ A, clip(ρ, 1 − ε_low, 1 + ε_high) A) + β · k3,   k3 = π_ref/π − log(π_ref/π) − 1,
 
 k3 being Schulman's estimator of KL(π ‖ π_ref): never negative, unbiased where answers come from π.
 
-Variants: Dr. GRPO (Liu et al. 2025, arXiv:2503.20783) does not divide by the standard deviation and
-divides by a constant length; DAPO (Yu et al. 2025, arXiv:2503.14476) weighs all tokens alike and
-clips higher above than below; GSPO (Zheng et al. 2025, arXiv:2507.18071) takes one ratio per answer,
-the geometric mean of its tokens'; GDPO (Liu et al. 2026) scales each of several rewards before they
-are summed.
+Variants: Dr. GRPO (Liu et al. 2025, arXiv:2503.20783) does not divide by the standard deviation,
+but by a constant length; DAPO (Yu et al. 2025, arXiv:2503.14476) weighs all tokens alike and clips
+higher above than below; GSPO (Zheng et al. 2025, arXiv:2507.18071) takes one ratio per answer, the
+geometric mean of its tokens'; GDPO (Liu et al. 2026) scales each of several rewards before they are
+summed.
 """
 
 from __future__ import annotations

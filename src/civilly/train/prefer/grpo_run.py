@@ -15,7 +15,6 @@ from civilly.data.hub_access import require_hub
 from civilly.data.pairs import Pair, count_by_source
 from civilly.data.values import as_json
 from civilly.errors import CivillyError, MissingExtraError
-from civilly.train.finetuning import tuning_pairs
 from civilly.train.prefer.grpo_recipe import GrpoRecipe
 from civilly.train.recipe import EMBEDDED, LARGE
 from civilly.train.run_folder import (
@@ -92,11 +91,11 @@ def train_grpo(
     if recipe.audit.patience:
         from civilly.train.audit.watch import open_watch
 
-        pairs = tuning_pairs(corpus.dev, data, recipe.audit.of_texts)
-        watch = open_watch(recipe.audit, trainable, loop.start, rewards, pairs, out)
+        watch = open_watch(recipe, trainable, loop.start, rewards, data, out)
+        watch.begin(loop.start, loop.step)
     _go(loop, recipe, corpus.train, out, watch)
     if watch:
-        watch.put_back_best()
+        watch.put_back_best(trainable, loop.start)
     made = trainable.save(out, trainable.model)
     best = {"best_step": watch.best} if watch else {}
     write_json(out / RESULT_FILE, {"steps": loop.step, **best})  # last: with it, the run is done

@@ -130,8 +130,10 @@ def _draw(logits: Any, settings: GrpoSettings, generator: Any) -> Any:
     reached = probabilities.cumsum(-1)
     drawn = torch.rand((len(reached), 1), generator=generator, device=reached.device)
     # "right": an entry without probability reaches nothing new and is never the first above.
-    return torch.searchsorted(reached, drawn * reached[:, -1:], right=True).squeeze(1).clamp_(
-        max=reached.shape[1] - 1
+    return (
+        torch.searchsorted(reached, drawn * reached[:, -1:], right=True)
+        .squeeze(1)
+        .clamp_(max=reached.shape[1] - 1)
     )
 
 

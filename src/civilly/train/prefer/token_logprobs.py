@@ -1,4 +1,4 @@
-"""Log-probabilities of answers' tokens under a model, and under the one that training began with."""
+"""Log-probabilities of answers' tokens, under a model and under what it was at the start."""
 
 from __future__ import annotations
 
@@ -65,3 +65,8 @@ class Start:
         finally:
             for each, value in zip(self._trained, now, strict=True):
                 each.data = value
+
+    def restore(self) -> None:
+        """For good."""
+        for each, value in zip(self._trained, self._values, strict=True):
+            each.data.copy_(value)
