@@ -53,40 +53,31 @@ class Look:
         return asdict(self)
 
 
-class Observer:
-    """Looks at one model as often as it is asked.
+class Panel:
+    """All who may say something about rewrites of the fixed texts.
 
     Args:
-        trainable: The model, whatever its weights are at the time.
-        start: Its weights before training.
         pairs: The fixed texts, with references.
-        rewards: What it is trained towards.
+        rewards: What the training is towards.
         referees: What it is not.
     """
 
     def __init__(
-        self,
-        trainable: TrainableModel,
-        start: Start,
-        pairs: Sequence[Pair],
-        rewards: Rewards,
-        referees: Mapping[str, Judge],
+        self, pairs: Sequence[Pair], rewards: Rewards, referees: Mapping[str, Judge]
     ) -> None:
-        self._trainable, self._start = trainable, start
-        self._rewards, self._referees = rewards, referees
-        self._texts = [Text(pair.toxic, pair.lang) for pair in pairs]
+        self.texts = [Text(pair.toxic, pair.lang) for pair in pairs]
         self._references = [list(pair.neutral) for pair in pairs]
-        self._prompts = [tuned_prompt(pair.toxic, pair.lang) for pair in pairs]
+        self._rewards, self._referees = rewards, referees
 
-    def look(self, step: int) -> Look:
-        """What the model is like now.
+    def look(self, step: int, outputs: list[str], kl: list[float]) -> Look:
+        """What all say of some rewrites.
 
         Args:
             step: What the look is called.
+            outputs: A rewrite of each fixed text.
+            kl: The divergence from the start of each.
         """
-        answers = greedy_answers(self._trainable, self._trainable.model, self._prompts)
-        outputs = [answer.strip() for answer in answers]
-        judged = self._texts, outputs, self._references
+        judged = self.texts, outputs, self._references
         each = self._rewards.each(*judged)
         return Look(
             step,
@@ -95,9 +86,33 @@ class Observer:
             each,
             {name: judge(*judged) for name, judge in self._referees.items()},
             measure(*judged),
-            self._divergence(),
-            distinct_words(self._texts, outputs),
+            kl,
+            distinct_words(self.texts, outputs),
         )
+
+
+class Observer:
+    """Looks at one model as often as it is asked.
+
+    Args:
+        trainable: The model, whatever its weights are at the time.
+        start: Its weights before training.
+        panel: Who judges.
+    """
+
+    def __init__(self, trainable: TrainableModel, start: Start, panel: Panel) -> None:
+        self._trainable, self._start, self._panel = trainable, start, panel
+
+    def look(self, step: int) -> Look:
+        """What the model is like now.
+
+        Args:
+            step: What the look is called.
+        """
+        prompts = [tuned_prompt(text.text, text.lang) for text in self._panel.texts]
+        answers = greedy_answers(self._trainable, self._trainable.model, prompts)
+        outputs = [answer.strip() for answer in answers]
+        return self._panel.look(step, outputs, self._divergence())
 
     def _divergence(self) -> list[float]:
         import torch
@@ -108,10 +123,11 @@ class Observer:
         from civilly.train.prefer.token_logprobs import token_logprobs
 
         trainable, model = self._trainable, self._trainable.model
-        settings, found = GrpoSettings(samples=1), []
-        for at in range(0, len(self._texts), AT_ONCE):
-            texts = self._texts[at : at + AT_ONCE]
-            rollouts = sample_groups(trainable, model, texts, settings, SEED + at)
+        settings = GrpoSettings()
+        found: list[float] = []
+        for at in range(0, len(self._panel.texts), AT_ONCE):
+            texts = self._panel.texts[at : at + AT_ONCE]
+            rollouts = sample_groups(trainable, model, texts, settings, SEED + at, samples=1)
             rows = [
                 {"prompt": one.prompt, "answer": one.answer, "input_ids": one.prompt}
                 for one in rollouts

@@ -5,7 +5,7 @@ const shown = document.getElementById("shown-step");
 const chosen = document.getElementById("language");
 const changed = document.getElementById("changed");
 const list = document.getElementById("examples");
-const count = document.getElementById("count");
+const count = document.getElementById("shown");
 const VISIBLE = 0.05; // a score that moved by less is not coloured
 
 function row(term, text, lang, className) {

@@ -10,7 +10,7 @@ from civilly.data.recipe_table import checked
 from civilly.errors import DataError, MissingExtraError
 from civilly.model.adapter import change_file
 from civilly.train.audit.checkpoints import checkpoints, put_in
-from civilly.train.audit.look import Observer
+from civilly.train.audit.look import Observer, Panel
 from civilly.train.audit.parting import partings
 from civilly.train.audit.recipe import AuditSettings
 from civilly.train.audit.referees import open_referees
@@ -76,9 +76,8 @@ def audit_run(
     from civilly.train.prefer.token_logprobs import Start
 
     start = Start(trainable.model)
-    observer = Observer(
-        trainable, start, pairs, Rewards(rewards, combine), open_referees(settings.referees)
-    )
+    panel = Panel(pairs, Rewards(rewards, combine), open_referees(settings.referees))
+    observer = Observer(trainable, start, panel)
     looks = []
     for step, folder in {0: None, **found}.items():
         weights = change_file(folder) if folder else None

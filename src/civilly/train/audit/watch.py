@@ -10,7 +10,7 @@ from civilly.data.pairs import Pair
 from civilly.errors import DataError
 from civilly.model.adapter import change_file
 from civilly.train.audit.checkpoints import put_in
-from civilly.train.audit.look import Look, Observer
+from civilly.train.audit.look import Look, Observer, Panel
 from civilly.train.audit.referees import open_referees
 from civilly.train.audit.store import LookStore, seen_with
 from civilly.train.audit.texts import fixed_pairs
@@ -95,6 +95,7 @@ def open_watch(
             mend="a table [audit.referees.NAME] with a metric, or patience = 0",
         )
     pairs: list[Pair] = fixed_pairs(recipe.audit, data)
-    observer = Observer(trainable, start, pairs, rewards, open_referees(recipe.audit.referees))
+    panel = Panel(pairs, rewards, open_referees(recipe.audit.referees))
+    observer = Observer(trainable, start, panel)
     store = LookStore(run, seen_with(recipe.audit, recipe.rewards, recipe.combine, pairs))
     return Watch(observer, store, run, recipe.audit.patience)

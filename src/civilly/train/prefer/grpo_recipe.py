@@ -70,7 +70,7 @@ class GrpoTraining(RecipeTable):
     """
 
     steps: Count = 200
-    batch_size: Count = 32
+    batch_size: Count = 8
     learning_rate: Positive = 5e-5
     warmup_ratio: Share = 0.05
     decay: bool = False

@@ -40,9 +40,14 @@ class Rollout:
 
 
 def sample_groups(
-    trainable: TrainableModel, model: Any, texts: Sequence[Text], settings: GrpoSettings, seed: int
+    trainable: TrainableModel,
+    model: Any,
+    texts: Sequence[Text],
+    settings: GrpoSettings,
+    seed: int,
+    samples: int | None = None,
 ) -> list[Rollout]:
-    """Rewrites of each text, ``settings.samples`` of one after those of the other.
+    """Rewrites of each text, those of one after those of the other.
 
     Args:
         trainable: The model's tokens and kind.
@@ -50,21 +55,23 @@ def sample_groups(
         texts: What is rewritten.
         settings: ``samples``, ``temperature``, ``top_p``.
         seed: The same seed, model and texts give the same rewrites on one machine.
+        samples: Of each text; default: ``settings.samples``.
     """
     import torch
     from peft.helpers import DoraCaching
 
+    samples = samples or settings.samples
     prompts = [tuned_prompt(text.text, text.lang) for text in texts]
     encoded = trainable.encoding.prompts(prompts)
     limits = [_limit(*each) for each in zip(prompts, encoded, strict=True)]
     was_training = model.training
     model.eval()
     with torch.no_grad(), DoraCaching():
-        answers = _sampled(trainable, model, encoded, limits, settings, seed)
+        answers = _sampled(trainable, model, encoded, limits, samples, settings, seed)
     model.train(was_training)
     found = []
     for at, answer in enumerate(answers):
-        group = at // settings.samples
+        group = at // samples
         said = answer[:-1] if answer[-1:] == [trainable.end] else answer
         output = trainable.encoding.decode(said, encoded[group]).strip()
         found.append(Rollout(texts[group], encoded[group], answer, output))
@@ -83,6 +90,7 @@ def _sampled(
     model: Any,
     prompts: Sequence[list[int]],
     limits: Sequence[int],
+    samples: int,
     settings: GrpoSettings,
     seed: int,
 ) -> list[list[int]]:
@@ -90,8 +98,8 @@ def _sampled(
     import torch
 
     generator = torch.Generator(model.device).manual_seed(seed)
-    reading = _Reading(trainable, model, prompts, settings.samples)
-    answers: list[list[int]] = [[] for _ in range(len(prompts) * settings.samples)]
+    reading = _Reading(trainable, model, prompts, samples)
+    answers: list[list[int]] = [[] for _ in range(len(prompts) * samples)]
     rows = list(range(len(answers)))
     logits = reading.first()
     ended = [False] * len(rows)
@@ -101,7 +109,7 @@ def _sampled(
             row = rows[place]
             if not ended[place]:
                 answers[row].append(token)
-                full = len(answers[row]) >= limits[row // settings.samples]
+                full = len(answers[row]) >= limits[row // samples]
                 ended[place] = token == trainable.end or full
         if all(ended):
             return answers
