@@ -18,13 +18,14 @@ from civilly.train.audit.report import Report, write_report
 from civilly.train.audit.store import LookStore, seen_with
 from civilly.train.audit.texts import fixed_pairs
 from civilly.train.recipe import AdapterSettings, BaseSettings
-from civilly.train.rewards.mixture import Rewards, RewardSettings
+from civilly.train.rewards.mixture import Combination, Rewards, RewardSettings
 from civilly.train.run_folder import CONFIG_FILE, read_json
 
 if TYPE_CHECKING:
     from civilly.train.base_model import TrainableModel
 
 PRECISION = "computed_in"
+PRODUCT: Combination = "product"
 
 
 def audit_run(
@@ -65,7 +66,7 @@ def audit_run(
             "No referee is named.",
             mend="a table [audit.referees.NAME] with a metric, in a file for --recipe",
         )
-    rewards, combine = settings.rewards, "product"
+    rewards, combine = settings.rewards, PRODUCT
     if recipe.get("rewards"):
         rewards = [RewardSettings.model_validate(each) for each in recipe["rewards"]]
         combine = recipe["combine"]
