@@ -175,7 +175,7 @@ def _what_came(report: Mapping[str, Any]) -> str:
         [
             aligned(("pairs", "train", "held"), languages),
             aligned(("unpaired", "train", "held"), unpaired),
-            aligned(("without", "a pair", "why"), reasons),
+            aligned(("count", "of", "why there is no pair"), reasons),
         ]
     )
 

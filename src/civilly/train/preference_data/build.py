@@ -202,17 +202,20 @@ def evaluation_sides(data: Path, authored: Path | None) -> list[Sides]:
     pairs = [pair for pair in read_pairs(data / DEV_FILE) if dev_part(pair.id) != "train"]
     if authored:
         pairs += [pair for pair in read_authored(authored) if dev_part(pair.id) == "eval"]
-    references = [text for pair in pairs for text in pair.neutral]
-    long_enough = [text for text in references if len(normalise(text)) >= MIN_LETTERS]
-    return [
-        Sides(text) for text in dict.fromkeys([*evaluation_texts(data, authored), *long_enough])
-    ]
+    held = []
+    for pair in pairs:
+        references = (text for text in pair.neutral if len(normalise(text)) >= MIN_LETTERS)
+        held.append(Sides(pair.toxic, tuple(references), (pair.id,)))
+    return held + [Sides(text) for text in evaluation_texts(data, authored)]
 
 
 def _without_leaks(
     texts: Sequence[RatedText], evaluation: Sequence[Sides], take_out: bool
 ) -> list[RatedText]:
-    sides = [Sides(text.text, tuple(rated.output for rated in text.outputs)) for text in texts]
+    sides = [
+        Sides(text.text, tuple(rated.output for rated in text.outputs), (text.id,))
+        for text in texts
+    ]
     found = strictest(leaks_between(sides, evaluation))
     if not take_out:
         refuse_leaks(
@@ -273,4 +276,5 @@ def _confirm(made: Preferences, tell: Callable[[str], object] | None) -> None:
 def _why_not(made: Preferences) -> str:
     """What was left out and refused, in a few words."""
     counts = [*made.left_out.items(), *made.refused.items(), *made.ties.items()]
-    return ", ".join(f"{reason} {count}" for reason, count in counts if count)
+    counts.append(("held pairs", len(made.parts[HELD].pairs)))
+    return ", ".join(f"{reason} {count}" for reason, count in counts if count) or "no outputs"

@@ -2,7 +2,8 @@
 
 Files have a row per text: ``text``, ``lang`` and ``outputs`` (a list); optional are ``logprobs``
 (mean log probability per token of each output), ``id``, ``source`` (the data set of the text) and
-``references`` (a list, for rewards that need one).
+``references`` (a list, for rewards that need one). What ``civilly rewrite --json`` writes is such a
+file, too: its candidates for whole texts are the outputs.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 
 from civilly.data.io import read_utf8
 from civilly.data.kept_apart import reading_kept_apart
-from civilly.data.table import Row
+from civilly.data.table import Row, Table
 from civilly.errors import DataError
 from civilly.languages import LANGUAGES, language_code
 from civilly.train.preference_data.rated import Rated, RatedText, Read, label_of
@@ -87,13 +88,16 @@ def read_samples(path: Path, name: str) -> list[Sampled]:
         DataError: Naming file, row and column, if something is missing or of another type.
     """
     table = read_utf8(path)
+    if "candidates" in table.columns and "outputs" not in table.columns:
+        table = _of_candidates(table)
     missing = [column for column in _NEEDED if column not in table.columns]
     if missing:
         raise DataError(
             f"{path}: no column {', '.join(map(repr, missing))}.",
             allowed=f"{', '.join(map(repr, _NEEDED))}; optional are 'logprobs', 'id', 'source' "
             "and 'references'",
-            mend="write a JSON object a line, with the list of a text's outputs",
+            mend="write a JSON object a line, with the list of a text's outputs; or "
+            "civilly rewrite --json -n 8",
         )
     made = []
     for number, row in enumerate(table.rows, start=1):
@@ -102,6 +106,17 @@ def read_samples(path: Path, name: str) -> list[Sampled]:
         except ValueError as error:
             raise DataError(f"{path}, row {number}: {error}.", mend="correct the row") from error
     return made
+
+
+def _of_candidates(table: Table) -> Table:
+    """Rows of ``civilly rewrite --json`` with outputs; candidates for a sentence are left out."""
+    rows = []
+    for row in table.rows:
+        whole = [each for each in row.get("candidates") or [] if each.get("place") is None]
+        logprobs = [each.get("logprob") for each in whole]
+        known = {"logprobs": logprobs} if all(each is not None for each in logprobs) else {}
+        rows.append({**row, "outputs": [each["text"] for each in whole], **known})
+    return Table([*table.columns, "outputs", "logprobs"], rows, table.format)
 
 
 def _sampled(row: Row, name: str) -> Sampled:
