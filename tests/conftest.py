@@ -32,7 +32,7 @@ ROUNDED = frozenset({
     "test_score_agreement", "test_score_embedded", "test_score_judge", "test_score_reading",
     "test_score_room", "test_textdetox_suites",
     "test_textdetox_xcomet", "test_train_audit", "test_train_detector", "test_train_fim",
-    "test_train_grpo", "test_train_large",
+    "test_train_grpo", "test_train_large", "test_train_prefer", "test_train_prefer_losses",
     "test_train_reader", "test_train_rewards", "test_train_sft", "test_train_speed",
     "test_train_sweep",
 })  # fmt: skip

@@ -74,6 +74,7 @@ def test_train_calls_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     for module, name in (
         ("sft", "train_sft"),
         ("fim.run", "train_fim"),
+        ("prefer.run", "train_prefer"),
         ("detector", "train_detector"),
         ("language", "train_language"),
         ("vocabulary", "write_vocabulary"),
@@ -88,12 +89,15 @@ def test_train_calls_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert f"--adapter {out}" in sft.stderr
     fim = run("train", "fim", recipe, "-o", out, "--data", tmp_path)
     assert f"-m infill --adapter {out}" in fim.stderr
+    prefer = run("train", "prefer", recipe, "-o", out, "--data", tmp_path, "--resume")
+    assert f"--adapter {out}" in prefer.stderr
     run("train", "detector", recipe, "--out", out, "--data", tmp_path)
     run("train", "language", recipe, "-o", out, "--data", tmp_path)
     run("train", "vocabulary", "-o", out, "--data", tmp_path)
     assert calls == [
         ("train_sft", {"seed": 3}, tmp_path, out, {"resume": True, "take_out_leaks": True}),
         ("train_fim", {"seed": 3}, tmp_path, out, {"resume": False, "take_out_leaks": False}),
+        ("train_prefer", {"seed": 3}, tmp_path, out, {"resume": True, "take_out_leaks": False}),
         ("train_detector", {"seed": 3}, tmp_path, out, tmp_path, {}),
         ("train_language", {"seed": 3}, tmp_path, out, tmp_path, {}),
         ("write_vocabulary", tmp_path, out, {}),

@@ -162,17 +162,10 @@ def build_trainer(
             return _sampler(rows, size, lambda: recipe.seed + int(self.state.epoch or 0))
 
         def compute_loss(self, model: Any, inputs: Any, *others: Any, **named: Any) -> Any:
-            if objective is not None:
-                return objective.loss(model, inputs)
             if trainable.answers is None:
                 return super().compute_loss(model, inputs, *others, **named)
             with trainable.answers.only(due_positions(inputs["labels"])):
                 return super().compute_loss(model, inputs, *others, **named)
-
-        def log(self, logs: dict[str, float], *others: Any) -> None:
-            if objective is not None and "loss" in logs:
-                logs |= objective.averages()
-            super().log(logs, *others)
 
         def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
             assert validate is not None
@@ -187,7 +180,8 @@ def build_trainer(
             )
             return metrics
 
-    trainer = ValidatedTrainer(
+    kind = _towards(objective, ValidatedTrainer) if objective else ValidatedTrainer
+    trainer = kind(
         model=trainable.model,
         args=_arguments(
             recipe,
@@ -199,20 +193,40 @@ def build_trainer(
         eval_dataset=[] if validate else None,
         data_collator=objective.collate if objective else collator(trainable),
         compute_loss_func=None if objective else answer_loss(trainable.encoder_decoder),
-        callbacks=list(callbacks),
+        callbacks=[*callbacks, *_callbacks(recipe, judged=validate is not None)],
     )
     # Our loss counts the tokens of the whole step; the models do not have to.
     trainer.model_accepts_loss_kwargs = False
     keep_freed_memory()
-    if recipe.training.threads == "free":
-        trainer.add_callback(_free_cores())
-    if validate:
-        trainer.add_callback(_validate_last())
-    if validate and recipe.validation.patience:
-        trainer.add_callback(_patience(recipe.validation.patience))
-    if recipe.training.stop_after_steps:
-        trainer.add_callback(_stop_after(recipe.training.stop_after_steps))
     return trainer
+
+
+def _towards(objective: Objective, kind: Any) -> Any:
+    """A kind of trainer with another objective than to say the answers."""
+
+    class Objectives(kind):  # type: ignore[misc]
+        def compute_loss(self, model: Any, inputs: Any, *_: Any, **__: Any) -> Any:
+            return objective.loss(model, inputs)
+
+        def log(self, logs: dict[str, float], *others: Any) -> None:
+            more = objective.averages() if "loss" in logs else {}
+            super().log({**logs, **more}, *others)
+
+    return Objectives
+
+
+def _callbacks(recipe: FineTuningRecipe, *, judged: bool) -> list[Any]:
+    """What a recipe has done between the steps, of a training that is judged or not."""
+    found = []
+    if recipe.training.threads == "free":
+        found.append(_free_cores())
+    if judged:
+        found.append(_validate_last())
+    if judged and recipe.validation.patience:
+        found.append(_patience(recipe.validation.patience))
+    if recipe.training.stop_after_steps:
+        found.append(_stop_after(recipe.training.stop_after_steps))
+    return found
 
 
 def _arguments(recipe: FineTuningRecipe, out: Path, decides: str | None, precision: str) -> Any:

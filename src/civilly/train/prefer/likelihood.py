@@ -28,7 +28,7 @@ def answers_batch(
 
 
 def answer_logps(trainable: TrainableModel, model: Any, batch: dict[str, Any]) -> tuple[Any, Any]:
-    """log π(y|x) of each answer y in a batch, and how many tokens it has, its end included.
+    """The log π(y|x) of each answer y in a batch, and how many tokens it has, its end included.
 
     Args:
         trainable: What the model is.
@@ -81,7 +81,7 @@ def measured(
     precision: str,
     report: Callable[[float], object] = lambda share: None,
 ) -> tuple[list[list[float]], list[list[int]]]:
-    """log π(y|x) and tokens of both answers of each row, in order; nothing is learnt.
+    """The log π(y|x) and tokens of both answers of each row, in order; nothing is learnt.
 
     Args:
         trainable: What the model is.

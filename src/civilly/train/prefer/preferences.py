@@ -173,7 +173,8 @@ def rows_to_train_on(
         DataError: If nothing is left.
     """
     longest = settings.longest_characters
-    short = [row for row in rows if longest is None or row.longest <= longest]
+    spoken = [row for row in rows if row.lang in (settings.languages or [row.lang])]
+    short = [row for row in spoken if longest is None or row.longest <= longest]
     apart = [row for row in short if row.text not in held]
     texts = sorted({row.text for row in apart})
     found = find_leaks(texts, evaluation)
@@ -185,7 +186,8 @@ def rows_to_train_on(
         )
     kept = [row for row in apart if row.text not in leaking]
     left_out = {
-        "too_long": len(rows) - len(short),
+        "language": len(rows) - len(spoken),
+        "too_long": len(spoken) - len(short),
         "held": len(short) - len(apart),
         "leak": len(apart) - len(kept),
     }

@@ -21,6 +21,7 @@ class PreferenceData(RecipeTable):
             of single answers; prompts are texts, not instructions.
         held: Preferences in the first form, never trained on, that a validation asks about; None:
             it only rewrites.
+        languages: Only of these; None: of all.
         limit: So many of ``train``, chosen by the seed; None: all.
         longest_characters: Rows with a longer text on any side are left out; None: none is.
         leaks: Whether rows that repeat held-out or official texts are taken out, or refused.
@@ -28,6 +29,7 @@ class PreferenceData(RecipeTable):
 
     train: str
     held: str | None = None
+    languages: list[str] | None = None
     limit: Count | None = None
     longest_characters: Count | None = None
     leaks: Literal["refuse", "take_out"] = "refuse"

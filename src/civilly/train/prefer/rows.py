@@ -1,4 +1,4 @@
-"""What a model learns preferences from: a prompt, two answers to it, and what is thought of them."""
+"""What preferences are learnt from: a prompt, two answers to it, and what is thought of them."""
 
 from __future__ import annotations
 

@@ -94,6 +94,7 @@ class _PreferLesson:
         path = Path(settings.train)
         held = read_preferences(Path(settings.held)) if settings.held else []
         apart = self._recipe.seed, evaluation_texts(self._data, None), {row.text for row in held}
+        held = [row for row in held if row.lang in (settings.languages or [row.lang])]
         self._held = spread(held, self._recipe.validation.held)
         rows: Sequence[Preference] | Sequence[Opinion]
         if self._recipe.loss.paired:

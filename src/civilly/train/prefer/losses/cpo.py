@@ -14,5 +14,5 @@ BETA, SFT, MARGIN = 0.1, 1.0, 0.0
 
 
 def reward(answers: Likelihood) -> Any:
-    """r = log π(y|x): DPO against a reference that likes every answer alike, [answers]."""
+    """Gives r = log π(y|x): DPO against a reference that likes every answer alike, [answers]."""
     return answers.logps

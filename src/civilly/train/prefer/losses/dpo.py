@@ -11,7 +11,7 @@ BETA, SFT, MARGIN = 0.1, 0.0, 0.0
 
 
 def reward(answers: Likelihood) -> Any:
-    """r = log π(y|x) − log π_ref(y|x), [answers]."""
+    """Gives r = log π(y|x) − log π_ref(y|x), [answers]."""
     return answers.logps - answers.reference
 
 

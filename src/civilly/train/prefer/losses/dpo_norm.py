@@ -14,5 +14,5 @@ BETA, SFT, MARGIN = 5.0, 0.0, 0.0
 
 
 def reward(answers: Likelihood) -> Any:
-    """r = (log π(y|x) − log π_ref(y|x)) / |y|, [answers]."""
+    """Gives r = (log π(y|x) − log π_ref(y|x)) / |y|, [answers]."""
     return (answers.logps - answers.reference) / answers.tokens

@@ -13,7 +13,9 @@ BETA, SFT, MARGIN = 0.1, 0.0, 0.0
 
 
 def divergence_of(strangers: Any) -> Any:
-    """z = max(0, mean r(x, y')) of answers y' to other prompts: about KL(π‖π_ref); no gradient.
+    """Gives z = max(0, mean r(x, y')) of answers y' to other prompts: about KL(π‖π_ref).
+
+    It carries no gradient.
 
     Args:
         strangers: Rewards of such answers, [answers].

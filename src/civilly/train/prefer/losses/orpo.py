@@ -11,7 +11,7 @@ BETA, SFT, MARGIN = 0.1, 1.0, 0.0
 
 
 def reward(answers: Likelihood) -> Any:
-    """r = log (p / (1 − p)), the odds of p = exp(log π(y|x) / |y|), [answers]."""
+    """Gives r = log (p / (1 − p)), the odds of p = exp(log π(y|x) / |y|), [answers]."""
     import torch
 
     mean = (answers.logps / answers.tokens).clamp(max=-1e-6)  # certainty has no odds

@@ -14,5 +14,5 @@ BETA, SFT, MARGIN = 2.5, 0.0, 1.375
 
 
 def reward(answers: Likelihood) -> Any:
-    """r = log π(y|x) / |y|, [answers]; the margin is the paper's γ."""
+    """Gives r = log π(y|x) / |y|, [answers]; the margin is the paper's γ."""
     return answers.logps / answers.tokens
