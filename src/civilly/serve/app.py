@@ -17,15 +17,16 @@ from civilly import __version__
 from civilly.errors import CivillyError
 from civilly.serve import health, native, openai_surface, page, perspective
 from civilly.serve.metrics import Metrics
-from civilly.serve.middleware import Bodies, KeyHolders, Requests
+from civilly.serve.middleware import Bodies, KeyHolders, Requests, Room
 from civilly.serve.refusals import INVALID, METHOD_NOT_ALLOWED, NOT_FOUND, Refused, refusal_of
 from civilly.serve.service import Service
 from civilly.serve.settings import Settings
 from civilly.serve.stopping import Stopping
 
 SURFACES = (native, perspective, openai_surface)
-"""Each has ``PREFIXES`` of paths, ``router(service, settings)``, and says errors in its own shape:
-``refusal(refused, request_id)``."""
+"""Each has ``PREFIXES`` of paths, those ``DETECTING``, ``router(service, settings)``, and says
+errors in its own shape: ``refusal(refused, request_id)``."""
+DETECTING = frozenset[str]().union(*(surface.DETECTING for surface in SURFACES))
 _KINDS = {404: NOT_FOUND, 405: METHOD_NOT_ALLOWED}
 _MENDS = {404: "/openapi.json lists what there is", 405: "another HTTP method; see Allow"}
 
@@ -76,6 +77,14 @@ def create_app(settings: Settings, service: Service | None = None) -> FastAPI:
             allow_methods=["*"],
             allow_headers=["*"],
             expose_headers=["X-Request-ID", "Retry-After"],
+        )
+    if not settings.cors:  # whose headers each answer must carry
+        app.middleware_stack = Room(
+            app.build_middleware_stack(),
+            DETECTING,
+            serving.check_room_to_detect,
+            serving.metrics,
+            answer,
         )
     return app
 

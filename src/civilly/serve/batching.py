@@ -61,6 +61,8 @@ class Batcher(Generic[Item, Result, Kind]):
         max_batch: The most items of a batch, at least 1.
         window: How long the first item of a batch waits for others, in seconds.
         max_queue: The most items that wait. A request of more is taken if nothing else waits.
+        max_wait: How long a request may have to wait for those before it, in seconds, as far as can
+            be told from the time that items took; None: as long as it takes.
         size: How large an item is.
         max_size: The largest batch by that measure; an item that is larger goes alone.
         observe: Is told the number of items of every batch.
@@ -73,6 +75,7 @@ class Batcher(Generic[Item, Result, Kind]):
         max_batch: int,
         window: float,
         max_queue: int,
+        max_wait: float | None = None,
         size: Callable[[Item], int] = lambda item: 1,
         max_size: int | None = None,
         observe: Callable[[int], object] = lambda count: None,
@@ -81,12 +84,14 @@ class Batcher(Generic[Item, Result, Kind]):
         self._max_batch = max_batch
         self._window = window
         self._max_queue = max_queue
+        self._max_wait = max_wait
         self._size = size
         self._max_size = max_size
         self._observe = observe
         self._jobs: deque[_Job[Item, Result, Kind]] = deque()
         self._waiting = 0
-        self._seconds_per_item = 0.1
+        self._seconds_per_item: float | None = None
+        self._batches = 0
         self._enough = asyncio.Event()
         self._working: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, "batch")
@@ -110,8 +115,7 @@ class Batcher(Generic[Item, Result, Kind]):
             return []
         if self._closed:
             raise stopping()
-        if self._waiting and self._waiting + len(items) > self._max_queue:
-            raise Overloaded(self._until_room())
+        self.check_room(len(items))
         done = asyncio.get_running_loop().create_future()
         job: _Job[Item, Result, Kind] = _Job(kind, deque(enumerate(items)), {}, len(items), done)
         self._jobs.append(job)
@@ -127,6 +131,20 @@ class Batcher(Generic[Item, Result, Kind]):
             raise
         return [job.results[index] for index in range(len(items))]
 
+    def check_room(self, count: int = 1) -> None:
+        """Makes sure that a request of so many items is taken.
+
+        Raises:
+            Overloaded: If they would be too many, or wait too long.
+        """
+        if not self._waiting:
+            return
+        seconds = self._seconds_before(count)
+        if self._waiting + count > self._max_queue or (
+            self._max_wait is not None and seconds > self._max_wait
+        ):
+            raise Overloaded(min(max(seconds, _SHORTEST), _LONGEST))
+
     async def close(self) -> None:
         """Takes nothing new, and finishes what waits."""
         self._closed = True
@@ -135,9 +153,21 @@ class Batcher(Generic[Item, Result, Kind]):
             await self._working
         self._thread.shutdown()
 
-    def _until_room(self) -> float:
-        seconds = self._waiting * self._seconds_per_item
-        return min(max(seconds, _SHORTEST), _LONGEST)
+    def _seconds_before(self, count: int) -> float:
+        """How long a request of so many items waits for others, which take turns with it."""
+        if count == 1:
+            before = len(self._jobs)
+        else:
+            before = sum(min(count, len(job.waiting)) for job in self._jobs)
+        return before * (self._seconds_per_item or 0.0)
+
+    def _measure(self, seconds: float, count: int) -> None:
+        """Adds a batch to what is known of the time; in the first one models are loaded."""
+        self._batches += 1
+        if self._batches > 1:
+            taken = seconds / count
+            known = taken if self._seconds_per_item is None else self._seconds_per_item
+            self._seconds_per_item = _INERTIA * known + (1 - _INERTIA) * taken
 
     def _drop(self, job: _Job[Item, Result, Kind]) -> None:
         if job.waiting:
@@ -158,8 +188,7 @@ class Batcher(Generic[Item, Result, Kind]):
             begin = time.monotonic()
             items = [item for _, _, item in batch]
             results = await loop.run_in_executor(self._thread, self._results, kind, items)
-            taken = (time.monotonic() - begin) / len(batch)
-            self._seconds_per_item += (1 - _INERTIA) * (taken - self._seconds_per_item)
+            self._measure(time.monotonic() - begin, len(batch))
             for (job, index, _), result in zip(batch, results, strict=True):
                 job.settle(index, result)
         self._working = None

@@ -90,6 +90,10 @@ class Metrics:
         self._requests.labels(route, code).inc()
         self._seconds.labels(route).observe(seconds)
 
+    def refused(self, route: str, code: str) -> None:
+        """A request was refused at the door."""
+        self._requests.labels(route, code).inc()
+
     def page(self) -> bytes:
         """All of them, in Prometheus' text format; of all worker processes."""
         for lane, waiting in self._queues.items():

@@ -31,6 +31,8 @@ from civilly.serve.shapes import (
 
 PREFIXES = ("/",)
 """Paths whose errors have this surface's shape: all that no other surface claims."""
+DETECTING = frozenset({"/v1/detect"})
+"""Paths of POST requests that are detections and nothing else."""
 
 
 def refusal(refused: Refused, request_id: str) -> Response:

@@ -14,6 +14,8 @@ from civilly.serve.settings import Settings
 
 PREFIXES = ("/v1/moderations", "/v1/chat/", "/v1/models")
 """Paths whose errors have this surface's shape."""
+DETECTING = frozenset({"/v1/moderations"})
+"""Paths of POST requests that are detections and nothing else."""
 
 
 def refusal(refused: Refused, request_id: str) -> Response:

@@ -49,6 +49,8 @@ from civilly.types import Span, Text
 PREFIX = "/v1alpha1/"
 PREFIXES = (PREFIX, "/batch", "/$discovery/")
 """Paths whose errors have this surface's shape."""
+DETECTING = frozenset({f"{PREFIX}comments:analyze", f"{PREFIX}comments:suggestscore"})
+"""Paths of POST requests that are detections and nothing else."""
 TYPES = ("PLAIN_TEXT", "TEXT_TYPE_UNSPECIFIED", "HTML")
 SENTENCES_AT_ONCE = 64
 """So many sentences of one text are put into the queue together."""

@@ -30,6 +30,8 @@ WARM_UP = "You are an idiot."
 """A text that goes through all models."""
 MAX_BATCH_CHARS = 6_000
 """Characters of a batch: long texts take long, and others must not wait for many of them."""
+MAX_WAIT = {"detect": 3.0, "rewrite": 30.0}
+"""Seconds that a request may have to wait for others: clients give up after as many."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -183,6 +185,14 @@ class Service:
                 self.metrics.text(made.rewrite.lang, "changed" if made.rewrite.changed else "kept")
         return results
 
+    def check_room_to_detect(self) -> None:
+        """Makes sure that the detection of one text more would be taken.
+
+        Raises:
+            Overloaded: If it would not.
+        """
+        self._detection.check_room()
+
     def start(self) -> None:
         """Begins to load the models; `ready` or `failure` tell of the end."""
         self._warming = asyncio.create_task(self._warm_up())
@@ -201,6 +211,7 @@ class Service:
             max_batch=self.settings.max_batch,
             window=self.settings.window_ms / 1000,
             max_queue=self.settings.max_queue,
+            max_wait=MAX_WAIT[name],
             size=lambda asked: len(asked.text),
             max_size=MAX_BATCH_CHARS,
             observe=lambda count: self.metrics.batch(name, count),
