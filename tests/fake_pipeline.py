@@ -11,6 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
@@ -38,7 +39,9 @@ class Detoxifier:
         select: str | None = None,
         strength: float = 0.5,
         model: str | None = None,
+        only_toxic: float | None = None,
     ) -> None:
+        self.only_toxic = only_toxic
         self.asked = {
             "method": method,
             "engine": engine,
@@ -48,6 +51,7 @@ class Detoxifier:
             "options": dict(options or {}),
             "select": select,
             "strength": strength,
+            "only_toxic": only_toxic,
         }
 
     def describe(self) -> dict[str, Any]:
@@ -55,6 +59,15 @@ class Detoxifier:
 
     def chunks(self, texts: Sequence[str], window: int) -> list[list[int]]:
         return chunks_of([len(text) for text in texts], CHUNK_ROWS * LEAST_LENGTH, window)
+
+    def pass_by(self, texts: Sequence[str], langs: str | Sequence[str]) -> list[Rewrite | None]:
+        assert self.only_toxic is not None
+        return [
+            replace(made, rewritten=made.text, after=made.before)
+            if made.before.p_toxic < self.only_toxic
+            else None
+            for made in self.rewrite(texts, langs)
+        ]
 
     def rewrite(self, texts: Sequence[str], langs: str | Sequence[str] = "auto") -> list[Rewrite]:
         time.sleep(float(os.environ.get("CIVILLY_TEST_DELAY", "0")))

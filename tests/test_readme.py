@@ -186,7 +186,7 @@ def test_the_commands_of_the_readme(run: Run, room: Path) -> None:
             as_it_stands(line, run, room)
 
 
-@pytest.mark.parametrize("page", ["docs/methods.md", "docs/scoring.md"])
+@pytest.mark.parametrize("page", ["docs/methods.md", "docs/scale.md", "docs/scoring.md"])
 def test_the_commands_of_the_pages(page: str, run: Run, room: Path) -> None:
     lines = [line for block in blocks(page, "sh") if block.runs for line in block.lines]
     assert lines

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from civilly.cli._review import with_edits
+from civilly.batch.rows import with_edits
 from civilly.detect.by_sentence import open_detector
 from civilly.methods.edits import edits
 from civilly.types import Text

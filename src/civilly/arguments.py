@@ -151,6 +151,27 @@ def checked_candidates(number: int | None) -> int | None:
     return whole
 
 
+def checked_least(p_toxic: float | None) -> float | None:
+    """The least p(toxic) of what is rewritten, or None, which rewrites what the selector would.
+
+    Raises:
+        CivillyError: If it is no number in [0, 1].
+    """
+    if p_toxic is None:
+        return None
+    try:
+        number = -1.0 if isinstance(p_toxic, bool) else float(p_toxic)
+    except (TypeError, ValueError):
+        number = -1.0
+    if not 0 <= number <= 1:
+        raise CivillyError(
+            f"only_toxic is {_shown(p_toxic)}.",
+            allowed="the least p(toxic) of what is rewritten, from 0 to 1",
+            mend="only_toxic=0.5, --only-toxic 0.5",
+        )
+    return number
+
+
 def checked_adapter(adapter: str | os.PathLike[str] | None) -> str | None:
     """The path of a folder as a string, or None.
 

@@ -4,30 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from civilly.cli._source import Source
+    from civilly.batch.source import Source
     from civilly.data.journal import Record
-    from civilly.methods.edits import Edit
 
 ROWS_PER_PAGE = 50
 RUDE = 0.5
 """From this p(toxic) on the page calls a text rude."""
 _SCRIPTS = ("decisions.js", "memory.js", "row.js", "find.js", "file.js", "page.js")
 _FOLDER = "review_page"
-
-
-def with_edits(records: Sequence[Record]) -> list[Record]:
-    """The records of ``--json``, each with its edits (`civilly.methods.edits.Edit`)."""
-    return [
-        {**record, "edits": [asdict(edit) for edit in row]}
-        for record, row in zip(records, _edits(records), strict=True)
-    ]
 
 
 def review_page(records: Sequence[Record], source: Source) -> str:
@@ -74,25 +64,6 @@ def review_page(records: Sequence[Record], source: Source) -> str:
         facts=f"{_rows(len(records))} of <b><bdi>{escape(name or 'one text')}</bdi></b>, "
         f"{changed:,} with a suggested wording",
         data=script_json(content),
-    )
-
-
-def _edits(records: Sequence[Record]) -> list[list[Edit]]:
-    from civilly.detect.by_sentence import open_detector
-    from civilly.methods.edits import explained
-    from civilly.types import Detection, Span, Text
-
-    return explained(
-        [Text(record["text"], record["lang"]) for record in records],
-        [record["rewritten"] for record in records],
-        [
-            Detection(
-                record["before"]["p_toxic"],
-                tuple(Span(**span) for span in record["before"]["spans"]),
-            )
-            for record in records
-        ],
-        open_detector(),
     )
 
 

@@ -12,7 +12,7 @@ from civilly.data.columns import with_rewrites
 from civilly.data.io import format_table
 
 if TYPE_CHECKING:
-    from civilly.cli._source import Source
+    from civilly.batch.source import Source
     from civilly.data.journal import Record
     from civilly.data.table import Table
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,8 +15,7 @@ from civilly.errors import CivillyError, DataError
 from civilly.languages import AUTO, chosen_language
 
 if TYPE_CHECKING:
-    from civilly.data.columns import Roles
-    from civilly.data.table import Table
+    from civilly.batch.source import Source
 
 STDIN = Path("-")
 _OTHER_SUFFIXES = frozenset(
@@ -101,33 +98,6 @@ EncodingOption = Annotated[
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Texts to work on.
-
-    Attributes:
-        name: For messages.
-        table: The rows they came in.
-        roles: The columns of the table.
-        texts: One per row.
-        langs: A language code, or ``auto``, per row.
-        digest: SHA-256 of the content.
-        single: Whether it is one text given as an argument.
-        lang_given: Whether the user said which language the texts are in.
-        warnings: What was odd about the rows.
-    """
-
-    name: str
-    table: Table
-    roles: Roles
-    texts: list[str]
-    langs: list[str]
-    digest: str
-    single: bool
-    lang_given: bool = False
-    warnings: list[str] = field(default_factory=list)
-
-
 def open_source(
     argument: str | None,
     lang: str,
@@ -153,11 +123,11 @@ def open_source(
         UnknownNameError: If ``lang``, ``format_name`` or ``encoding`` does not exist.
         DataError: If the file cannot be read, or its columns are not understood.
     """
-    from civilly.data.columns import languages_of, recognize, texts_of
+    from civilly.batch.source import digest_of, source_of
     from civilly.data.files import mend_surrogates, read_bytes
     from civilly.data.io import format_of, parse_table
     from civilly.data.lines import COLUMN
-    from civilly.data.table import Problem, Table, findings, summarize
+    from civilly.data.table import Table
 
     code = chosen_language(lang, auto=True)
     if argument is not None and given_text is not None:
@@ -173,33 +143,8 @@ def open_source(
         if format_name is None:
             format_name = "lines" if path == STDIN else format_of(path)
         table = parse_table(data, format_name.strip().lower(), name, encoding)
-    roles = recognize(table, name, text_column, lang_column)
-    texts, odd_texts = texts_of(table, roles)
-    langs, odd_langs = languages_of(table, roles)
-    if code != AUTO:
-        other = f"column {roles.lang!r} says another language; --lang {code} is used and written"
-        odd_langs = [
-            Problem(number, other)
-            for number, stated in enumerate(langs, start=1)
-            if stated not in (code, AUTO)
-        ]
-        langs = [code] * len(texts)
-    warnings = [*findings(table), *summarize([*odd_texts, *odd_langs])]
-    if roles.kept_as:
-        warnings.append(f"column {roles.rewrite!r} has content; it is kept as {roles.kept_as!r}")
-    if not texts:
-        warnings.append("it is empty: no rows")
-    return Source(
-        name,
-        table,
-        roles,
-        texts,
-        langs,
-        hashlib.sha256(data + (encoding or "").encode()).hexdigest(),
-        single=path is None,
-        lang_given=code != AUTO,
-        warnings=[f"{name}: {warning}" for warning in warnings],
-    )
+    digest = digest_of(data, encoding)
+    return source_of(table, name, digest, code, text_column, lang_column, single=path is None)
 
 
 def losses_of(source: Source, output: Path | None, *, json_lines: bool) -> list[str]:

@@ -14,7 +14,6 @@ from civilly.cli._source import (
     FormatOption,
     LangColumnOption,
     LangOption,
-    Source,
     TextArgument,
     TextColumnOption,
     TextOption,
@@ -27,6 +26,7 @@ from civilly.cli._verbs import TextVerb
 from civilly.detect import DEFAULT
 
 if TYPE_CHECKING:
+    from civilly.batch.source import Source
     from civilly.types import Detection, Detector
 
 ROWS_AT_ONCE = 512

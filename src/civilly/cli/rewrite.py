@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -24,10 +24,9 @@ from civilly.cli._source import (
     open_source,
 )
 from civilly.cli._verbs import TextVerb
-from civilly.errors import CivillyError, DataError
+from civilly.errors import CivillyError, DataError, UnknownNameError
 
-if TYPE_CHECKING:
-    pass
+RUNNERS = ("local", "ray")
 
 EXAMPLES = """Examples:
 
@@ -38,6 +37,8 @@ civilly rewrite comments.tsv -o civil.tsv --resume
 civilly rewrite comments.tsv --method tuned+infill --page review.html
 
 civilly rewrite comments.tsv --strength 0.2 --option decoding=sample -n 8 --select consensus
+
+civilly rewrite comments/ -o civil/ --only-toxic 0.5 --runner ray
 
 cat comments.txt | civilly rewrite - --lang en --json"""
 
@@ -62,6 +63,11 @@ def complete_model(incomplete: str) -> list[str]:
     from civilly.engines import MODELS
 
     return [name for name in MODELS if name.startswith(incomplete)]
+
+
+def complete_runner(incomplete: str) -> list[str]:
+    """Runners for shell completion."""
+    return [name for name in RUNNERS if name.startswith(incomplete)]
 
 
 def complete_method_option(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
@@ -120,6 +126,16 @@ def rewrite(
             help="0 keeps a text unless a wording reads well, 1 takes nearly any.",
         ),
     ] = 0.5,
+    only_toxic: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            metavar="P",
+            help="Pass texts by whose p(toxic) is below this: they stay as they are, at the "
+            "detector's speed.",
+        ),
+    ] = None,
     select: Annotated[
         str | None,
         typer.Option(
@@ -143,8 +159,23 @@ def rewrite(
             "--output",
             "-o",
             callback=file_or_stdout,
-            help="File to write; its suffix says the format. Default, and -: standard output.",
+            help="File to write; its suffix says the format. Default, and -: standard output. "
+            "Of a folder: a folder.",
         ),
+    ] = None,
+    runner: Annotated[
+        str,
+        typer.Option(
+            autocompletion=complete_runner,
+            help='Who works on a folder of files: local, or ray (pip install "civilly[ray]").',
+        ),
+    ] = "local",
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Processes of --runner ray. Default: one per core it has."),
+    ] = None,
+    address: Annotated[
+        str | None, typer.Option(help="Ray cluster. Default: one on this machine, for this job.")
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with -o FILE, or --page, after a stop.")
@@ -169,13 +200,20 @@ def rewrite(
     """Rewrite toxic text so that it says the same thing civilly.
 
     A text that is civil already, or that nothing better was found for, stays as it is. A file
-    keeps its rows, their order and its other columns.
+    keeps its rows, their order and its other columns; a folder its files (-o FOLDER).
     """
-    _check_page(page, text, output, json_lines=json_lines, resume=resume, overwrite=overwrite)
-    _check_output(output, page, json_lines=json_lines, resume=resume, overwrite=overwrite)
-    source = open_source(text, lang, format_name, text_column, lang_column, encoding, given_text)
-    _console.warn([*source.warnings, *losses_of(source, output, json_lines=json_lines)])
-    from civilly.cli._rewriting import identity_of, to_files, to_person, to_stdout
+    source = None
+    if _is_job(text, runner, workers, address):
+        _check_folders(output, page, given_text)
+    else:
+        _check_page(page, text, output, json_lines=json_lines, resume=resume, overwrite=overwrite)
+        _check_output(output, page, json_lines=json_lines, resume=resume, overwrite=overwrite)
+        source = open_source(
+            text, lang, format_name, text_column, lang_column, encoding, given_text
+        )
+        _console.warn([*source.warnings, *losses_of(source, output, json_lines=json_lines)])
+    from civilly.batch.rows import identity_of
+    from civilly.cli._rewriting import to_files, to_person, to_stdout
     from civilly.pipeline import Detoxifier
 
     options = parse_options(option or [])
@@ -188,8 +226,20 @@ def rewrite(
         options=options,
         select=select,
         strength=strength,
+        only_toxic=only_toxic,
     )
-    if output is not None or page is not None:
+    if source is None:
+        from civilly.batch.source import Reading
+        from civilly.cli._batch import to_folder
+
+        reading = Reading(lang, format_name, text_column, lang_column, encoding)
+        assert text is not None
+        assert output is not None
+        to_folder(
+            detoxifier, Path(text), output, reading, runner=runner, workers=workers,
+            address=address, json_lines=json_lines, overwrite=overwrite,
+        )  # fmt: skip
+    elif output is not None or page is not None:
         identity = identity_of(detoxifier, source, options)
         to_files(
             detoxifier, source, output, page, identity,
@@ -199,6 +249,41 @@ def rewrite(
         to_person(detoxifier, source)
     else:
         to_stdout(detoxifier, source, json_lines)
+
+
+def _is_job(text: str | None, runner: str, workers: int | None, address: str | None) -> bool:
+    """Whether a folder of files is meant, or a cluster.
+
+    Raises:
+        UnknownNameError: If there is no such runner.
+        CivillyError: If options of a cluster stand where there is none.
+        DataError: If there is nothing that a cluster could read.
+    """
+    if runner not in RUNNERS:
+        raise UnknownNameError("runner", runner, RUNNERS)
+    if runner == "local" and (workers or address):
+        raise CivillyError("--workers and --address are about a cluster.", mend="--runner ray")
+    try:
+        there = text is not None and Path(text).exists()
+        is_folder = there and Path(str(text)).is_dir()
+    except (OSError, ValueError):  # too long for a file name, or a NUL in it
+        there = is_folder = False
+    if runner == "ray" and not there:
+        raise DataError(
+            "--runner ray is for a file or a folder that exists.", mend="name it, or leave it out"
+        )
+    return is_folder or runner == "ray"
+
+
+def _check_folders(output: Path | None, page: Path | None, given_text: str | None) -> None:
+    if given_text is not None:
+        raise CivillyError("There are two texts.", mend="leave one out, or hand over a file")
+    if output is None:
+        raise CivillyError("There is no folder for the outputs.", mend="-o FOLDER")
+    if output.exists() and not output.is_dir():
+        raise DataError(f"{str(output)!r} is no folder.", mend="-o FOLDER")
+    if page is not None:
+        raise CivillyError("A page is made of one file.", mend="name that file, or leave it out")
 
 
 def _check_page(

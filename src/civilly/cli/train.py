@@ -178,10 +178,33 @@ def fim(job: Job) -> None:
 
 @_fine_tuning("Learning from preferences")
 def prefer(job: Job) -> None:
-    """Train a model to write what people prefer: DPO, IPO, KTO, ORPO, SimPO, CPO."""
+    """Train a model to write what people prefer: DPO, IPO, KTO, ORPO, SimPO, CPO, GRPO."""
     from civilly.train.prefer.run import train_prefer
 
     train_prefer(job.content, job.data, job.output, **job.options)
+
+
+@trainings.command(epilog="Example: civilly train audit runs/prefer_grpo")
+def audit(
+    run: Annotated[Path, typer.Argument(help="Run folder with checkpoints.")],
+    recipe: Annotated[
+        Path | None,
+        typer.Option("--recipe", help="A file whose [audit] counts instead of the run's own."),
+    ] = None,
+    data: DataOption = None,
+    debug: _console.DebugOption = False,
+) -> None:
+    """Look at every checkpoint with referees that a training never saw; find a gamed reward."""
+    from civilly.data.pairs import data_folder
+    from civilly.data.recipe_table import read_recipe
+
+    with _needing_extra("An audit"):
+        from civilly.train.audit.run import audit_run
+
+        content = read_recipe(recipe) if recipe else None
+        report = audit_run(run, data_folder(data), content, progress=_console.note)
+    _console.note(report.verdict)
+    _console.done(run / "audit" / "index.html")
 
 
 @_fine_tuning("A sweep")

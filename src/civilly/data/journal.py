@@ -92,6 +92,7 @@ def open_journal(
     *,
     resume: bool = False,
     overwrite: bool = False,
+    patience: float = 0.0,
 ) -> Iterator[Journal]:
     """Opens the journal of an output file for one process at a time.
 
@@ -100,7 +101,8 @@ def open_journal(
         identity: What the result depends on, by name: input, options, versions. JSON values.
         rows: How many rows the whole work has.
         resume: Take up the journal that is there.
-        overwrite: Throw away the journal, and the output file, that are there.
+        overwrite: Throw away the output file that is there, and the journal unless ``resume``.
+        patience: Seconds to wait for another process that is writing the file.
 
     Raises:
         DataError: If there is a journal or an output file and neither ``resume`` nor
@@ -116,7 +118,7 @@ def open_journal(
         )
     lock = FileLock(path.with_name(path.name + _LOCK))
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=patience)
     except Timeout:
         raise DataError(
             f"Another process is writing {str(output)!r}.", mend="wait for it, or choose another -o"

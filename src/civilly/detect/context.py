@@ -263,9 +263,11 @@ def stretches(read: str, lang: str, bounds: Sequence[Bounds]) -> list[Bounds]:
 
 
 def _windows(row: int, text: str, encoding: object, seen: Evidence) -> list[Window]:
-    at = np.full(len(text) + 1, -_MOST - 1)
+    unseen = -_MOST - 1
+    at = [unseen] * (len(text) + 1)  # of a short text, numbers of numpy would take most of the time
     for (start, end), score in zip(seen.bounds, seen.scores, strict=True):
-        at[start:end] = np.maximum(at[start:end], score)
+        for place in range(start, end):
+            at[place] = max(at[place], score)
     prefix: list[int] = []
     tokens: list[tuple[int, Bounds, float]] = []
     for piece, (start, end) in zip(encoding.ids, encoding.offsets, strict=True):  # type: ignore[attr-defined]
@@ -276,10 +278,10 @@ def _windows(row: int, text: str, encoding: object, seen: Evidence) -> list[Wind
         start = max(start, 0)
         while start < end and text[start].isspace():
             start += 1
-        score = float(at[start:end].max()) if end > start else -_MOST - 1
-        unit = float(np.clip(score, -2, _MOST)) / UNIT if score > -_MOST - 1 else 0.0
+        score = max(at[start:end], default=unseen)
+        unit = min(max(score, -2.0), _MOST) / UNIT if score > unseen else 0.0
         tokens.append((piece, (start, end) if end > start else (-1, -1), unit))
-    logit = float(np.clip(seen.logit, -_MOST, _MOST)) / UNIT
+    logit = min(max(seen.logit, -_MOST), _MOST) / UNIT
     room = WINDOW - len(prefix)
     return [
         Window(

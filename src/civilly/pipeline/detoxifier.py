@@ -18,11 +18,12 @@ from civilly.methods.options import check_names, with_adapter
 from civilly.pipeline.choose import choose
 from civilly.pipeline.find import Remembers, find, found_in_texts, with_languages
 from civilly.pipeline.join import join
+from civilly.pipeline.pass_by import passed_by
 from civilly.pipeline.protect import KeepsProtected
 from civilly.pipeline.write import Writer
 from civilly.select.strength import FREE, USUAL, checked_strength
 from civilly.toolbox import Toolbox
-from civilly.types import Rewrite, Rewriter, Selector
+from civilly.types import Detector, Rewrite, Rewriter, Selector, Text
 
 DEFAULT_METHOD = "tuned"
 DEFAULT_SELECTOR = "reads"
@@ -46,6 +47,8 @@ class Detoxifier:
             the others, how far from the input they may be.
         model: A size of the product instead of an engine: ``"light"`` is embedded, ``"large"`` the
             model of the extra ``large``.
+        only_toxic: Texts whose p(toxic) is below this, in [0, 1], stay as they are, and nothing but
+            the detector looks at them; None: the selector says which sentences are worth a try.
 
     It may be used by several threads at once. Pickled or copied it is only what it was made of, and
     loads its models anew.
@@ -54,7 +57,7 @@ class Detoxifier:
         UnknownNameError: If the method, the engine, the model or the selector does not exist.
         ModelError: If the engine's file is not there, or another kind of model.
         CivillyError: If an argument is of another kind, ``n_candidates`` is less than 1, the
-            strength not in [0, 1], or both a model and an engine are given.
+            strength or ``only_toxic`` not in [0, 1], or both a model and an engine are given.
     """
 
     def __init__(
@@ -67,6 +70,7 @@ class Detoxifier:
         select: str | None = None,
         strength: float = USUAL,
         model: str | None = None,
+        only_toxic: float | None = None,
     ) -> None:
         model = None if model is None else arguments.checked_name(model, "model")
         engine = engine_of(
@@ -76,6 +80,7 @@ class Detoxifier:
         self._made_of = {
             "method": method, "engine": engine, "adapter": adapter, "n_candidates": n_candidates,
             "options": own_options, "select": select, "strength": strength,
+            "only_toxic": only_toxic,
         }  # fmt: skip
         self.method = arguments.checked_name(method, "method")
         asked = arguments.checked_candidates(n_candidates)
@@ -96,6 +101,7 @@ class Detoxifier:
         }
         self.n_candidates = max(self._asked.values())
         self._select = select
+        self.only_toxic = arguments.checked_least(only_toxic)
 
     def __getstate__(self) -> dict[str, Any]:
         return self._made_of
@@ -150,6 +156,7 @@ class Detoxifier:
             "fingerprint": prints if len(self._modules) > 1 else next(iter(prints.values()), None),
             "n_candidates": self.n_candidates,
             "select": self._select,
+            "only_toxic": self.only_toxic,
         }
 
     def chunks(self, texts: Sequence[str], window: int = AT_ONCE) -> list[list[int]]:
@@ -173,10 +180,39 @@ class Detoxifier:
             CivillyError: If ``texts`` or ``langs`` is of another kind (it says which position), or
                 ``langs`` has another length than ``texts``.
         """
-        texts = arguments.checked_texts(texts)
-        selector = KeepsProtected(self._selector)  # first: a model may load in the meantime
+        given = with_languages(arguments.checked_texts(texts), langs)
         detector = Remembers(self._tools.detector)
-        batch = find(with_languages(texts, langs), detector)
+        if self.only_toxic is None:
+            return self._rewritten(given, detector)
+        made = passed_by(given, detector, self.only_toxic)
+        others = [text for text, passed in zip(given, made, strict=True) if passed is None]
+        rewritten = iter(self._rewritten(others, detector) if others else ())
+        return [passed or next(rewritten) for passed in made]
+
+    def pass_by(
+        self, texts: Iterable[str], langs: str | Iterable[str] = AUTO
+    ) -> list[Rewrite | None]:
+        """The results of the texts that ``only_toxic`` passes by, and None for the others.
+
+        What `rewrite` would return of them, at the detector's speed: long work asks for these first
+        and hands the others to `rewrite` in `chunks`.
+
+        Args:
+            texts: As for `rewrite`.
+            langs: As for `rewrite`.
+
+        Raises:
+            UnknownNameError: As `rewrite`.
+            CivillyError: As `rewrite`.
+        """
+        given = with_languages(arguments.checked_texts(texts), langs)
+        if self.only_toxic is None:
+            return [None] * len(given)
+        return passed_by(given, Remembers(self._tools.detector), self.only_toxic)
+
+    def _rewritten(self, texts: Sequence[Text], detector: Detector) -> list[Rewrite]:
+        selector = KeepsProtected(self._selector)  # first: a model may load in the meantime
+        batch = find(texts, detector)
         writer = Writer(self._rewriter, self._fallback, self.n_candidates)
         choices = choose(batch, writer, selector, detector)
         return join(batch, choices, found_in_texts(batch, detector), detector)
@@ -193,25 +229,32 @@ def _usual_candidates(module: Any, options: Mapping[str, Any]) -> int:
 
 
 @lru_cache(maxsize=4)
-def _shared(method: str) -> Detoxifier:
-    return Detoxifier(method)
+def _shared(method: str, only_toxic: float | None) -> Detoxifier:
+    return Detoxifier(method, only_toxic=only_toxic)
 
 
-def rewrite(text: str, lang: str = AUTO, method: str = DEFAULT_METHOD) -> str:
+def rewrite(
+    text: str,
+    lang: str = AUTO,
+    method: str = DEFAULT_METHOD,
+    only_toxic: float | None = None,
+) -> str:
     """Rewrites one text with the embedded default; `Detoxifier.rewrite` does many, and says why.
 
     Args:
         text: Any string.
         lang: One of the 15 languages, or ``"auto"``.
         method: A rewriting method.
+        only_toxic: A text whose p(toxic) is below this stays as it is; see `Detoxifier`.
 
     Returns:
         The civil version, or the text itself when nothing better was found.
 
     Raises:
         UnknownNameError: If the language or the method does not exist.
-        CivillyError: If an argument is no string.
+        CivillyError: If an argument is no string, or ``only_toxic`` not in [0, 1].
     """
     text, lang = arguments.checked_text(text), arguments.checked_language(lang)
-    detoxifier = _shared(arguments.checked_name(method, "method"))
+    least = arguments.checked_least(only_toxic)
+    detoxifier = _shared(arguments.checked_name(method, "method"), least)
     return detoxifier.rewrite([text], lang)[0].rewritten

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
 from civilly.data.files import mend_surrogates
-from civilly.detect import THREAT
 from civilly.errors import CivillyError
 from civilly.languages import AUTO, chosen_language
 from civilly.methods.edits import Edit, explained
+from civilly.pipeline.pass_by import passes, unchanged
 from civilly.registry import Entry
 from civilly.select.reads import TOXIC
 from civilly.select.strength import USUAL
@@ -32,7 +32,6 @@ MAX_BATCH_CHARS = 6_000
 """Characters of a batch: long texts take long, and others must not wait for many of them."""
 MAX_WAIT = {"detect": 3.0, "rewrite": 30.0}
 """Seconds that a request may have to wait for others: clients give up after as many."""
-PASSED = "its p(toxic) is below only_toxic"
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -271,8 +270,9 @@ class Service:
         for i, (each, seen) in enumerate(zip(asked, found, strict=True)):
             if isinstance(seen, CivillyError):
                 made[i] = seen
-            elif _passes(seen.detection, choices.only_toxic):
-                made[i] = Rewritten(_kept(each.text, seen))
+            elif passes(seen.detection, choices.only_toxic):
+                text = Text(each.text, seen.lang)
+                made[i] = Rewritten(unchanged(text, seen.detection, choices.only_toxic))
             else:
                 asked[i] = replace(each, lang=seen.lang)
         rest = [i for i in range(len(asked)) if i not in made]
@@ -333,12 +333,3 @@ def only(results: Sequence[Result | CivillyError]) -> Result:
     if isinstance(result, CivillyError):
         raise result
     return result
-
-
-def _passes(detection: Detection, only_toxic: float) -> bool:
-    """Whether a text is so civil that it is not rewritten; a threat may do without rude words."""
-    return detection.p_toxic < only_toxic and THREAT not in detection.flags
-
-
-def _kept(text: str, found: Found) -> Rewrite:
-    return Rewrite(text, text, found.lang, "keep", PASSED, found.detection, found.detection)

@@ -36,7 +36,7 @@ def greedy_answers(trainable: TrainableModel, model: Any, prompts: Sequence[Prom
     with torch.inference_mode(), DoraCaching():
         for first in range(0, len(order), BATCH):
             batch = order[first : first + BATCH]
-            ids, mask = _padded([encoded[i] for i in batch], trainable)
+            ids, mask = padded([encoded[i] for i in batch], trainable)
             output = model.generate(
                 input_ids=ids.to(model.device),
                 attention_mask=mask.to(model.device),
@@ -61,7 +61,7 @@ def _limit(prompts: Sequence[Prompt], width: int) -> int:
     return max(growth or [prompt.max_new_tokens or width for prompt in prompts])
 
 
-def _padded(rows: Sequence[list[int]], trainable: TrainableModel) -> tuple[Any, Any]:
+def padded(rows: Sequence[list[int]], trainable: TrainableModel) -> tuple[Any, Any]:
     """Ids and mask; a causal model goes on from its last position, so that one must be real."""
     import torch
 

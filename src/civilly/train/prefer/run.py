@@ -10,7 +10,7 @@ from civilly.data.corpus.build import evaluation_texts
 from civilly.errors import DataError
 from civilly.model.adapter import PROMPT_FILE, tells
 from civilly.train.finetuning import Options, Prepared, carry_out, tuning_pairs
-from civilly.train.prefer.losses import loss_named
+from civilly.train.prefer.losses import SAMPLED, loss_named
 from civilly.train.prefer.preferences import (
     Opinion,
     Preference,
@@ -50,6 +50,11 @@ def train_prefer(
         ModelError: If the reference model does not fit.
         CivillyError: As `civilly.train.finetuning.carry_out`.
     """
+    loss = content.get("loss")
+    if isinstance(loss, Mapping) and loss.get("name") == SAMPLED:
+        from civilly.train.prefer.grpo_run import train_grpo
+
+        return train_grpo(content, data, out, **options)
     recipe = PreferRecipe.parse(content, "the recipe")
     loss_named(recipe.loss.name)
     if recipe.validation.every_steps and recipe.validation.decides == "preferred":

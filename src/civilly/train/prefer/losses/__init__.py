@@ -13,6 +13,9 @@ PAIRED = ("cpo", "dpo", "dpo_norm", "ipo", "orpo", "simpo")
 UNPAIRED = ("kto",)
 """Losses of single answers that are called good or bad."""
 
+SAMPLED = "grpo"
+"""The loss of the model's own samples and rewards (`civilly.train.prefer.grpo`); no file here."""
+
 
 @dataclass(frozen=True, slots=True)
 class Likelihood:
@@ -72,5 +75,5 @@ def loss_named(name: str) -> Loss:
         UnknownNameError: If there is none of that name.
     """
     if name not in (*PAIRED, *UNPAIRED):
-        raise UnknownNameError("loss", name, (*PAIRED, *UNPAIRED))
+        raise UnknownNameError("loss", name, (*PAIRED, *UNPAIRED, SAMPLED))
     return cast("Loss", importlib.import_module(f"{__name__}.{name}"))
