@@ -81,7 +81,8 @@ def test_the_commands(url: str) -> None:
         tried.add(path)
     described = httpx.get(f"{url}/openapi.json").json()["paths"]
     listed = set(re.findall(r"`(?:GET |POST )?(/\S+)`", (REPOSITORY / PAGE).read_text("utf-8")))
-    assert {path for path in described if path.startswith("/v1/")} <= tried | listed
+    ours = {path.partition("/{")[0] for path in described if path.startswith("/v1/")}
+    assert ours <= tried | listed
 
 
 def test_the_lines_of_python(url: str) -> None:
