@@ -1,7 +1,7 @@
 """Load on `civilly serve` over loopback: closed and open loops, overload, waiting connections.
 
 Usage: taskset -c 0 python benchmarks/serve.py [--seconds 15] [--top 60] [--server-core 1]
-       [--only detect|rewrite|cores|connections …]
+       [--only detect|rewrite|cores|connections …] [--output FILE]
 
 The server runs on one core, what loads it on another. Each request holds one text. Closed loops
 find the best throughput; open loops then send a half to ten times as much. Batches are compared
@@ -296,8 +296,9 @@ def main() -> None:
     parser.add_argument("--server-core", default="1")
     parser.add_argument("--max-queue", type=int, default=1024, help="the server's default")
     parser.add_argument("--connections", type=int, default=10_000)
-    parser.add_argument("--only", nargs="*", default=["detect", "rewrite", "cores", "connections"])
+    parser.add_argument("--only", nargs="*", default=["detect", "rewrite", "connections", "cores"])
     parser.add_argument("--cores", default="0,1", help="of the part cores")
+    parser.add_argument("--output", type=Path, default=RESULTS / "serve.md")
     arguments = parser.parse_args()
     lines = [
         "One server process on one core, its default settings; the load comes from another core, "
@@ -317,8 +318,7 @@ def main() -> None:
             lines += ["## Connections that wait", "", *waiting, ""]
         else:
             lines += section(kind, arguments)
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "serve.md").write_text("\n".join(lines).rstrip() + "\n", "utf-8")
+    arguments.output.write_text("\n".join(lines).rstrip() + "\n", "utf-8")
 
 
 if __name__ == "__main__":
