@@ -147,6 +147,11 @@ class OpenAiEngine:
         return TOKENS_PER_REQUEST * self._target.concurrency
 
     @property
+    def requests_at_once(self) -> int:
+        """See `civilly.engines.pacing.Concurrent`."""
+        return self._target.concurrency
+
+    @property
     def usage(self) -> Usage | None:
         """Tokens of all answers so far, as the server counts them; None if it never did."""
         return self._usage
