@@ -91,8 +91,8 @@ def card(report: Mapping[str, Any], run: Run, verdicts: Sequence[Verdict]) -> st
         "---",
         f"# A synthetic set: {run.direction}",
         "",
-        "> **Contains toxic language**, so that models can learn to say the same thing civilly. Not",
-        "> for display.",
+        "> **Contains toxic language**, so that models can learn to say the same thing civilly.",
+        "> Not for display.",
         "",
         f"{len(accepted)} accepted rows (`{ACCEPTED_FILE}`) of {report['texts']} texts; "
         f"{report['rejected']} rejected candidates (`{REJECTED_FILE}`), each with what speaks "

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from civilly.data.files import write_bytes
-from civilly.data.journal import open_journal
+from civilly.data.journal import journal_path, open_journal
 from civilly.errors import DataError
 from civilly.synth.asking import Asking, ask, spent_in
 from civilly.synth.budget import Budget, Limits
@@ -74,6 +74,7 @@ def make_answers(
     if resume and path.exists():
         known, rows = read_run(folder)
         if known == run and len(rows) == len(texts):
+            journal_path(path).unlink(missing_ok=True)  # a kill may have left it
             return rows, True
         if known != run:
             raise DataError(

@@ -19,14 +19,16 @@ WEIGHTS: Mapping[str, float] = {
     "assistant": 0.8,
     "unable": 0.7,
     "preamble": 0.8,
-    "changed": 0.7,
+    "lesson": 0.6,
+    "changed": 0.4,
     "about": 0.4,
     "policy": 0.4,
+    "insults": 0.3,
     "sorry": 0.3,
 }
 """How probable each kind of evidence alone makes it: the speaker is a machine; cannot do what it
-was asked; announces its answer; tells what it did to a text; speaks of the text as a text; of
-rules; is sorry."""
+was asked; announces its answer; teaches manners; tells what it changed; speaks of the text as a
+text; of rules; of insults; is sorry."""
 
 
 def refusal(samples: Sequence[Sample]) -> list[float | None]:
