@@ -11,12 +11,13 @@ from civilly.synth.filters import FilterTools, Measure, Sample
 ORDER = 5
 THRESHOLD = 1.0
 
-_EMAIL = re.compile(r"[\w.+-]+\s?@\s?[\w-]+(?:\.[\w-]+)*\.[a-z]{2,}", re.IGNORECASE)
+_EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]+\s?@\s?[\w-]+(?:\.[\w-]+)*\.[a-z]{2,}", re.IGNORECASE)
 _PLACEHOLDER = re.compile(r"@(?:example|test|localhost)\b", re.IGNORECASE)
 _PHONE = re.compile(r"(?<![\w.,/-])(?:\+|00|\(?0)[\d\s()./-]{7,20}\d(?![\w/-])")
 _DIGITS = re.compile(r"(?<!\w)(?:\d[ -]?){12,18}\d(?!\w)")
 _IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b")
 _ADDRESS = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w.])")
+_DATE = re.compile(r"\d{1,4}([./-])\d{1,2}\1\d{1,4}")
 _LEAST_DIGITS = 8
 
 
@@ -42,7 +43,8 @@ def holds(text: str) -> bool:
 
 
 def _is_phone(text: str) -> bool:
-    return _LEAST_DIGITS <= sum(map(str.isdigit, text)) <= 15
+    is_date = _DATE.fullmatch(text.strip())
+    return not is_date and _LEAST_DIGITS <= sum(map(str.isdigit, text)) <= 15
 
 
 def _is_card(text: str) -> bool:
