@@ -73,6 +73,8 @@ bench: $(VENV)/.dev
 	@for name in trimming startup detection scoring reader tricks rewriting decoding infill quantisation engines official leaderboard; do \
 	  echo "== $$name"; $(PYTHON) benchmarks/$$name.py $(BENCH_ARGS); done
 	@$(PYTHON) benchmarks/training.py
+	@$(PYTHON) benchmarks/thresholds.py
+	@taskset -c 0 $(PYTHON) benchmarks/serve.py
 	@$(PYTHON) benchmarks/assemble.py
 
 train: $(VENV)/.dev

@@ -153,6 +153,16 @@ _ALL = (
         (Part("detection.md", "benchmarks/detection.py"),),
     ),
     Page(
+        "serve",
+        "The service",
+        "throughput and latency up to ten times too much load, idle connections, thresholds",
+        "Comments of `recipes/distilled_pairs`, one a request; official inputs, clean sentences.",
+        (
+            Part("serve.md", "benchmarks/serve.py", "Load"),
+            Part("thresholds.md", "benchmarks/thresholds.py", "Thresholds"),
+        ),
+    ),
+    Page(
         "trimming",
         "The trimmed model",
         "what leaving tokens out costs",

@@ -1,11 +1,11 @@
 """Load on `civilly serve` over loopback: closed and open loops, overload, waiting connections.
 
 Usage: taskset -c 0 python benchmarks/serve.py [--seconds 15] [--top 60] [--server-core 1]
-       [--only detect|rewrite|connections …]
+       [--only detect|rewrite|cores|connections …]
 
-The server runs on one core, what loads it on another. Each request holds one text. Closed loops find
-the best throughput; open loops then send a half to ten times as much. Batches are compared with the
-same server at --max-batch 1. Writes results/serve.md.
+The server runs on one core, what loads it on another. Each request holds one text. Closed loops
+find the best throughput; open loops then send a half to ten times as much. Batches are compared
+with the same server at --max-batch 1, and for detection on two cores, too. Writes results/serve.md.
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ from pathlib import Path
 from typing import Any
 
 from http_load import (
-    NONE,
     Clients,
     Outcome,
     closed_loop,
@@ -51,7 +50,7 @@ SLOW = {"rewrite": 3}
 
 
 def texts(kind: str) -> list[str]:
-    """Distinct comments of 15 languages in one random order: rude ones, to detect civil ones, too."""
+    """Distinct comments of 15 languages in one random order; to detect, civil ones, too."""
     found = []
     for path in sorted(PAIRS.glob("s*/*.jsonl")):
         for line in path.read_text("utf-8").splitlines():
@@ -107,7 +106,7 @@ def served(core: str, *options: str) -> Iterator[Server]:
         *("taskset", "-c", core, sys.executable, "-m", "civilly", "serve", "--port", str(port)),
         *options,
     ]
-    environment = {**os.environ, "CIVILLY_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "CIVILLY_THREADS": str(len(core.split(",")))}
     process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
     try:
         asyncio.run(ready(port, process))
@@ -174,8 +173,8 @@ def row(name: str, outcome: Outcome, seen: dict[str, float], best: float) -> str
     return f"| {' | '.join(cells)} |"
 
 
-HEAD = """| load | requests/s | answered/s | of the best | 200 | 429 | 503 | other | p50 (ms) | p95 | p99 \
-| refusal p95 (ms) | deepest queue | memory (MB) | processor: server / load |
+HEAD = """| load | requests/s | answered/s | of the best | 200 | 429 | 503 | other | p50 (ms) \
+| p95 | p99 | refusal p95 (ms) | deepest queue | memory (MB) | processor: server / load |
 |---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|"""
 
 
@@ -215,6 +214,22 @@ async def loaded(
         if longest:
             facts["growth"] = seen["rss_end"] / seen["rss_begin"]
     return lines, facts
+
+
+def on_cores(cores: str, seconds: float) -> list[str]:
+    """Detection in batches and one text at a time on several cores, 64 clients."""
+    rates = []
+    for options in ((), ("--max-batch", "1")):
+        with served(cores, *options) as server:
+            asked = requests("detect")
+            asyncio.run(closed_loop(server.port, asked, 64, seconds / 5))
+            rates.append(asyncio.run(closed_loop(server.port, asked, 64, seconds)).rate)
+            sys.stderr.write(f"  {options}: {rates[-1]:.1f}\n")
+    together, alone = rates
+    ratio = verdict("Batches against one text at a time", together / alone, GOAL_BATCHING,
+                    f"{together / alone:.1f} ×, goal {GOAL_BATCHING:g} ×")  # fmt: skip
+    return [f"64 clients, answered/s: {together:.1f} in batches, {alone:.1f} one at a time.", "",
+            ratio, ""]  # fmt: skip
 
 
 async def with_waiting(server: Server, n: int) -> list[str]:
@@ -281,16 +296,21 @@ def main() -> None:
     parser.add_argument("--server-core", default="1")
     parser.add_argument("--max-queue", type=int, default=1024, help="the server's default")
     parser.add_argument("--connections", type=int, default=10_000)
-    parser.add_argument("--only", nargs="*", default=["detect", "rewrite", "connections"])
+    parser.add_argument("--only", nargs="*", default=["detect", "rewrite", "cores", "connections"])
+    parser.add_argument("--cores", default="0,1", help="of the part cores")
     arguments = parser.parse_args()
     lines = [
-        "One server process on one core, its default settings; the load comes from another core. Open "
-        "loops are Poisson processes, latencies count from the moment at which a request was due, and "
-        f"“other” are all other statuses and no answer ({NONE}).",
+        "One server process on one core, its default settings; the load comes from another core, "
+        "and other work on the machine had to wait. Open loops are Poisson processes, latencies "
+        "count from the moment at which a request was due. “other”: other statuses, or no answer.",
         "",
     ]
     for kind in arguments.only:
         sys.stderr.write(f"{kind}\n")
+        if kind == "cores":
+            lines += [f"## Detection on cores {arguments.cores}", ""]
+            lines += on_cores(arguments.cores, arguments.seconds)
+            continue
         if kind == "connections":
             with served(arguments.server_core) as server:
                 waiting = asyncio.run(with_waiting(server, arguments.connections))

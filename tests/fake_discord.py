@@ -87,9 +87,9 @@ class Discord:
             web.get("/api/v10/oauth2/applications/@me", self._application),
             web.post("/api/v10/channels/10/messages", self._post),
         ])  # fmt: skip
-        runner = web.AppRunner(application)
+        runner = web.AppRunner(application, shutdown_timeout=1)
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0, shutdown_timeout=1)
+        site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
         port = runner.addresses[0][1]
         self.address = f"ws://127.0.0.1:{port}/"

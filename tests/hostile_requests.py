@@ -114,10 +114,12 @@ RAW: dict[str, bytes] = {
     + b"transfer-encoding: brotli\r\n\r\n{}",
     "a packed body": b"POST /v1/detect HTTP/1.1\r\n" + HEAD
     + b"content-encoding: gzip\r\ncontent-length: 4\r\n\r\n\x1f\x8b\x08\x00",
-    "an id with a line": b"GET /healthz HTTP/1.1\r\nhost: a\r\nx-request-id: a\rset-cookie: b\r\n\r\n",
+    "an id with a line": b"GET /healthz HTTP/1.1\r\nhost: a\r\n"
+    b"x-request-id: a\rset-cookie: b\r\n\r\n",
     "a long id": b"GET /healthz HTTP/1.1\r\nhost: a\r\nx-request-id: " + b"a" * 5_000 + b"\r\n\r\n",
     "an id of bytes": b"GET /healthz HTTP/1.1\r\nhost: a\r\nx-request-id: \xff\xfe\x80\r\n\r\n",
-    "a key of bytes": b"GET /v1/methods HTTP/1.1\r\nhost: a\r\nauthorization: Bearer \xff\x80\r\n\r\n",
+    "a key of bytes": b"GET /v1/methods HTTP/1.1\r\nhost: a\r\n"
+    b"authorization: Bearer \xff\x80\r\n\r\n",
     "an upgrade": b"GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\n"
     b"sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-version: 13\r\n\r\n",
     "another method": b"BREW /v1/detect HTTP/1.1\r\n" + HEAD + b"content-length: 0\r\n\r\n",
@@ -131,11 +133,13 @@ RAW: dict[str, bytes] = {
 """What is sent instead of a request."""
 
 PATHS = (
-    "/../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "/..%2f..%2fetc%2fpasswd", "/page/../../app.py",
+    "/../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "/..%2f..%2fetc%2fpasswd",
+    "/page/../../app.py",
     "/page/%2e%2e/app.py", "/page/..%5capp.py", "/page/%00", "/page//etc/passwd", "//etc/passwd",
     "/v1/detect/", "//v1/detect", "/v1//detect", "/V1/DETECT", "/v1/detect;a=b", "/v1/detect%00",
     "/v1/detect%0d%0aset-cookie:%20a=b", "/v1alpha1/comments%3Aanalyze", "/v1alpha1/comments:",
-    "/v1alpha1/comments:analyze/..", "/%ff%fe", "/%", "/%zz", "/?" + "a=b&" * 5_000, "/v1/models/..",
+    "/v1alpha1/comments:analyze/..", "/%ff%fe", "/%", "/%zz", "/?" + "a=b&" * 5_000,
+    "/v1/models/..",
     "/v1/models/%2e%2e%2f", "/v1/models/" + "a" * 5_000, "/docs", "/redoc", "/.env", "/.git/config",
     "/server-status", "/metrics/../v1/methods", "/openapi.json/..", "/v1/detect?text=a", "/\u202e",
 )  # fmt: skip

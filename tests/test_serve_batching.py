@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -212,3 +213,40 @@ def test_nothing_is_lost_and_everybody_gets_their_own(
         assert made.waiting == 0
 
     run(test)
+
+
+def test_who_would_wait_too_long_is_refused_and_takes_turns_into_account() -> None:
+    def slow(kind: None, items: list[int]) -> list[int]:
+        gate.wait(20)
+        time.sleep(0.02 * len(items))
+        return items
+
+    async def test() -> None:
+        made = Batcher(slow, max_batch=2, window=0.001, max_queue=1_000, max_wait=0.1)
+        gate.set()
+        for number in range(3):  # the first tells nothing: it is where models are loaded
+            await made.submit([number, number], None)
+        gate.clear()
+        begun = [asyncio.create_task(made.submit([0], None)) for _ in range(2)]
+        await asyncio.sleep(0.05)
+        long = asyncio.create_task(made.submit([*range(50)], None))
+        await asyncio.sleep(0)
+        made.check_room()  # one text waits for one turn, not for fifty texts
+        with pytest.raises(Overloaded):
+            made.check_room(50)
+        short = [asyncio.create_task(made.submit([0], None)) for _ in range(10)]
+        await asyncio.sleep(0)
+        with pytest.raises(Overloaded):
+            made.check_room()
+        gate.set()
+        results = await asyncio.gather(*begun, long, *short, return_exceptions=True)
+        assert results[2] == [*range(50)]
+        assert (
+            sum(isinstance(each, Overloaded) for each in results)
+            == sum(isinstance(each, Overloaded) for each in results[3:])
+            > 0
+        )
+        await made.close()
+
+    gate = threading.Event()
+    asyncio.run(test())

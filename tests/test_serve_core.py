@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +19,10 @@ import pytest
 from civilly.data.readings import read_readings
 from civilly.errors import DataError
 from civilly.serve.keys import read_keys
+from civilly.serve.server import _listening
+from civilly.serve.service import Service
 from civilly.serve.settings import Settings
+from civilly.types import Detection
 from fake_service import Gate, fake_service
 from served import served
 
@@ -360,3 +364,60 @@ def test_a_file_that_cannot_be_written_is_no_fault_of_the_client(ask, tmp_path: 
     refused = client.post("/v1/feedback", json=body)
     assert refused.status_code == 503
     assert "missing" not in json.dumps(refused.json())
+
+
+# --- at the door ---------------------------------------------------------------------------------
+
+
+def test_what_there_is_no_room_for_is_refused_before_it_is_read() -> None:
+    began, finished = threading.Event(), threading.Event()
+
+    class Slow:
+        def detect(self, texts: Any) -> list[Detection]:
+            began.set()
+            finished.wait(30)
+            return [Detection(0.9) for _ in texts]
+
+    settings = Settings(max_queue=1, max_batch=1, window_ms=0, keys=("a-key",))
+    service = Service(settings, detector=Slow(), detoxifier_for=lambda choices: None)
+    shapes = {
+        "/v1/detect": lambda said: said["error"]["type"] == "overloaded",
+        "/v1/moderations": lambda said: said["error"]["code"] is not None,
+        "/v1alpha1/comments:analyze": lambda said: said["error"]["status"] == "RESOURCE_EXHAUSTED",
+    }
+    with (
+        served(settings, service) as port,
+        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        assert began.wait(20)  # the warm-up
+        waits = pool.submit(
+            client.post, "/v1/detect", json={"text": RUDE}, headers={"X-API-Key": "a-key"}
+        )
+        until(lambda: service._detection.waiting == 1)
+        for path, right in shapes.items():
+            for identity in ("an-id", "another"):
+                answer = client.post(path, content=b"{", headers={"X-Request-ID": identity})
+                assert answer.status_code == 429
+                assert right(answer.json())
+                assert answer.headers["x-request-id"] == identity
+                assert 1 <= int(answer.headers["retry-after"]) <= 60
+                assert "0" * 32 not in answer.text
+        half = b"POST /v1/detect HTTP/1.1\r\nhost: a\r\ncontent-length: 99\r\n\r\n"
+        with socket.create_connection(("127.0.0.1", port), 20) as connection:
+            connection.sendall(half)
+            assert connection.recv(12) == b"HTTP/1.1 429"
+        finished.set()
+        assert waits.result().status_code == 200
+        page = client.get("/metrics", headers={"X-API-Key": "a-key"}).text
+        assert 'civilly_requests_total{code="429",route="/v1/moderations"} 2.0' in page
+
+
+def test_small_answers_are_not_held_back() -> None:
+    """asyncio turns off Nagle's algorithm where it sees that a socket is TCP's."""
+    with (
+        _listening(Settings(port=0)) as listening,
+        socket.create_connection(listening.getsockname()),
+        listening.accept()[0] as accepted,
+    ):
+        assert accepted.proto == socket.IPPROTO_TCP

@@ -78,7 +78,7 @@ def create_app(settings: Settings, service: Service | None = None) -> FastAPI:
             allow_headers=["*"],
             expose_headers=["X-Request-ID", "Retry-After"],
         )
-    if not settings.cors:  # whose headers each answer must carry
+    else:  # those headers belong to each answer, also to one at the door
         app.middleware_stack = Room(
             app.build_middleware_stack(),
             DETECTING,
