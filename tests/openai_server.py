@@ -6,7 +6,9 @@ many answers are no JSON), ``shapeless`` (how many have no choices), ``delay`` (
 ``no_logprobs`` (refuse that field), ``hang_up`` (how many connections to drop), ``redirect``,
 ``usage`` (tell tokens), ``no_suffix`` (refuse that field), ``no_fim`` (have no
 ``/fim/completions``), ``says`` (what it answers instead), ``judge`` (answer the questions of
-``civilly.score.judge`` as one of `JUDGES`), ``garbage`` (how many answers of the judge are none).
+``civilly.score.judge`` as one of `JUDGES`), ``garbage`` (how many answers of the judge are none),
+``line`` (which line of the prompt is answered in capitals instead of the last), ``one`` (give one
+answer, however many are asked for).
 ``GET /log`` tells what it received, and how many requests it held at a time at most.
 """
 
@@ -29,7 +31,7 @@ def reset() -> None:
     STATE.update(
         fail=[], retry_after=None, garble=0, shapeless=0, delay=0.0, no_logprobs=False, hang_up=0,
         redirect=None, usage=False, judge=None, garbage=0, no_suffix=False, no_fim=False,
-        says=None,
+        says=None, line=-1, one=False,
     )  # fmt: skip
     LOG.clear()
     HELD.update(now=0, most=0)
@@ -100,7 +102,7 @@ FIM_FIELDS = {
 
 def answer(body: dict, chat: bool) -> dict:
     prompt = body["messages"][-1]["content"] if "messages" in body else body["prompt"]
-    said = judged(prompt) if STATE["judge"] else prompt.split("\n")[-1].upper()
+    said = judged(prompt) if STATE["judge"] else prompt.split("\n")[STATE["line"]].upper()
     if "suffix" in body:
         said = between(prompt, body["suffix"])
     said = STATE["says"] or said
@@ -109,7 +111,7 @@ def answer(body: dict, chat: bool) -> dict:
     cut = len(words) > limit
     said = " ".join(words[:limit])
     choices = []
-    for index in range(body.get("n", 1)):
+    for index in range(1 if STATE["one"] else body.get("n", 1)):
         text = said + "~" * index
         choice = {"index": index, "finish_reason": "length" if cut else "stop", "logprobs": None}
         if chat:

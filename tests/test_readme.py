@@ -186,7 +186,9 @@ def test_the_commands_of_the_readme(run: Run, room: Path) -> None:
             as_it_stands(line, run, room)
 
 
-@pytest.mark.parametrize("page", ["docs/methods.md", "docs/scale.md", "docs/scoring.md"])
+@pytest.mark.parametrize(
+    "page", ["docs/methods.md", "docs/scale.md", "docs/scoring.md", "docs/synthetic.md"]
+)
 def test_the_commands_of_the_pages(page: str, run: Run, room: Path) -> None:
     lines = [line for block in blocks(page, "sh") if block.runs for line in block.lines]
     assert lines
@@ -205,7 +207,8 @@ def test_the_lines_of_python(run: Run) -> None:
 
 @pytest.mark.parametrize(
     "line",
-    [line for page in ("docs/training.md", "docs/scoring.md") for block in blocks(page, "sh")
+    [line for page in ("docs/training.md", "docs/scoring.md", "docs/synthetic.md")
+     for block in blocks(page, "sh")
      for line in block.lines if not block.runs],
 )  # fmt: skip
 def test_what_takes_hours_or_a_network_says_what_it_lacks(line: str, run: Run, room: Path) -> None:

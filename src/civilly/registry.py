@@ -28,6 +28,7 @@ ROOMS = {
     "select": "selector",
     "score": "metric",
     "train.rewards": "reward",
+    "synth.filters": "filter of synthetic data",
 }
 """Rooms that hold methods, with what one is called in messages."""
 

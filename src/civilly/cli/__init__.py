@@ -22,6 +22,7 @@ from civilly.cli import (
     rewrite,
     score,
     serve,
+    synth,
     train,
     version,
 )
@@ -45,6 +46,7 @@ leaderboard.add_to(app)
 agreement.add_to(app)
 train.add_to(app)
 data.add_to(app)
+synth.add_to(app)
 ls.add_to(app)
 doctor.add_to(app)
 version.add_to(app)

@@ -15,6 +15,7 @@ SHELVES = {
     "detectors": "detect",
     "selectors": "select",
     "metrics": "score",
+    "filters": "synth.filters",
     "options": "",
 }
 """What can be listed, with the room that holds it."""
@@ -41,7 +42,7 @@ def ls(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
     debug: _console.DebugOption = False,
 ) -> None:
-    """List languages, methods, engines, detectors, selectors, metrics, options, and their source.
+    """List languages, methods, engines, detectors, selectors, metrics, filters, options.
 
     Options of methods and metrics are given with --option NAME=VALUE, those of engines in their
     address: --engine "hf:MODEL?NAME=VALUE&NAME=VALUE".

@@ -1,24 +1,27 @@
-"""One JSON request over HTTP, tried again where that can help; on the standard library alone."""
+"""One JSON request over HTTP, with httpx; tried again by tenacity where that can help."""
 
 from __future__ import annotations
 
 import email.utils
-import http.client
 import json
 import random
 import socket
 import sys
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from civilly.errors import EngineError
+
+if TYPE_CHECKING:
+    # Only who asks a server pays for importing them: 0.16 s.
+    import httpx
+    import tenacity
 
 RETRIED = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
 """Statuses that may be gone at the next attempt."""
@@ -27,6 +30,8 @@ CONNECTING = 3.0
 """Seconds in which a server must take the first connection."""
 _QUIET = 5.0
 """Seconds without the first answer after which the user is told that it is being waited for."""
+_LONGEST_ANSWER = 64 * 1024 * 1024
+_LONGEST_ERROR = 100_000
 _LONGEST_MESSAGE = 300
 
 
@@ -63,35 +68,63 @@ _MENDS = {
 }
 
 
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """Follows no redirect: the key must not travel to another host."""
+class _Connections:
+    """The connections of a client, opened when first needed and kept between requests."""
 
-    def redirect_request(self, *_: Any, **__: Any) -> None:
-        return None
+    @cached_property
+    def client(self) -> httpx.Client:
+        """Follows no redirect: the key must not travel to another host."""
+        import ssl
+
+        import httpx
+
+        try:
+            return httpx.Client(
+                # The system's authorities, which a company may have added to.
+                verify=ssl.create_default_context(),
+                limits=httpx.Limits(max_connections=None),
+                follow_redirects=False,
+            )
+        except (ImportError, ValueError, httpx.InvalidURL) as error:
+            raise EngineError(
+                f"A proxy of the environment cannot be used: {error}",
+                allowed="http and https proxies",
+                mend="correct or unset HTTP_PROXY, HTTPS_PROXY and ALL_PROXY, or set NO_PROXY",
+            ) from error
 
 
 @dataclass(frozen=True, slots=True)
 class JsonClient:
-    """Posts JSON and reads JSON.
+    """Posts JSON and reads JSON; may be used by many threads at a time.
 
     Attributes:
         key: Bearer token, or an empty string. It is never part of a message.
-        timeout: Seconds that one attempt may stay silent.
+        timeout: Seconds that one attempt may take.
         retries: How often a failed request is tried again, at least 0.
-        backoff: Seconds before the first retry; they double each time, with some jitter.
+        backoff: Seconds before the first retry; they double each time. Up to as many again are
+            added by chance, so that those who failed together do not come back together.
         longest_wait: The most seconds before a retry, also where the server asks for more.
         sleep: Waits; given so that tests need not.
         heard: Set once the server has answered anything. Before, a server that takes no connection
             or stays silent is not tried again: its address is probably wrong.
     """
 
-    key: str = ""
+    key: str = field(default="", repr=False)
     timeout: float = 120.0
     retries: int = 5
     backoff: float = 0.5
     longest_wait: float = 60.0
     sleep: Callable[[float], None] = time.sleep
     heard: threading.Event = field(default_factory=threading.Event, compare=False)
+    _connections: _Connections = field(default_factory=_Connections, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if not (self.key.isascii() and self.key.isprintable()):
+            raise EngineError(
+                "The key holds characters that cannot be sent.",
+                allowed="printable ASCII characters",
+                mend="set the environment variable OPENAI_API_KEY to the key alone",
+            )
 
     @contextmanager
     def first_contact(self, url: str) -> Iterator[None]:
@@ -130,47 +163,79 @@ class JsonClient:
             EngineError: If the server refuses, or still fails after all retries; it is retryable
                 where the failure may pass.
         """
-        attempt = 0
-        while True:
-            try:
-                return self._post_once(url, body)
-            except EngineError as error:
-                strange = isinstance(error, SilenceError) and not self.heard.is_set()
-                if not error.retryable or strange or attempt >= self.retries:
-                    raise
-                self.sleep(self._pause(attempt, getattr(error, "wait", None)))
-                attempt += 1
+        import tenacity
 
-    def _pause(self, attempt: int, asked: float | None) -> float:
+        attempts = tenacity.Retrying(
+            stop=tenacity.stop_after_attempt(self.retries + 1),
+            wait=self._pause,
+            retry=tenacity.retry_if_exception(self._may_pass),
+            sleep=self.sleep,
+            reraise=True,
+        )
+        return attempts(self._post_once, url, body)
+
+    def _may_pass(self, error: BaseException) -> bool:
+        strange = isinstance(error, SilenceError) and not self.heard.is_set()
+        return isinstance(error, EngineError) and error.retryable and not strange
+
+    def _pause(self, state: tenacity.RetryCallState) -> float:
         """Seconds to wait: what the server asks for, or else exponentially more each time."""
-        if asked is None:
-            asked = self.backoff * 2**attempt * random.uniform(0.75, 1.25)
-        return min(asked, self.longest_wait)
+        import tenacity
+
+        error = state.outcome.exception() if state.outcome else None
+        asked: float | None = getattr(error, "wait", None)
+        if asked is not None:
+            return min(asked + random.uniform(0, self.backoff), self.longest_wait)
+        return tenacity.wait_exponential_jitter(
+            multiplier=self.backoff, jitter=self.backoff, max=self.longest_wait
+        )(state)
 
     def _post_once(self, url: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        import httpx
+
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
         if self.key:
             headers["Authorization"] = f"Bearer {self.key}"
-        request = urllib.request.Request(url, json.dumps(body).encode(), headers, method="POST")
-        opener = urllib.request.build_opener(_NoRedirect)
+        request = self._connections.client.stream(
+            "POST",
+            url,
+            content=json.dumps(body).encode(),
+            headers=headers,
+            timeout=httpx.Timeout(self.timeout, pool=None),
+        )
+        begin = time.monotonic()
         try:
-            with opener.open(request, timeout=self.timeout) as response:
+            with request as response:
                 self.heard.set()
-                raw = response.read()
-        except urllib.error.HTTPError as error:
-            self.heard.set()
-            with error:
-                message = self._message(error)
-                wait = _seconds(error.headers.get("Retry-After"))
-            raise StatusError(error.code, message, url, wait) from None
-        except TimeoutError:
-            raise self._unreachable(url, f"no answer within {self.timeout:g} seconds") from None
-        except urllib.error.URLError as error:
-            raise self._unreachable(url, str(error.reason)) from error
-        except (OSError, http.client.HTTPException) as error:
-            why = str(error) or type(error).__name__
-            raise self._unreachable(url, why, EngineError) from error
+                raw = self._content(response, url, begin)
+        except httpx.TimeoutException:
+            raise self._too_slow(url) from None
+        except httpx.ConnectError as error:
+            raise self._unreachable(url, _reason(error)) from error
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise self._unreachable(url, _reason(error), EngineError) from error
+        if not response.is_success:
+            message = self._message(raw, response.reason_phrase)
+            wait = _seconds(response.headers.get("Retry-After"))
+            raise StatusError(response.status_code, message, url, wait)
         return _json_object(raw, url)
+
+    def _content(self, response: httpx.Response, url: str, begin: float) -> bytes:
+        """All of an answer, or the beginning of one that only says what went wrong."""
+        longest = _LONGEST_ANSWER if response.is_success else _LONGEST_ERROR
+        raw = bytearray()
+        for piece in response.iter_bytes():
+            raw += piece
+            if time.monotonic() - begin > self.timeout:  # one that drips is never silent
+                raise self._too_slow(url)
+            if len(raw) > longest:
+                if not response.is_success:
+                    break
+                raise EngineError(f"The answer of the server at {url} is longer than 64 MB.")
+        return bytes(raw)
+
+    def _too_slow(self, url: str) -> EngineError:
+        return self._unreachable(url, f"no answer within {self.timeout:g} seconds")
 
     def _unreachable(
         self, url: str, why: str, kind: type[EngineError] = SilenceError
@@ -181,28 +246,31 @@ class JsonClient:
             retryable=True,
         )
 
-    def _message(self, error: urllib.error.HTTPError) -> str:
+    def _message(self, raw: bytes, reason: str) -> str:
         """What the server said, short and without the key."""
-        try:
-            text = error.read(100_000).decode("utf-8", "replace")
-        except (OSError, http.client.HTTPException):
-            text = ""
+        text = raw.decode("utf-8", "replace")
         try:
             said = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             said = text
         while isinstance(said, dict):
             said = next(
                 (said[name] for name in ("error", "message", "detail") if name in said), text
             )
-        message = " ".join(str(said).split()) or str(error.reason)
+        message = " ".join(str(said).split()) or reason
         if self.key:
             message = message.replace(self.key, "***")
         return message[:_LONGEST_MESSAGE]
 
 
+def _reason(error: Exception) -> str:
+    return str(error) or type(error).__name__
+
+
 def _why_no_connection(url: str) -> str | None:
     """Why nobody takes a connection at an address, or at the proxy on the way; None if one does."""
+    import urllib.request
+
     parts = urlsplit(url)
     proxy = urllib.request.getproxies().get(parts.scheme)
     if proxy and not urllib.request.proxy_bypass(parts.netloc):
@@ -227,7 +295,7 @@ def _why_no_connection(url: str) -> str | None:
 def _json_object(raw: bytes, url: str) -> dict[str, Any]:
     try:
         answer = json.loads(raw)
-    except ValueError:
+    except (ValueError, RecursionError):
         answer = None
     if not isinstance(answer, dict):
         start = " ".join(raw[:80].decode("utf-8", "replace").split())

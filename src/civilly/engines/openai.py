@@ -95,6 +95,11 @@ class Target:
             well_addressed = parts.scheme in ("http", "https") and bool(parts.hostname)
         except ValueError:
             well_addressed = False
+        if well_addressed and parts.username is not None:
+            raise EngineError(
+                "The address of the engine 'openai' holds a name or password, which would be told.",
+                mend=f"openai:{parts.scheme}://{parts.hostname}…, the key in {KEY_VARIABLE}",
+            )
         if not well_addressed or not parts.fragment:
             raise EngineError(
                 f"The engine 'openai' cannot open {target!r}.",
@@ -140,6 +145,11 @@ class OpenAiEngine:
     def tokens_at_once(self) -> int:
         """See `civilly.engines.pacing.Paced`: for every connection some short texts, or a long."""
         return TOKENS_PER_REQUEST * self._target.concurrency
+
+    @property
+    def requests_at_once(self) -> int:
+        """See `civilly.engines.pacing.Concurrent`."""
+        return self._target.concurrency
 
     @property
     def usage(self) -> Usage | None:

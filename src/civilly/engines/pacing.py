@@ -34,6 +34,16 @@ class Paced(Protocol):
         ...
 
 
+@runtime_checkable
+class Concurrent(Protocol):
+    """An engine that is asked over a network, best by several threads, one prompt each."""
+
+    @property
+    def requests_at_once(self) -> int:
+        """The most requests that it takes at a time."""
+        ...
+
+
 def chunks_for(texts: Sequence[str], engine: Engine | None, window: int) -> list[list[int]]:
     """The rows of each chunk; see `civilly.data.chunks.chunks_of`.
 

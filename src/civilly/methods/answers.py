@@ -63,7 +63,17 @@ def is_refusal(answer: str, text: str) -> bool:
 
 
 def read_answer(answer: str, text: str, labels: Sequence[str]) -> str | None:
-    """The rewrite in a model's answer.
+    """The rewrite in a model's answer; see `first_line`.
+
+    Returns:
+        None if nothing is left or the model declined.
+    """
+    rewrite = first_line(answer, text, labels)
+    return None if rewrite is None or is_refusal(rewrite, text) else rewrite
+
+
+def first_line(answer: str, text: str, labels: Sequence[str]) -> str | None:
+    """What a model's answer says first, be it a rewrite or a refusal.
 
     Args:
         answer: What the model said.
@@ -73,13 +83,13 @@ def read_answer(answer: str, text: str, labels: Sequence[str]) -> str | None:
 
     Returns:
         The first line that is no announcement, without label, list mark and quotation marks; None
-        if nothing is left or the model declined.
+        if nothing is left.
     """
     for line in answer.splitlines():
         rewrite = _bare(line.strip(), text.strip(), labels)
         announces = rewrite.endswith((":", "：")) and not text.rstrip().endswith((":", "："))
         if rewrite and not announces:
-            return None if is_refusal(rewrite, text) else rewrite
+            return rewrite
     return None
 
 

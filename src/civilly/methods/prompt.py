@@ -97,12 +97,20 @@ def one_line(text: str) -> str:
     return "".join(char for char in words if unicodedata.category(char) != "Cc")
 
 
-def few_shot(text: Text, shots: Sequence[Example]) -> Prompt:
+def few_shot(
+    text: Text, shots: Sequence[Example], instruction: str | None = None, *, ruder: bool = False
+) -> Prompt:
     r"""The prompt for one text.
 
     Its form is ``instruction\n\nRude: "…"\nPolite: "…"\n\nRude: "text"\nPolite:``. The text is one
     line between quotation marks that it does not contain, so it cannot end its own quotation, nor
     add a line, nor pose as an example or an instruction. Its head is all but the text's own lines.
+
+    Args:
+        text: What is to be rewritten.
+        shots: The examples, in order.
+        instruction: In the text's language; None: that of `civilly.languages`.
+        ruder: Ask for the other way: from the civil side to the rude one.
     """
     lang = language(text.lang)
     line = one_line(text.text)
@@ -114,12 +122,13 @@ def few_shot(text: Text, shots: Sequence[Example]) -> Prompt:
     def quoted(words: str) -> str:
         return f"{opening}{words}{closing}"
 
-    shown = [
-        f"{lang.toxic_label}: {quoted(shot.toxic)}\n{lang.civil_label}: {quoted(shot.neutral)}\n\n"
-        for shot in shots
-    ]
-    head = "".join([f"{lang.instruction}\n\n", *shown])
-    asked = f"{lang.toxic_label}: {quoted(line)}\n{lang.civil_label}:"
+    given, wanted = lang.toxic_label, lang.civil_label
+    sides = [(shot.toxic, shot.neutral) for shot in shots]
+    if ruder:
+        given, wanted, sides = wanted, given, [(civil, rude) for rude, civil in sides]
+    shown = [f"{given}: {quoted(one)}\n{wanted}: {quoted(other)}\n\n" for one, other in sides]
+    head = "".join([f"{instruction or lang.instruction}\n\n", *shown])
+    asked = f"{given}: {quoted(line)}\n{wanted}:"
     # Half a token per byte is more than any of the 15 languages needs, and leaves room to put
     # things another way.
     most = 24 + len(text.text.encode("utf-8", "replace")) // 2

@@ -28,6 +28,8 @@ SURE = 0.9
 """From this probability on a detected language is called sure."""
 WARM_UP = "You are an idiot."
 """A text that goes through all models."""
+UNSURE = "ok"
+"""A text whose language only the slower of the two identifiers tells."""
 MAX_BATCH_CHARS = 6_000
 """Characters of a batch: long texts take long, and others must not wait for many of them."""
 MAX_WAIT = {"detect": 3.0, "rewrite": 30.0}
@@ -222,7 +224,8 @@ class Service:
     async def _warm_up(self) -> None:
         begin = time.monotonic()
         try:
-            only(await self._detection.submit([Asked(WARM_UP)], None))
+            for text in (WARM_UP, UNSURE):
+                only(await self._detection.submit([Asked(text)], None))
             only(await self._rewriting.submit([Asked(WARM_UP, "en")], Choices()))
         except CivillyError as error:  # also: stopped before it was ready
             self.failure = error

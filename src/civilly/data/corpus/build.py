@@ -19,8 +19,10 @@ from civilly.data.corpus.recipe import (
     HubSource,
     PairsSource,
     Source,
+    SyntheticSource,
 )
 from civilly.data.corpus.sources import Read, read_source
+from civilly.data.corpus.synthetic_reader import synthetic_licence
 from civilly.data.leaks import find_leaks, normalise
 from civilly.data.pair_leaks import refuse_leaks
 from civilly.data.pairs import Pair, read_authored, read_inputs, read_pairs
@@ -111,13 +113,18 @@ def _licensed(corpus: Corpus) -> list[Source]:
     licensed = []
     for source in corpus.recipe.sources:
         licences = {source.name: source.licence or ""}
-        if isinstance(source, BuiltSource):
+        if isinstance(source, (BuiltSource, SyntheticSource)):
             if source.licence is not None:
                 raise DataError(
                     f"source {source.name!r} states a licence, but is built from other sources.",
                     mend="leave it out: the licences that the folder states count",
                 )
-            licences = built_licences(Path(source.path))
+            folder = Path(source.path)
+            licences = (
+                {source.name: synthetic_licence(folder)}
+                if isinstance(source, SyntheticSource)
+                else built_licences(folder)
+            )
         refused = [
             part
             for licence in licences.values()

@@ -143,6 +143,18 @@ class BuiltSource(Source):
     path: str
 
 
+class SyntheticSource(Source):
+    """A folder that ``civilly synth detoxify`` wrote: its pairs, under the licences of its rows.
+
+    Attributes:
+        path: The folder.
+        languages: Of which languages; default: all.
+    """
+
+    path: str
+    languages: list[str] | None = None
+
+
 class LabelledFile(RecipeTable):
     """Labelled texts whose civil ones count as clean.
 
@@ -191,6 +203,7 @@ KINDS: Mapping[str, type[Source]] = {
     "authored": AuthoredSource,
     "distilled": DistilledSource,
     "built": BuiltSource,
+    "synthetic": SyntheticSource,
     "insertions": InsertionsSource,
     "copies": CopiesSource,
 }

@@ -21,7 +21,9 @@ from civilly.data.corpus.recipe import (
     HubSource,
     PairsSource,
     Source,
+    SyntheticSource,
 )
+from civilly.data.corpus.synthetic_reader import read_synthetic
 from civilly.data.pairs import Pair, read_authored, read_pairs
 from civilly.data.split import dev_part
 from civilly.languages import language_code
@@ -140,12 +142,25 @@ def _built(source: BuiltSource, data: Path, rng: random.Random) -> Read:
     return Read(train, dev)
 
 
+def _synthetic(source: SyntheticSource, data: Path, rng: random.Random) -> Read:
+    """Pairs whose civil sides a model wrote; nothing of them is held out."""
+    wanted = source.languages
+    return Read(
+        [
+            replace(pair, source=source.name)
+            for pair in read_synthetic(Path(source.path))
+            if wanted is None or pair.lang in wanted
+        ]
+    )
+
+
 _READERS: Mapping[str, Callable[[Any, Path, random.Random], Read]] = {
     "pairs": _parallel,
     "hub": _parallel,
     "authored": _authored,
     "distilled": _distilled,
     "built": _built,
+    "synthetic": _synthetic,
     "insertions": lambda source, data, rng: Read(insertions(source, data, rng)),
     "copies": lambda source, data, rng: Read(copies(source, data, rng)),
 }

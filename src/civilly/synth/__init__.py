@@ -1,0 +1,1 @@
+"""Synthetic data: a model rewrites real texts, filters decide what of it may be trained on."""
