@@ -240,8 +240,9 @@ def test_requests_drawn_from_the_description(mode: GenerationMode, port: int) ->
             answer = case.call(timeout=PATIENCE)
             drawn[answer.status_code] += 1
             check(answer.status_code, answer.content)
-            told = {*case.operation.definition.raw["responses"], "404", "405"}
-            assert str(answer.status_code) in told
+            told = {*case.operation.definition.raw["responses"]}
+            if "400" in told:  # it says which errors there are
+                assert str(answer.status_code) in told | {"404", "405"}
 
         answered()
     assert drawn[200 if mode.is_positive else 400] > 20
