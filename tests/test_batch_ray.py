@@ -7,8 +7,10 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +33,11 @@ FAKE = Path(fake_pipeline.__file__)
 def ray() -> Iterator[Any]:
     """Ray on this machine, for all tests of this module that need not kill its driver."""
     ray = on_ray.require()
-    on_ray._start(ray, 2, None)
-    yield ray
-    ray.shutdown()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(FAKE.parent))  # its workers import what tests make
+        on_ray._start(ray, 2, None)
+        yield ray
+        ray.shutdown()
 
 
 @pytest.fixture
@@ -64,28 +68,30 @@ def test_ray_and_this_machine_write_the_same(ray: Any, inputs: Path, tmp_path: P
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_a_worker_is_killed(
-    ray: Any, inputs: Path, tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    scale = benchmark("scale")
+def test_a_worker_is_killed(ray: Any, inputs: Path, tmp_path: Path, seed: int) -> None:
     job = job_of(inputs, tmp_path / "ray", Slow())
     run(job_of(inputs, tmp_path / "local", fake_pipeline.Detoxifier()), local)
     victim_at = random.Random(seed).randrange(50, 900)
-    killed: list[int] = []
-
-    def advance(rows: int) -> None:
-        workers = scale.workers_of(os.getpid())
-        if not killed and workers and scale.rows_done(tmp_path / "ray") >= victim_at:
-            os.kill(workers[0], signal.SIGKILL)
-            killed.append(workers[0])
-
-    monkeypatch.setattr(on_ray, "SECONDS_BETWEEN_LOOKS", 0.2)
-    with opened(job) as identity:
-        outcomes = list(on_ray.run(job, identity, advance, workers=2))
-    assert killed
+    over = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        killed = pool.submit(kill_a_worker, tmp_path / "ray", victim_at, over)
+        outcomes = run(job, on_ray, workers=2)
+        over.set()
+    assert killed.result()
     assert sorted(each.name for each in outcomes) == list(job.names)
     assert not any(each.error for each in outcomes)
     assert outputs(tmp_path / "ray") == outputs(tmp_path / "local")
+
+
+def kill_a_worker(output: Path, rows: int, over: threading.Event) -> bool:
+    """Kills one once so many rows are done; whether it was before all were."""
+    scale = benchmark("scale")
+    while not over.wait(0.02):
+        if output.is_dir() and scale.rows_done(output) >= rows:
+            for worker in scale.workers_of(os.getpid())[:1]:
+                os.kill(worker, signal.SIGKILL)
+                return True
+    return False
 
 
 class Slow(fake_pipeline.Detoxifier):
