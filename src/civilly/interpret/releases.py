@@ -24,8 +24,13 @@ _SECOND_LAYERS = {
 }  # fmt: skip
 _SECOND_WIDTHS = {"16k": 16_384, "65k": 65_536, "262k": 262_144, "1m": 1_048_576}
 _SECOND_L0 = {"small": 20, "medium": 60, "big": 150}
-_LOWEST_L0 = {"270m": {"small": 18, "medium": 55, "big": 135}}
-"""Of the lowest of the four layers, as far as noted."""
+_LOWEST_L0 = {
+    "270m": {"small": 18, "medium": 55, "big": 135},
+    "1b": {"small": 18, "medium": 54, "big": 132},
+    "4b": {"small": 17, "medium": 53, "big": 131},
+    "12b": {"small": 17, "medium": 52, "big": 127},
+}
+"""The same at the lowest of the four layers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +45,7 @@ class Published:
         layer: From 0; it reads the stream after this layer.
         hook: The place, as transformers call it.
         width: Latents.
-        l0: Latents that are active at a position, nominally; None: not noted here.
+        l0: Latents that are active at a position, nominally.
         files: What it consists of.
     """
 
@@ -51,7 +56,7 @@ class Published:
     layer: int
     hook: str
     width: int
-    l0: int | None
+    l0: int
     files: tuple[str, ...]
 
 
@@ -77,12 +82,11 @@ def _second(size: str, kind: str, layers: tuple[int, ...]) -> Iterator[Published
         for width, count in _SECOND_WIDTHS.items():
             for density, l0 in _SECOND_L0.items():
                 name = f"layer_{layer}_width_{width}_l0_{density}"
-                lowest = layer == layers[0]
-                noted = _LOWEST_L0.get(size, {}).get(density) if lowest else l0
+                nominal = _LOWEST_L0[size][density] if layer == layers[0] else l0
                 yield Published(
                     f"{release}-res/{name}", f"google/{release}",
                     f"resid_post/{name}", model, layer, f"model.layers.{layer}.output", count,
-                    noted, (PARAMS, CONFIG),
+                    nominal, (PARAMS, CONFIG),
                 )  # fmt: skip
 
 
