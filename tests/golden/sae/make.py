@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
 from sae_lens import (
     SAE,
     BatchTopKTrainingSAE,
@@ -20,6 +19,7 @@ from sae_lens import (
     TopKSAE,
     TopKSAEConfig,
 )
+from safetensors.torch import save_file
 
 HERE = Path(__file__).parent
 D_IN, WIDTH = 8, 24
