@@ -1,0 +1,1 @@
+"""What goes on inside a model: sparse autoencoders and the residual stream that they read."""
