@@ -189,7 +189,9 @@ def audit(
     run: Annotated[Path, typer.Argument(help="Run folder with checkpoints.")],
     recipe: Annotated[
         Path | None,
-        typer.Option("--recipe", help="A file whose [audit] counts instead of the run's own."),
+        typer.Option(
+            "--recipe", help="A recipe whose table audit counts instead of the run's own."
+        ),
     ] = None,
     data: DataOption = None,
     debug: _console.DebugOption = False,
