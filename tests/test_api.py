@@ -96,7 +96,9 @@ def blocks() -> Iterator[tuple[str, str]]:
         yield from ((path.name, re.sub(r"^ *(>>>|\.\.\.) ", "", s, flags=re.M)) for s in sessions)
 
 
-BLOCKS = list(blocks())
+ASKS_A_SERVER = "serve.md"
+"""The page whose Python is run beside a server, in `test_docs_serve`."""
+BLOCKS = [(name, code) for name, code in blocks() if name != ASKS_A_SERVER]
 
 
 def test_the_documents_show_python() -> None:

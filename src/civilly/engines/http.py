@@ -231,7 +231,10 @@ class JsonClient:
             if len(raw) > longest:
                 if not response.is_success:
                     break
-                raise EngineError(f"The answer of the server at {url} is longer than 64 MB.")
+                raise EngineError(
+                    f"The answer of the server at {url} is longer than 64 MB.",
+                    mend="check that the address is a model's server",
+                )
         return bytes(raw)
 
     def _too_slow(self, url: str) -> EngineError:
