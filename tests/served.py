@@ -11,6 +11,7 @@ from typing import Any
 import uvicorn
 
 from civilly.serve.app import create_app
+from civilly.serve.connection import Connection
 from civilly.serve.service import Service
 from civilly.serve.settings import Settings
 
@@ -19,7 +20,12 @@ from civilly.serve.settings import Settings
 def served(settings: Settings, service: Service | None = None, **options: Any) -> Iterator[int]:
     """Its port, while it serves; further options are uvicorn's."""
     config = uvicorn.Config(
-        create_app(settings, service), host="127.0.0.1", port=0, log_level="error", **options
+        create_app(settings, service),
+        host="127.0.0.1",
+        port=0,
+        log_level="error",
+        http=Connection,
+        **options,
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)

@@ -42,7 +42,7 @@ MOST_ECHO = 2_000
 
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
-    asked = Settings(body_seconds=1.0, max_body_bytes=1_000_000)
+    asked = Settings(head_seconds=3.0, body_seconds=1.0, max_body_bytes=1_000_000)
     with served(asked, fake_service(asked), server_header=False) as port:
         yield port
 
@@ -155,6 +155,22 @@ def test_half_a_body_is_told_after_its_time(port: int, client: httpx.Client) -> 
         assert answer.status == 408
         assert time.monotonic() - begin < PATIENCE
     still_serves(client)
+
+
+@pytest.mark.parametrize("begun", [b"", b"P", b"POST /v1/detect HTTP/1.1\r\nhost: a\r\nx: "])
+def test_half_a_head_is_told_after_its_time(begun: bytes, port: int) -> None:
+    begin = time.monotonic()
+    assert raw(port, begun).status == 408
+    assert 2 < time.monotonic() - begin < PATIENCE
+
+
+def test_half_a_second_head_is_told_after_its_time(port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port), PATIENCE) as connection:
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\nGET /hea")
+        answers = b""
+        while chunk := connection.recv(65_536):
+            answers += chunk
+    assert re.findall(rb"HTTP/1\.1 (\d+)", answers) == [b"200", b"408"]
 
 
 def test_a_body_that_drips_does_not_hold_up_others(port: int, client: httpx.Client) -> None:

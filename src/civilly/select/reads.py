@@ -115,8 +115,8 @@ class ReadsSelector:
                 continue
             less_toxic = seen.after.p_toxic <= before.p_toxic * (1 - LEAST_GAIN)
             if less_toxic and scores.joint >= least:
-                good = f"a reader would find it good (p {scores.faults['good']:.2f})"
-                return Choice(seen.candidate, good, ranked)
+                chance = f"chance that a reader finds no fault: {scores.faults['good']:.0%}"
+                return Choice(seen.candidate, f"reads best; {chance}", ranked)
         return kept(text, before, ranked)
 
 

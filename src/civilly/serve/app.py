@@ -16,8 +16,9 @@ from starlette.responses import Response
 from civilly import __version__
 from civilly.errors import CivillyError
 from civilly.serve import health, native, openai_surface, page, perspective
+from civilly.serve.door import Door
 from civilly.serve.metrics import Metrics
-from civilly.serve.middleware import Bodies, KeyHolders, Requests, Room
+from civilly.serve.middleware import Bodies, KeyHolders, Requests
 from civilly.serve.refusals import INVALID, METHOD_NOT_ALLOWED, NOT_FOUND, Refused, refusal_of
 from civilly.serve.service import Service
 from civilly.serve.settings import Settings
@@ -45,12 +46,15 @@ def create_app(settings: Settings, service: Service | None = None) -> FastAPI:
     stopping = Stopping(settings.stop_seconds)
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         stopping.watch()
         serving.start()
-        yield
+        yield {"door": door}
         await serving.close()
 
+    # The headers of --cors belong to each answer, also to one at the door, which knows none.
+    paths = () if settings.cors else DETECTING
+    door = Door(paths, serving.check_room_to_detect, serving.metrics, answer, settings.head_seconds)
     app = FastAPI(
         title="Civilly",
         summary="Says the same thing, civilly: finds and rewrites toxic texts in 15 languages.",
@@ -77,14 +81,6 @@ def create_app(settings: Settings, service: Service | None = None) -> FastAPI:
             allow_methods=["*"],
             allow_headers=["*"],
             expose_headers=["X-Request-ID", "Retry-After"],
-        )
-    else:  # those headers belong to each answer, also to one at the door
-        app.middleware_stack = Room(
-            app.build_middleware_stack(),
-            DETECTING,
-            serving.check_room_to_detect,
-            serving.metrics,
-            answer,
         )
     return app
 

@@ -7,7 +7,7 @@ import logging
 import re
 import time
 import uuid
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -28,15 +28,12 @@ GONE = "499"
 Answer = Callable[[Refused, str, str], Response]
 """Says a refusal in the shape of the surface of a path, with the request id."""
 
-_NO_ID = "0" * 32
-"""Stands for the id in an answer that is kept."""
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 _log = logging.getLogger("civilly.access")
 
 
-def request_id(scope: Scope) -> str:
+def request_id(given: str) -> str:
     """The id of a request: its header ``X-Request-ID`` where that is harmless, else a new one."""
-    given = Headers(scope=scope).get("x-request-id", "")
     return given if _ID.fullmatch(given) else uuid.uuid4().hex
 
 
@@ -64,7 +61,7 @@ class Requests:
             await self._app(scope, receive, send)
             return
         begin = time.monotonic()
-        identity = request_id(scope)
+        identity = request_id(Headers(scope=scope).get("x-request-id", ""))
         scope.setdefault("state", {})["request_id"] = identity
         code = GONE
 
@@ -121,63 +118,6 @@ class KeyHolders:
         if scope["type"] == "http" and needs_key(scope["path"]):
             check_key(scope, self._keys)
         await self._app(scope, receive, send)
-
-
-class Room:
-    """Refuses what there is no room for before anything else is done about it.
-
-    To read, route and check a request takes a good part of the time that its detection takes, and
-    under ten times the load that can be borne nothing else would be done. So this is the outermost,
-    does not look for a key, and keeps the answer that it gives.
-
-    Args:
-        app: What is inside.
-        paths: Paths whose POST requests are checked.
-        check: Raises `Refused` if there is no room.
-        metrics: Is told of refusals; they come by the thousand, so that they are not logged.
-        answer: Says refusals.
-    """
-
-    def __init__(
-        self,
-        app: ASGIApp,
-        paths: Collection[str],
-        check: Callable[[], None],
-        metrics: Metrics,
-        answer: Answer,
-    ) -> None:
-        self._app = app
-        self._paths = paths
-        self._check = check
-        self._metrics = metrics
-        self._answer = answer
-        self._kept: dict[tuple[str, int], Response] = {}
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serves one request."""
-        if scope["type"] == "http" and scope["path"] in self._paths and scope["method"] == "POST":
-            try:
-                self._check()
-            except Refused as refused:
-                await self._refuse(refused, scope, send)
-                return
-        await self._app(scope, receive, send)
-
-    async def _refuse(self, refused: Refused, scope: Scope, send: Send) -> None:
-        key = scope["path"], round(refused.retry_after or 0)
-        if key not in self._kept:
-            self._kept[key] = self._answer(refused, scope["path"], _NO_ID)
-        kept, identity = self._kept[key], request_id(scope).encode()
-        body = bytes(kept.body).replace(_NO_ID.encode(), identity)
-        headers = [header for header in kept.raw_headers if header[0] != b"content-length"]
-        headers += [
-            (b"content-length", b"%d" % len(body)),
-            (b"x-request-id", identity),
-            (b"x-content-type-options", b"nosniff"),
-        ]
-        self._metrics.refused(scope["path"], str(kept.status_code))
-        await send({"type": "http.response.start", "status": kept.status_code, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
 
 
 class Bodies:

@@ -18,6 +18,7 @@ from uvicorn.supervisors import Multiprocess
 
 from civilly.engines.hardware import default_threads
 from civilly.errors import CivillyError
+from civilly.serve.connection import Connection
 from civilly.serve.settings import LOOPBACK, Settings
 
 BACKLOG = 2048
@@ -49,6 +50,7 @@ def run(settings: Settings, tell: Callable[[str], None]) -> None:
         access_log=False,  # it would hold addresses with what was asked; see `Requests`
         server_header=False,
         proxy_headers=False,
+        http=Connection,
         ws="none",
         lifespan="on",
         timeout_graceful_shutdown=round(settings.stop_seconds) or 1,

@@ -32,7 +32,8 @@ class Settings:
         max_text_chars: The most characters (code points) of one text.
         max_texts: The most texts of one request.
         max_body_bytes: The most bytes of one request.
-        body_seconds: How long a client may take to send its request, in seconds.
+        head_seconds: How long a client may take to send the head of its request, in seconds.
+        body_seconds: How long a client may take to send the rest of it, in seconds.
         stop_seconds: How long work that was accepted may go on after a signal to stop, in seconds.
         feedback: JSONL file that decisions of people are appended to; None: they are refused.
         perspective_attributes: Which of Perspective's attributes are served: ``strict``, those that
@@ -55,6 +56,7 @@ class Settings:
     max_text_chars: int = 20_480
     max_texts: int = 256
     max_body_bytes: int = 4 * 1024 * 1024
+    head_seconds: float = 30.0
     body_seconds: float = 30.0
     stop_seconds: float = 60.0
     feedback: Path | None = None
