@@ -15,8 +15,8 @@ _TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-lengt
 class Connection(HttpToolsProtocol):
     """Closes if the head of a request does not come; refuses at once what there is no room for.
 
-    A refusal costs a twentieth of what it costs behind the application: no task, no scope, no
-    middleware. The lifespan's state holds the `Door`.
+    That costs less than behind the application: no task, no scope, no middleware. The lifespan's
+    state holds the `Door`.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
