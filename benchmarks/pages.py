@@ -153,6 +153,16 @@ _ALL = (
         (Part("detection.md", "benchmarks/detection.py"),),
     ),
     Page(
+        "preference",
+        "Learning from preferences",
+        "DPO and KTO from readings, read blind beside their start; a reward that is gamed",
+        "Held-out readings and pairs, fixed texts of an audit, official inputs read blind.",
+        (
+            Part("preference.md", heading="What learning from readers' preferences brought"),
+            Part("gaming.md", heading="A reward that is gamed"),
+        ),
+    ),
+    Page(
         "serve",
         "The service",
         "throughput and latency up to ten times too much load, idle connections, thresholds",
