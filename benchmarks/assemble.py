@@ -42,6 +42,7 @@ def demoted(text: str) -> str:
     """A result's Markdown without its own title, headings one level down, links from docs/."""
     text = re.sub(r"\A# .*\n+", "", text.strip())
     text = text.replace("](benchmarks/results/", "](../../benchmarks/results/")
+    text = text.replace("](docs/", "](../")
     return re.sub(r"^(#+) ", r"#\1 ", text, flags=re.MULTILINE)
 
 
