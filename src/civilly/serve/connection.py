@@ -25,6 +25,8 @@ class Connection(HttpToolsProtocol):
         self._slow: TimerHandle | None = None
         self._in_head = True
         self._refused = False
+        self._refused_at = 0.0
+        self._idle: TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
         """Begins to wait for the first request."""
@@ -35,6 +37,8 @@ class Connection(HttpToolsProtocol):
         """Waits for nothing any more."""
         self._in_head = False
         self._wait_for_head()
+        if self._idle is not None:
+            self._idle.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -84,11 +88,20 @@ class Connection(HttpToolsProtocol):
             self._slow = None
 
     def _wait_for_next(self) -> None:
-        """As after an answer of the application: the next request has to come in time."""
-        self._unset_keepalive_if_required()
-        self.timeout_keep_alive_task = self.loop.call_later(
-            self.timeout_keep_alive, self.timeout_keep_alive_handler
-        )
+        """After a refusal, too, the next request has to come in time; one timer for thousands."""
+        self._refused_at = self.loop.time()
+        if self._idle is None:
+            self._idle = self.loop.call_later(self.timeout_keep_alive, self._still_idle)
+
+    def _still_idle(self) -> None:
+        self._idle = None
+        if not self._refused or self.transport.is_closing():
+            return
+        left = self._refused_at + self.timeout_keep_alive - self.loop.time()
+        if left > 0:
+            self._idle = self.loop.call_later(left, self._still_idle)
+        else:
+            self.transport.close()
 
     def _too_slow(self) -> None:
         if not self.transport.is_closing():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from http import HTTPStatus
 
 from starlette.responses import Response
@@ -43,7 +44,7 @@ class Door:
         self._check = check
         self._metrics = metrics
         self._answer = answer
-        self._kept: dict[tuple[str, int], Response] = {}
+        self._kept: dict[tuple[str, int], _Kept] = {}
 
     def refusal(self, target: bytes, headers: list[tuple[bytes, bytes]]) -> bytes | None:
         """The whole answer to a POST request that there is no room for, else None.
@@ -58,22 +59,48 @@ class Door:
         try:
             self._check()
         except Refused as refused:
-            return self._said(path, refused, dict(headers).get(b"x-request-id", b""))
+            given = dict(headers).get(b"x-request-id", b"").decode("latin-1")
+            return self._said(path, refused, given)
         return None
 
-    def _said(self, path: str, refused: Refused, given: bytes) -> bytes:
+    def _said(self, path: str, refused: Refused, given: str) -> bytes:
         key = path, round(refused.retry_after or 0)
         if key not in self._kept:
-            self._kept[key] = self._answer(refused, path, _NO_ID)
-        kept, identity = self._kept[key], request_id(given.decode("latin-1")).encode()
-        body = bytes(kept.body).replace(_NO_ID.encode(), identity)
-        status = HTTPStatus(kept.status_code)
-        self._metrics.refused(path, str(kept.status_code))
-        headers = [header for header in kept.raw_headers if header[0] != b"content-length"]
-        headers += [
-            (b"content-length", b"%d" % len(body)),
-            (b"x-request-id", identity),
-            (b"x-content-type-options", b"nosniff"),
-        ]
-        lines = [b"HTTP/1.1 %d %s" % (status, status.phrase.encode())]
-        return b"\r\n".join([*lines, *(b"%s: %s" % header for header in headers), b"", body])
+            response = self._answer(refused, path, _NO_ID)
+            self._kept[key] = _Kept(response, _message(response, _NO_ID))
+        kept, identity = self._kept[key], request_id(given)
+        self._metrics.refused(path, kept.code)
+        if len(identity) == len(_NO_ID):
+            return kept.message.replace(_NO_ID.encode(), identity.encode())
+        return _message(kept.response, identity)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A refusal, with `_NO_ID` for its id.
+
+    Attributes:
+        response: It.
+        message: As it goes over the wire.
+    """
+
+    response: Response
+    message: bytes
+
+    @property
+    def code(self) -> str:
+        return str(self.response.status_code)
+
+
+def _message(response: Response, identity: str) -> bytes:
+    """What goes over the wire, with another id."""
+    body = bytes(response.body).replace(_NO_ID.encode(), identity.encode())
+    status = HTTPStatus(response.status_code)
+    headers = [header for header in response.raw_headers if header[0] != b"content-length"]
+    headers += [
+        (b"content-length", b"%d" % len(body)),
+        (b"x-request-id", identity.encode()),
+        (b"x-content-type-options", b"nosniff"),
+    ]
+    lines = [b"HTTP/1.1 %d %s" % (status, status.phrase.encode())]
+    return b"\r\n".join([*lines, *(b"%s: %s" % header for header in headers), b"", body])

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import re
 import time
-import uuid
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
@@ -34,7 +34,7 @@ _log = logging.getLogger("civilly.access")
 
 def request_id(given: str) -> str:
     """The id of a request: its header ``X-Request-ID`` where that is harmless, else a new one."""
-    return given if _ID.fullmatch(given) else uuid.uuid4().hex
+    return given if _ID.fullmatch(given) else os.urandom(16).hex()
 
 
 class Requests:
