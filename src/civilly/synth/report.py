@@ -101,8 +101,7 @@ def card(report: Mapping[str, Any], run: Run, verdicts: Sequence[Verdict]) -> st
         *([] if report["complete"] else ["", "**Unfinished**: the budget ended early."]),
         *(line for each in report["notes"] for line in ("", each)),
         "",
-        f"{_made_by(run)} Licences: "
-        f"{', '.join(report['licences']) or 'no rows'}.",
+        f"{_made_by(run)} Licences: {', '.join(report['licences']) or 'no rows'}.",
         "",
         "| language | texts | accepted |",
         "|---|---|---|",
