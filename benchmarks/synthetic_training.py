@@ -38,9 +38,9 @@ from synthetic_pool import LICENCE, MODEL_LICENCE, Both, filtered, held_out, poo
 HERE = Path(__file__).parent
 RESULT = HERE / "results" / "synthetic_training.md"
 READINGS = HERE / "readings" / "synthetic_training.json"
-POOL = 1600
-PAIRS = 600
-STEPS = 75
+POOL = 1100
+PAIRS = 400
+STEPS = 50
 BATCH = 8
 READ = 60
 """Texts whose outputs are read."""
@@ -228,8 +228,8 @@ def report(
     """The page."""
     n, seeds = len(found[COPY][0]["outputs"]), len(found["human"])
     about = (
-        f"The embedded model, untrained, learnt from {PAIRS} English pairs: {STEPS} steps of {BATCH}, "
-        f"LoRA of rank 16, {seeds} seed{'s' * (seeds > 1)}. Judged on n = {n} pairs of the "
+        f"The embedded model, untrained, learnt from {PAIRS} English pairs: {STEPS} steps of "
+        f"{BATCH}, LoRA of rank 16, {seeds} seed{'s' * (seeds > 1)}. Judged on n = {n} pairs of the "
         "development set, parts `eval` and `tune`, that no training saw; rewritten greedily, "
         "without selection. Means over the texts"
         f"{' of the mean over the seeds' * (seeds > 1)}, 95 % bootstrap intervals."
