@@ -229,7 +229,7 @@ def report(
     n, seeds = len(found[COPY][0]["outputs"]), len(found["human"])
     about = (
         f"The embedded model, untrained, learnt from {PAIRS} English pairs: {STEPS} steps of "
-        f"{BATCH}, LoRA of rank 16, {seeds} seed{'s' * (seeds > 1)}. Judged on n = {n} pairs of the "
+        f"{BATCH}, LoRA of rank 16, {seeds} seed{'s' * (seeds > 1)}. Judged on {n} pairs of the "
         "development set, parts `eval` and `tune`, that no training saw; rewritten greedily, "
         "without selection. Means over the texts"
         f"{' of the mean over the seeds' * (seeds > 1)}, 95 % bootstrap intervals."
