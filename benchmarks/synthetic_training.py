@@ -51,7 +51,7 @@ ARMS = {
     "human": "people's",
 }
 RECIPE: dict[str, Any] = {
-    "adapter": {"rank": 16, "alpha": 32},
+    "adapter": {"rank": 16, "alpha": 32, "layers": "upper:9"},
     "training": {
         "epochs": 1,
         "batch_size": BATCH,
@@ -229,9 +229,9 @@ def report(
     n, seeds = len(found[COPY][0]["outputs"]), len(found["human"])
     about = (
         f"The embedded model, untrained, learnt from {PAIRS} English pairs: {STEPS} steps of "
-        f"{BATCH}, LoRA of rank 16, {seeds} seed{'s' * (seeds > 1)}. Judged on {n} pairs of the "
-        "development set, parts `eval` and `tune`, that no training saw; rewritten greedily, "
-        "without selection. Means over the texts"
+        f"{BATCH}, LoRA of rank 16 in the upper half, {seeds} seed{'s' * (seeds > 1)}. Judged on "
+        f"{n} pairs of the development set, parts `eval` and `tune`, that no training saw; "
+        "rewritten greedily, without selection. Means over the texts"
         f"{' of the mean over the seeds' * (seeds > 1)}, 95 % bootstrap intervals."
     )
     counted = ", ".join(f"{ARMS[arm]} {count}" for arm, count in trained_on.items())
