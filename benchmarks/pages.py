@@ -144,7 +144,11 @@ _ALL = (
         "what the filters take of a published set; thresholds swept: quality by share kept",
         "`synthetic_pseudoparadetox_en` (Llama 3 8B on toxic sides of ParaDetox): for measuring "
         "only. Readings of texts that the judge was not trained on, 15 languages.",
-        (Part("synthetic_filters.md", "benchmarks/synthetic_filters.py"),),
+        (
+            Part(
+                "synthetic_filters.md", "benchmarks/synthetic_filters.py --texts 150 --readings 150"
+            ),
+        ),
         optional=True,
     ),
     Page(

@@ -1,10 +1,10 @@
 """What the filters take of a published synthetic set, and what they are worth.
 
-Usage: python benchmarks/synthetic_filters.py [--work runs/synthetic]
+Usage: python benchmarks/synthetic_filters.py [--work DIR] [--texts N] [--readings N]
 
 The set is that of `synthetic_pool.py`. The thresholds of three filters are swept, each alone, on
 two measures of quality that no filter was made by: what blind readers said of rewrites that the
-judge was not trained on (`civilly.data.kept_apart`, 15 languages, all kinds of rewrites), and, of
+judge was not trained on (`civilly.data.kept_apart`, all languages and kinds of rewrites), and, of
 the set, chrF to what people made of the same texts. Writes
 results/synthetic_filters.md and .svg.
 """
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -24,6 +25,7 @@ import numpy as np
 from civilly import registry
 from civilly.data.files import write_bytes
 from civilly.data.pairs import data_folder
+from civilly.data.readings import Reading
 from civilly.leaderboard.plots import Axis, axis_of, tag
 from civilly.synth.filters import FilterTools, Sample, open_filters
 from civilly.synth.folder import ACCEPTED_FILE, REJECTED_FILE, read_rows
@@ -80,9 +82,30 @@ class Measured:
         return share, float(hits.sum() / rows.sum()), float(low), float(high)
 
 
-def of_readings(data: Path, path: Path) -> Measured:
-    """Rewrites that readers called good, or not, and what the filters say of them."""
-    rows = kept_apart(None)
+def some(rows: Sequence[Reading], most: int | None) -> list[Reading]:
+    """All rows of texts drawn at random, as many texts as have at most so many rows."""
+    found: list[Reading] = []
+    by_text: dict[str, list[Reading]] = {}
+    for row in rows:
+        by_text.setdefault(row.text, []).append(row)
+    texts = sorted(by_text)
+    random.Random(0).shuffle(texts)
+    for text in texts:
+        if most is not None and len(found) + len(by_text[text]) > most:
+            break
+        found += by_text[text]
+    return found
+
+
+def of_readings(data: Path, path: Path, most: int | None) -> Measured:
+    """Rewrites that readers called good, or not, and what the filters say of them.
+
+    Args:
+        data: The data folder.
+        path: Where what the filters say is kept.
+        most: The most rewrites; None: all.
+    """
+    rows = some(kept_apart(None), most)
     if not path.exists():
         samples = [Sample(r.text, r.rewrite, r.rewrite, r.lang, "", DETOXIFY) for r in rows]
         values = {
@@ -231,8 +254,8 @@ def page(report: Mapping[str, Any], readings: Measured, made: Measured) -> str:
         "## Thresholds swept, each filter alone",
         "![Quality against the share kept](benchmarks/results/synthetic_filters.svg)",
         f"Read blindly: {len(readings.quality)} rewrites of {int(readings.texts.max()) + 1} texts "
-        "in 15 languages that the judge was not trained on; quality is the share that readers "
-        f"called good. Area under the curve, good against all others: {areas(readings)}.",
+        "drawn at random, of all languages, that the judge was not trained on; quality is the "
+        f"share that readers called good. Area under the curve, good against all others: {areas(readings)}.",
         sweep_table(readings),
         f"The set: the first civil side of {len(made.quality)} texts; quality is chrF to what "
         "people made of the same text.",
@@ -245,13 +268,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=Path)
     parser.add_argument("--work", type=Path, default=Path("runs/synthetic"))
+    parser.add_argument("--texts", type=int, default=POOL, help="of the set")
+    parser.add_argument("--readings", type=int, help="the most rewrites that were read")
     given = parser.parse_args()
     data, work = data_folder(given.data), given.work
     work.mkdir(parents=True, exist_ok=True)
-    readings = of_readings(data, work / "readings.json")
-    texts = pool(data, POOL)
-    report = filtered(texts, data, work / "set")
-    measured = [readings, of_set(texts, work / "set")]
+    kept = work / f"readings-{given.readings or 'all'}.json"
+    readings = of_readings(data, kept, given.readings)
+    texts = pool(data, given.texts)
+    folder = work / f"set-{len(texts)}"
+    report = filtered(texts, data, folder)
+    measured = [readings, of_set(texts, folder)]
     (RESULTS / "synthetic_filters.svg").write_text(plot(measured) + "\n", "utf-8")
     (RESULTS / "synthetic_filters.md").write_text(page(report, *measured), "utf-8")
 

@@ -273,10 +273,11 @@ def main() -> None:
     work.mkdir(parents=True, exist_ok=True)
     if missing := [arm for arm in given.arms if not (work / f"{arm}.jsonl").exists()]:
         texts = pool(data, POOL)
+        folder = work / f"set-{POOL}"
         if "filtered" in missing:
-            filtered(texts, data, work / "set")
+            filtered(texts, data, folder)
         for arm in missing:
-            write_pairs(work / f"{arm}.jsonl", pairs_of(arm, texts, work / "set"))
+            write_pairs(work / f"{arm}.jsonl", pairs_of(arm, texts, folder))
     found = measured([COPY, *given.arms], given.seeds, data, work)
     if given.for_reading:
         write_for_reading(given.for_reading, held_out(data), found)

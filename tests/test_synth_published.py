@@ -135,6 +135,21 @@ def test_a_curve_counts_what_stays_and_draws_texts_whole(
     assert filters.plot([found, found]).count("<polyline") == 6
 
 
+def test_rewrites_of_a_text_are_drawn_together(filters: ModuleType) -> None:
+    rows = [
+        filters.Reading(
+            f"{n}", "en", f"text {n}", "s", f"rewrite {m}", ("a",), "good", 2, "", "en-1"
+        )
+        for n in range(6)
+        for m in range(4)
+    ]
+    found = filters.some(rows, 10)
+    assert sorted({row.text for row in found}) != [f"text {n}" for n in range(2)]  # not the first
+    assert len(found) == 8
+    assert {sum(row.text == each.text for each in found) for row in found} == {4}
+    assert len(filters.some(rows, None)) == 24
+
+
 def test_arms_learn_from_as_many_pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     training = benchmark("synthetic_training")
     pool = benchmark("synthetic_pool")
