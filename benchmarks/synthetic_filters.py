@@ -254,8 +254,9 @@ def page(report: Mapping[str, Any], readings: Measured, made: Measured) -> str:
         "## Thresholds swept, each filter alone",
         "![Quality against the share kept](benchmarks/results/synthetic_filters.svg)",
         f"Read blindly: {len(readings.quality)} rewrites of {int(readings.texts.max()) + 1} texts "
-        "drawn at random, of all languages, that the judge was not trained on; quality is the "
-        f"share that readers called good. Area under the curve, good against all others: {areas(readings)}.",
+        "drawn at random from 15 languages, that the judge was not trained on; quality is the "
+        "share that readers called good. Area under the curve, good against all others: "
+        f"{areas(readings)}.",
         sweep_table(readings),
         f"The set: the first civil side of {len(made.quality)} texts; quality is chrF to what "
         "people made of the same text.",

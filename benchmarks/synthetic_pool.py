@@ -29,7 +29,7 @@ from civilly.synth.run import write_set
 
 MADE = Path("parallel", "synthetic_pseudoparadetox_en.jsonl.gz")
 HUMAN = Path("parallel", "paradetox_en.jsonl.gz")
-MODEL = "Meta-Llama-3-8B-Instruct"
+MODEL = "Llama-3-8B"
 LICENCE, MODEL_LICENCE = "CC0-1.0", "Llama-3"
 """Of the toxic sides, and of what the model wrote: the second is none that may ship."""
 LONGEST = 220
