@@ -139,6 +139,28 @@ _ALL = (
         (Part("training.md", "benchmarks/training.py"),),
     ),
     Page(
+        "synthetic_filters",
+        "Filters of synthetic data",
+        "what the filters take of a published set; thresholds swept: quality by share kept",
+        "`synthetic_pseudoparadetox_en` (Llama 3 8B on toxic sides of ParaDetox): for measuring "
+        "only. Readings of texts that the judge was not trained on, 15 languages.",
+        (
+            Part(
+                "synthetic_filters.md", "benchmarks/synthetic_filters.py --texts 150 --readings 150"
+            ),
+        ),
+        optional=True,
+    ),
+    Page(
+        "synthetic_training",
+        "Training on synthetic data",
+        "trainings on as many unfiltered, filtered and people's pairs, same steps, held out",
+        "Trained on 400 English pairs each; judged on pairs of TextDetox 2024 dev that no training "
+        "saw, parts `eval` and `tune`.",
+        (Part("synthetic_training.md", "benchmarks/synthetic_training.py --seeds 1"),),
+        optional=True,
+    ),
+    Page(
         "scoring",
         "Scoring",
         "how far the suite `embedded` agrees with people, and what fools it; what is published",

@@ -264,7 +264,14 @@ def _show(report: Mapping[str, Any], folder: Path, as_json: bool) -> None:
 
 @synthetic.command("filter", epilog="Example: civilly synth filter runs/synth --set similarity=0.6")
 def refilter(
-    folder: Annotated[Path, typer.Argument(help="Folder of a set.")],
+    made: Annotated[Path, typer.Argument(metavar="SET", help="Folder of a set, or file of pairs.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder for the set, of a file of pairs.")
+    ] = None,
+    model: Annotated[str, typer.Option(help="Which model wrote a file's civil sides.")] = "",
+    licence: LicenceOption = "",
+    model_licence: ModelLicenceOption = "",
+    overwrite: OverwriteOption = False,
     allow: AllowOption = None,
     thresholds: SetOption = None,
     without: WithoutOption = None,
@@ -272,13 +279,48 @@ def refilter(
     as_json: JsonOption = False,
     debug: _console.DebugOption = False,
 ) -> None:
-    """Filter the answers of a set again, with other thresholds; nothing is asked."""
+    """Filter the answers of a set again, with other thresholds; nothing is asked.
+
+    Of pairs that others published (columns toxic, neutral, lang; id, source and licence are kept)
+    it makes a set first, in the folder --output.
+    """
     from civilly.synth.folder import read_run
     from civilly.synth.run import write_set
 
     filters, notes = _filters(thresholds, without, data, allow)
+    folder = made
+    if not made.is_dir():
+        folder = _taken_up(made, output, model, (licence, model_licence), overwrite)
+    elif output or model or licence or model_licence or overwrite:
+        raise CivillyError(
+            f"{str(made)!r} is a set, which says itself how it was made.",
+            mend="leave --output, --model, --licence, --model-licence and --overwrite out",
+        )
     run, rows = read_run(folder)
     _show(write_set(folder, run, rows, filters, complete=True, notes=notes), folder, as_json)
+
+
+def _taken_up(
+    pairs: Path, output: Path | None, model: str, licences: tuple[str, str], overwrite: bool
+) -> Path:
+    """The folder of a set made of a file of pairs."""
+    if output is None or not model:
+        raise CivillyError(
+            f"{str(pairs)!r} is no folder; of a file of pairs a set is made.",
+            mend="say where with --output, and which model wrote its civil sides with --model",
+        )
+    from civilly import __version__
+    from civilly.data.io import read_utf8
+    from civilly.synth.folder import Run
+    from civilly.synth.published import PUBLISHED, published_rows, take_up
+
+    rows = published_rows(read_utf8(pairs), str(pairs), pairs.name, licences[0])
+    most = max(len(row["answers"]) for row in rows)
+    run = Run(
+        "detoxify", PUBLISHED, model, "", 0, most, 0.0, 0, licences[1], _digest(rows), __version__
+    )
+    take_up(output, run, rows, overwrite=overwrite)
+    return output
 
 
 @synthetic.command("sweep", epilog="Example: civilly synth sweep runs/synth similarity")

@@ -31,7 +31,8 @@ class Run:
         direction: ``detoxify`` or ``toxify``.
         engine: Name of the engine.
         model: The model's name.
-        prompt: Version of the prompts.
+        prompt: Version of the prompts; "" of a set that others made: what was asked is not known,
+            and what was answered is the rewrite itself.
         shots: Examples in a prompt.
         n: Candidates asked for per text.
         temperature: Of sampling.
@@ -87,9 +88,9 @@ def verdicts_of(run: Run, rows: Sequence[Mapping[str, Any]]) -> list[Verdict]:
     verdicts = []
     for number, row in enumerate(rows):
         text = source_text(row)
-        head = prompt_for(text.as_text, run.way, run.shots).head
+        head = prompt_for(text.as_text, run.way, run.shots).head if run.prompt else ""
         for candidate, answer in enumerate(row["answers"] or [{"text": "", "finished": True}]):
-            made = made_text(answer["text"], text.as_text)
+            made = made_text(answer["text"], text.as_text) if run.prompt else answer["text"]
             sample = Sample(
                 text.text, made, answer["text"], text.lang, run.licence(text), run.way, head
             )

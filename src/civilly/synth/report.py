@@ -101,9 +101,7 @@ def card(report: Mapping[str, Any], run: Run, verdicts: Sequence[Verdict]) -> st
         *([] if report["complete"] else ["", "**Unfinished**: the budget ended early."]),
         *(line for each in report["notes"] for line in ("", each)),
         "",
-        f"Made by `{run.model}` (engine `{run.engine}`), prompts `{run.prompt}`, temperature "
-        f"{run.temperature:g}, seed {run.seed}, {run.n} candidates per text. Licences: "
-        f"{', '.join(report['licences']) or 'no rows'}.",
+        f"{_made_by(run)} Licences: {', '.join(report['licences']) or 'no rows'}.",
         "",
         "| language | texts | accepted |",
         "|---|---|---|",
@@ -125,6 +123,15 @@ def card(report: Mapping[str, Any], run: Run, verdicts: Sequence[Verdict]) -> st
         took = [v for v in verdicts if v.against and v.against[0] == each["name"]]
         lines += _examples(f"Taken out by: {each['name']}", took, each["name"])
     return "\n".join(lines) + "\n"
+
+
+def _made_by(run: Run) -> str:
+    if not run.prompt:
+        return f"Published by others; made by `{run.model}`, prompts not known."
+    return (
+        f"Made by `{run.model}` (engine `{run.engine}`), prompts `{run.prompt}`, temperature "
+        f"{run.temperature:g}, seed {run.seed}, {run.n} candidates per text."
+    )
 
 
 _USES = {
