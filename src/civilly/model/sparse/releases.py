@@ -12,7 +12,7 @@ from pathlib import Path
 
 from civilly.data.hub_access import hub_access
 from civilly.errors import MissingExtraError, ModelError, UnknownNameError
-from civilly.interpret.layouts import CONFIG, NPZ, PARAMS
+from civilly.model.sparse.layouts import CONFIG, NPZ, PARAMS
 
 _FIRST_L0 = (
     105, 102, 141, 59, 124, 68, 70, 69, 71, 73, 77, 80, 82,
