@@ -91,6 +91,14 @@ class TrainingData:
         found = pairs + labelled + clean + benign + inserted + alone
         return found + self._disguised(found, lang, rng)
 
+    def texts(self, lang: str) -> list[str]:
+        """What `examples` are made of: real texts, toxic and civil, none of them held out."""
+        rng = random.Random(f"{self._recipe['seed']}-{lang}")
+        pairs = self._pairs(lang, rng)
+        others = [*self._labelled(lang, rng), *self._clean(lang, rng), *self._benign(lang)]
+        sides = [side for pair in pairs for side in (pair.text, pair.twin) if side]
+        return sides + [example.text for example in others]
+
     def _disguised(
         self, examples: Sequence[Example], lang: str, rng: random.Random
     ) -> list[Example]:
