@@ -270,11 +270,12 @@ def sae(
     resume: ResumeOption = False,
     debug: _console.DebugOption = False,
 ) -> None:
-    """Train sparse autoencoders on the residual stream of a language model."""
+    """Train sparse autoencoders on the residual stream of a language model, and report on them."""
     from civilly.data.pairs import data_folder
 
     def train(job: Job) -> None:
-        from civilly.train.sae.run import train_sae
+        from civilly.interpret.report_run import report_folder
+        from civilly.train.sae.run import model_of, train_sae
 
         train_sae(
             job.content,
@@ -284,6 +285,8 @@ def sae(
             resume=job.resume,
             progress=_console.note,
         )
+        model = model_of(job.content)
+        report_folder(str(job.output), model, job.data, job.recipe.parent, 60, _console.note)
 
     _run(train, "Training a sparse autoencoder", Job(recipe, output, data_folder(data), resume))
 

@@ -38,12 +38,15 @@ class TextSettings(RecipeTable):
             that it holds out.
         pairs: Folders of pairs written for this project, beside the recipe; both sides are read.
         tokens_per_language: At most so many of each language, toxic and civil as they come.
+        shards: At most so many shards of 65,536 tokens (`civilly.train.sae.shards`), all languages
+            together; None: all.
         longest: Tokens of a text that are read.
     """
 
     sets: str = "detector.toml"
     pairs: list[str] = Field(default_factory=list)
     tokens_per_language: Count = 120_000
+    shards: Count | None = None
     longest: Count = 128
 
 

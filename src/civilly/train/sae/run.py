@@ -9,7 +9,7 @@ from typing import Any
 
 from civilly.engines.residual import open_subject
 from civilly.errors import CivillyError, MissingExtraError
-from civilly.model.sparse.layouts import load_sae, save_sae
+from civilly.model.sparse.layouts import save_sae
 from civilly.train.run_folder import (
     CONFIG_FILE,
     RESULT_FILE,
@@ -121,15 +121,6 @@ def _begin(out: Path, recipe: SaeRecipe, *, resume: bool) -> None:
     refuse_another_recipe(out, before, as_read_back(recipe))
 
 
-def trained(folder: Path) -> dict[int, Any]:
-    """The autoencoders of a run folder, by layer.
-
-    Raises:
-        CivillyError: If there is none.
-    """
-    found = {int(each.name[6:]): load_sae(each) for each in sorted(folder.glob("layer_*[0-9]"))}
-    if not found:
-        raise CivillyError(
-            f"{folder} holds no sparse autoencoder.", mend="civilly train sae RECIPE -o RUN"
-        )
-    return found
+def model_of(content: Mapping[str, Any]) -> str:
+    """The model that a recipe names."""
+    return SaeRecipe.parse(content, "the recipe").model.name

@@ -40,7 +40,7 @@ def write_shards(
     from safetensors.torch import save
 
     folder.mkdir(parents=True, exist_ok=True)
-    parts = _parts(rows)
+    parts = cut(rows)
     for number, part in enumerate(parts):
         path = shard(folder, number)
         if path.exists():
@@ -58,7 +58,8 @@ def shard(folder: Path, number: int) -> Path:
     return folder / f"{number:05d}.safetensors"
 
 
-def _parts(rows: Sequence[Sequence[int]]) -> list[list[Sequence[int]]]:
+def cut(rows: Sequence[Sequence[int]]) -> list[list[Sequence[int]]]:
+    """Rows by the shard that they go into."""
     parts: list[list[Sequence[int]]] = []
     room = 0
     for row in rows:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from civilly.data.recipe_table import read_recipe
 from civilly.languages import CODES
 from civilly.train.detector_data import TrainingData
 from civilly.train.sae.recipe import TextSettings
+from civilly.train.sae.shards import cut
 
 Encode = Callable[[Sequence[str]], list[tuple[int, ...]]]
 """Ids of texts."""
@@ -58,20 +60,28 @@ def read_corpus(
     for pair in pairs:
         if pair.lang in found:
             found[pair.lang] += [pair.toxic, *pair.neutral]
-    evaluation = evaluation_texts(data, written / "authored_pairs")
+    langs: list[str] = []
+    texts: list[str] = []
     rows: list[tuple[int, ...]] = []
-    tokens, texts, leaks = {}, {}, 0
     for code, given in found.items():
         unique = list(dict.fromkeys(text for text in given if text.strip()))
         random.Random(f"{seed}-{code}").shuffle(unique)
         ids = _until(unique, encode, settings)
-        leaking = {leak.training for leak in find_leaks(unique[: len(ids)], evaluation)}
-        kept = [row for number, row in enumerate(ids) if number not in leaking]
-        leaks += len(leaking)
-        tokens[code], texts[code] = sum(map(len, kept)), len(kept)
-        rows += kept
-    random.Random(seed).shuffle(rows)
-    return Corpus(rows, tokens, texts, leaks)
+        langs += [code] * len(ids)
+        texts += unique[: len(ids)]
+        rows += ids
+    evaluation = evaluation_texts(data, written / "authored_pairs")
+    leaking = {leak.training for leak in find_leaks(texts, evaluation)}
+    kept = [number for number in range(len(rows)) if number not in leaking]
+    random.Random(seed).shuffle(kept)
+    if settings.shards is not None:
+        read = cut([rows[number] for number in kept])[: settings.shards]
+        kept = kept[: sum(map(len, read))]
+    tokens = dict.fromkeys(found, 0)
+    for number in kept:
+        tokens[langs[number]] += len(rows[number])
+    counts = Counter(langs[number] for number in kept)
+    return Corpus([rows[number] for number in kept], tokens, dict(counts), len(leaking))
 
 
 def _until(texts: Sequence[str], encode: Encode, settings: TextSettings) -> list[tuple[int, ...]]:
