@@ -165,6 +165,12 @@ def gemma(folder: Path) -> Path:
     return _causal(folder, "Gemma3", 1, head_dim=8, sliding_window=64, initializer_range=0.3)
 
 
+def gemma2(folder: Path, layers: int = 2) -> Path:
+    """A tiny random Gemma 2."""
+    shape = {"head_dim": 8, "sliding_window": 64, "num_hidden_layers": layers}
+    return _causal(folder, "Gemma2", 8, **shape, initializer_range=0.3)
+
+
 def gemma_chat(folder: Path) -> Path:
     """The same, with a chat template."""
     from transformers import AutoTokenizer
@@ -252,8 +258,8 @@ def adapter(base: Path, folder: Path, seed: int = 4) -> Path:
 
 
 MODELS = {
-    "gemma": gemma, "gemma_chat": gemma_chat, "gemma3_with_vision": gemma3_with_vision,
-    "llama": llama, "mt5": mt5, "qwen3": qwen3, "t5": t5,
+    "gemma": gemma, "gemma2": gemma2, "gemma_chat": gemma_chat,
+    "gemma3_with_vision": gemma3_with_vision, "llama": llama, "mt5": mt5, "qwen3": qwen3, "t5": t5,
 }  # fmt: skip
 
 if __name__ == "__main__":

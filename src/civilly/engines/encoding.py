@@ -124,6 +124,34 @@ class PromptEncoder:
             return list(self._blind_tokenizer(goes_on).encode(text, add_special_tokens=False).ids)
         return self._encode_broken(text)
 
+    def encode_with_offsets(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
+        """Ids as `encode_text` gives them, and the characters ``[start, end)`` of each.
+
+        Raises:
+            EngineError: If the tokenizer does not say where its tokens stand (only those of the
+                library ``tokenizers`` do).
+        """
+        if not getattr(self._tokenizer, "is_fast", False):
+            raise EngineError(
+                "This tokenizer does not say where its tokens stand in a text.",
+                allowed="a tokenizer with a tokenizer.json",
+            )
+        text = well_formed(text)
+        found = self._tokenizer(
+            text, add_special_tokens=False, split_special_tokens=True, verbose=False,
+            return_offsets_mapping=True,
+        )  # fmt: skip
+        ids, places = list(found["input_ids"]), [tuple(each) for each in found["offset_mapping"]]
+        if not self._control_ids.isdisjoint(ids):  # see `encode_text`
+            encoded = self._blind_tokenizer(goes_on=False).encode(text, add_special_tokens=False)
+            ids, places = list(encoded.ids), list(encoded.offsets)
+        return ids, places
+
+    @property
+    def opening(self) -> list[int]:
+        """The ids that stand before a text."""
+        return list(self._frame[0])
+
     def decode(self, ids: Sequence[int], context: Sequence[int] = ()) -> str:
         """The text of generated ids, without special tokens.
 

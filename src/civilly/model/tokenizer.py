@@ -141,6 +141,24 @@ class TextTokenizer:
             rows.append(row)
         return rows
 
+    def encode_with_offsets(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
+        """Ids as `encode` gives them, and the characters ``[start, end)`` that each stands for.
+
+        The bytes of one character share its place.
+        """
+        ids: list[int] = []
+        places: list[tuple[int, int]] = []
+        start = 0
+        for part in without_surrogates(text).split(SPACE):
+            if start:
+                ids += self._literal_space
+                places += [(start - 1, start)] * len(self._literal_space)
+            encoded = self._tokenizer.encode(part, add_special_tokens=False)
+            ids += encoded.ids
+            places += [(start + first, start + last) for first, last in encoded.offsets]
+            start += len(part) + 1
+        return ids, places
+
     def encode_prompts(self, prompts: Sequence[Prompt]) -> list[list[int]]:
         """Token ids of each prompt; after ``<bos>``, without which Gemma never saw a text.
 

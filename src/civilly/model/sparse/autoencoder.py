@@ -11,8 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
 from civilly.errors import ModelError
 
 Activation = Callable[[Any], Any]
@@ -47,6 +45,8 @@ class TopK:
 
     def __call__(self, z: Any) -> Any:
         """Latents [..., width] of pre-activations."""
+        import torch
+
         rows = z.reshape(1, -1) if self.together else z
         count = self.k * (z.numel() // z.shape[-1]) if self.together else self.k
         values, places = rows.topk(min(count, rows.shape[-1]), dim=-1, sorted=False)

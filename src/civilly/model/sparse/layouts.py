@@ -25,7 +25,7 @@ from civilly.data.files import read_bytes, write_bytes
 from civilly.errors import MissingExtraError, ModelError
 
 if TYPE_CHECKING:
-    from civilly.interpret.sae import SparseAutoencoder
+    from civilly.model.sparse.autoencoder import SparseAutoencoder
 
 NPZ, PARAMS, CONFIG = "params.npz", "params.safetensors", "config.json"
 LENS_WEIGHTS, LENS_CONFIG = "sae_weights.safetensors", "cfg.json"
@@ -117,7 +117,7 @@ def _as_float(tensors: Tensors) -> dict[str, NDArray[np.float32]]:
 
 def _from_tensors(tensors: Tensors, config: Mapping[str, Any], folder: Path) -> SparseAutoencoder:
     """Gemma Scope's, the second's and ours: JumpReLU on the raw stream."""
-    from civilly.interpret.sae import About, JumpRelu
+    from civilly.model.sparse.autoencoder import About, JumpRelu
 
     found = _as_float(tensors)
     _require(found, _TENSORS | {"threshold"}, folder)
@@ -140,7 +140,7 @@ def _from_lens(tensors: Tensors, config: Mapping[str, Any], folder: Path) -> Spa
     """SAELens'; of its training classes, BatchTopK is read with the threshold that it learnt."""
     import torch
 
-    from civilly.interpret.sae import About, Activation, JumpRelu, TopK
+    from civilly.model.sparse.autoencoder import About, Activation, JumpRelu, TopK
 
     found = _as_float(tensors)
     kind = config.get("architecture", "standard")
@@ -180,7 +180,7 @@ def _from_lens(tensors: Tensors, config: Mapping[str, Any], folder: Path) -> Spa
 def _assembled(
     found: Tensors, activation: Any, *, about: Any, centred: bool = False, rescaled: bool = False
 ) -> SparseAutoencoder:
-    from civilly.interpret.sae import SparseAutoencoder
+    from civilly.model.sparse.autoencoder import SparseAutoencoder
 
     skip = found.get("affine_skip_connection")
     decoder = _tensor(found["w_dec"])
@@ -232,7 +232,7 @@ def save_sae(
     """
     from safetensors.numpy import save
 
-    from civilly.interpret.sae import JumpRelu
+    from civilly.model.sparse.autoencoder import JumpRelu
 
     if not isinstance(sae.activation, JumpRelu) or sae.centred or sae.norms is not None:
         raise ModelError(

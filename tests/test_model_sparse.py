@@ -12,12 +12,12 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from civilly.errors import MissingExtraError, ModelError, UnknownNameError
-from civilly.interpret.releases import fetch, find_published, published
+from civilly.model.sparse.releases import fetch, find_published, published
 
 torch = pytest.importorskip("torch")
 
-from civilly.interpret.layouts import load_sae, save_sae  # noqa: E402
-from civilly.interpret.sae import SparseAutoencoder, TopK  # noqa: E402
+from civilly.model.sparse.autoencoder import SparseAutoencoder, TopK  # noqa: E402
+from civilly.model.sparse.layouts import load_sae, save_sae  # noqa: E402
 
 GOLDEN = Path(__file__).parent / "golden" / "sae"
 SCOPE = GOLDEN / "layer_3" / "width_24" / "average_l0_5"
