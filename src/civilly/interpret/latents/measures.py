@@ -5,7 +5,6 @@ For all latents at once on sparse activations: a latent that is silent scores 0,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,30 +19,6 @@ LATENT_RECALL = 0.1
 """The same of single latents, which find few each."""
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
-    """How well something tells insulting rows from others.
-
-    Attributes:
-        area: Area under the ROC curve, in [0, 1]; NaN where one kind is missing.
-        precision: At the highest limit that finds the recall, in [0, 1].
-    """
-
-    area: float
-    precision: float
-
-
-def told(scores: Values, truths: Truths, recall: float = RECALL) -> Told:
-    """Area and precision of the scores of rows.
-
-    Args:
-        scores: [rows]; higher is more toxic.
-        truths: [rows].
-        recall: In (0, 1].
-    """
-    return Told(area(scores, truths), precision_at(scores, truths, recall))
-
-
 def area(scores: Values, truths: Truths) -> float:
     """Mann-Whitney's U over the number of pairs."""
     from scipy.stats import rankdata
@@ -54,6 +29,28 @@ def area(scores: Values, truths: Truths) -> float:
         return float("nan")
     ranks = rankdata(scores)[truths].sum() - positives * (positives + 1) / 2
     return float(ranks / (positives * negatives))
+
+
+def areas_of_draws(scores: Values, truths: Truths, times: NDArray[np.int64]) -> Values:
+    """The area of each of several draws with replacement.
+
+    Args:
+        scores: [rows].
+        truths: [rows].
+        times: How often each draw has each row, [draws, rows].
+
+    Returns:
+        [draws]; NaN where one kind is missing.
+    """
+    order = np.argsort(scores, kind="stable")
+    ties = np.flatnonzero(np.diff(scores[order], prepend=np.nan) != 0)
+    drawn = times[:, order].astype(np.float64)
+    true = np.add.reduceat(drawn * truths[order], ties, axis=1)
+    false = np.add.reduceat(drawn * ~truths[order], ties, axis=1)
+    below = np.cumsum(false, axis=1) - false / 2
+    pairs = true.sum(axis=1) * false.sum(axis=1)
+    found = np.full(len(times), np.nan)
+    return np.asarray(np.divide((true * below).sum(axis=1), pairs, out=found, where=pairs > 0))
 
 
 def precision_at(scores: Values, truths: Truths, recall: float) -> float:

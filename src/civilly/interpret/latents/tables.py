@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from civilly.interpret.latents.choice import choose_latents, difference_of_means, logistic_probe
-from civilly.interpret.latents.measures import area, precision_at
+from civilly.interpret.latents.measures import RECALL, area, areas_of_draws, precision_at
 from civilly.interpret.latents.streams import Floats, Tokens, firsts, highest
 from civilly.languages import CODES
 
@@ -93,9 +93,11 @@ def _row(tokens: Tokens, contestant: Contestant, seed: int) -> Row:
     by_word = {lang: area(s.scores, s.truths) for lang, s in samples["word"].items()}
     return Row(
         contestant.name,
-        {level: _estimate(list(each.values()), area, seed) for level, each in samples.items()},
+        {level: _estimate(list(each.values()), seed) for level, each in samples.items()},
         {
-            level: float(np.nanmean([precision_at(s.scores, s.truths, 0.5) for s in own.values()]))
+            level: float(
+                np.nanmean([precision_at(s.scores, s.truths, RECALL) for s in own.values()])
+            )
             for level, own in samples.items()
         },
         by_word,
@@ -121,24 +123,17 @@ def _samples(tokens: Tokens, contestant: Contestant, level: str) -> dict[str, _S
     return found
 
 
-def _estimate(
-    samples: Sequence[_Sample], statistic: Callable[[Values, Truths], float], seed: int
-) -> Estimate:
+def _estimate(samples: Sequence[_Sample], seed: int) -> Estimate:
+    """The mean area over languages; sentences are drawn again within each."""
     rng = np.random.default_rng(seed)
-    mean = float(np.nanmean([statistic(each.scores, each.truths) for each in samples]))
-    rows = [
-        [np.flatnonzero(each.sentence == sentence) for sentence in np.unique(each.sentence)]
-        for each in samples
-    ]
+    mean = float(np.nanmean([area(each.scores, each.truths) for each in samples]))
     drawn = []
-    for _ in range(RESAMPLES):
-        values = []
-        for each, groups in zip(samples, rows, strict=True):
-            picked = rng.integers(0, len(groups), len(groups))
-            own = np.concatenate([groups[i] for i in picked])
-            values.append(statistic(each.scores[own], each.truths[own]))
-        drawn.append(np.nanmean(values))
-    low, high = np.nanpercentile(drawn, [2.5, 97.5])
+    for each in samples:
+        _, groups = np.unique(each.sentence, return_inverse=True)
+        count = int(groups.max()) + 1
+        times = rng.multinomial(count, np.full(count, 1 / count), RESAMPLES)
+        drawn.append(areas_of_draws(each.scores, each.truths, times[:, groups]))
+    low, high = np.nanpercentile(np.nanmean(drawn, axis=0), [2.5, 97.5])
     return Estimate(mean, float(low), float(high))
 
 
@@ -188,9 +183,9 @@ def transfers(
             "difference": stream @ difference_of_means(stream, tokens, learnt),
             "probe": stream @ logistic_probe(stream, tokens, learnt),
         }
-        for name, known in chosen.items():
+        for name in both:
             apart = _samples(tokens, Contestant(name, scores[name]), "word")
-            together = _samples(tokens, Contestant(name, known), "word")
+            together = _samples(tokens, Contestant(name, chosen[name]), "word")
             for lang in fold:
                 pair = (apart[lang], together[lang])
                 both[name][lang] = tuple(area(s.scores, s.truths) for s in pair)  # type: ignore[assignment]
