@@ -18,15 +18,19 @@ from pathlib import Path
 import numpy as np
 
 from civilly.detect import context, sae, toxicity
+from civilly.detect.sae import Masses, StreamDetector
 from civilly.detect.words import words
+from civilly.engines.residual import Subject, open_subject
 from civilly.languages import CODES
-from civilly.model.sparse.toxic_file import names_in
+from civilly.model.sparse.toxic_file import names_in, open_toxic
 from civilly.types import Span, Text
 from detection_data import Measured
 from measures import Floats, interval, table
 
 OUT = Path(__file__).parent / "results" / "sae_spans.md"
 ROUNDS = 3
+TIMED = 5
+"""Every fifth sentence is timed."""
 MEANINGS = {
     "latents": "`sae`: the chosen latents",
     "random": "random latents of like firing rate",
@@ -119,65 +123,100 @@ def _f1(mine: set[int], true: set[int]) -> float:
     return 2 * len(mine & true) / both if both else 1.0
 
 
-def spans_by(place: str, names: Sequence[str], texts: Sequence[Text]) -> dict[str, list[Bounds]]:
-    """What each contestant marks: as it is used, that is where the reader finds a text toxic."""
-    found = {MEANINGS[n]: _of(sae.load(f"{place}#{n}").detect(texts)) for n in names}
-    found[READER] = _of(context.load().detect(texts))
-    found["n-grams (`toxicity`)"] = _of(toxicity.create().detect(texts))
-    return found
+class Remembers:
+    """A model that reads each text once per layer, for all contestants."""
+
+    def __init__(self, subject: Subject) -> None:
+        self._subject = subject
+        self._known: dict[tuple[str, int], Floats] = {}
+        self.name, self.width = subject.name, subject.width
+        self.require_layer, self.encode = subject.require_layer, subject.encode
+
+    def streams(self, texts: Sequence[str], layer: int) -> list[Floats]:
+        """See `civilly.engines.residual.Subject.streams`."""
+        new = [text for text in dict.fromkeys(texts) if (text, layer) not in self._known]
+        for text, stream in zip(new, self._subject.streams(new, layer), strict=True):
+            self._known[text, layer] = stream
+        return [self._known[text, layer] for text in texts]
 
 
-def _of(detections: Sequence) -> list:  # type: ignore[type-arg]
-    return [each.spans for each in detections]
+def contestants(place: str) -> dict[str, StreamDetector]:
+    """The detectors by mass, on one model that reads each text once."""
+    path = Path(place) if place else None
+    readings = [open_toxic(path, name) for name in names_in(path) if name in MEANINGS]
+    subject = Remembers(open_subject(readings[0].about.model))
+    return {
+        MEANINGS[each.about.name]: StreamDetector(Masses(subject, each), context.load())  # type: ignore[arg-type]
+        for each in readings
+    }
 
 
-def section(sentences: Sentences, place: str, names: Sequence[str]) -> tuple[str, str]:
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """What everybody marks in some sentences.
+
+    Attributes:
+        used: Spans by contestant as it is used: where the reader finds a text toxic.
+        alone: Spans of the detectors by mass whatever the reader says.
+    """
+
+    used: dict[str, list[tuple[Span, ...]]]
+    alone: dict[str, list[tuple[Span, ...]]]
+
+
+def marked(texts: Sequence[Text], detectors: dict[str, StreamDetector]) -> Marked:
+    """What everybody marks."""
+    by_reader = context.load().detect(texts)
+    toxic = [each.p_toxic >= toxicity.SPAN_FLOOR for each in by_reader]
+    alone = {name: each.spans(texts) for name, each in detectors.items()}
+    used = {
+        name: [spans if there else () for spans, there in zip(own, toxic, strict=True)]
+        for name, own in alone.items()
+    }
+    used[READER] = [each.spans for each in by_reader]
+    used["n-grams (`toxicity`)"] = [each.spans for each in toxicity.create().detect(texts)]
+    return Marked(used, alone)
+
+
+def section(sentences: Sentences, found: Marked) -> tuple[str, str]:
     """A set's table, and what wins there."""
     texts, gold = sentences.texts, sentences.gold
-    found = spans_by(place, names, texts)
     own = MEANINGS["latents"]
-    alone = {
-        MEANINGS[name]: character_f1(sae.load(f"{place}#{name}").spans(texts), gold)
-        for name in names
-    }
-    scores = {name: character_f1(each, gold) for name, each in found.items()}
+    scores = {name: character_f1(each, gold) for name, each in found.used.items()}
     body = []
     for name, each in sorted(scores.items(), key=lambda pair: -pair[1].mean()):
-        by_word = word_f1(found[name], gold, texts)
+        by_word = word_f1(found.used[name], gold, texts)
+        free = found.alone.get(name)
         body.append([
-            name, _mean(each), _mean(by_word), _mean(alone[name]) if name in alone else "–",
+            name, _mean(each), _mean(by_word),
+            "–" if free is None else _mean(character_f1(free, gold)),
             "–" if name == own else _mean(scores[own] - each),
-            f"{np.mean([bool(spans) for spans in found[name]]):.2f}",
+            f"{np.mean([bool(spans) for spans in found.used[name]]):.2f}",
         ])  # fmt: skip
     body.append([GOLD, "1.000", "1.000", "1.000", "–", "1.00"])
     head = ["spans by", "character F1", "word F1", "character F1 without the reader's verdict",
             "`sae` gains, characters", "texts with a span"]  # fmt: skip
-    count = {lang: sum(text.lang == lang for text in texts) for lang in CODES}
-    least = min(number for number in count.values() if number)
-    langs = sum(map(bool, count.values()))
-    says = f"{len(texts)} sentences, {langs} languages, {least} or more a language."
-    wins = max(scores, key=lambda name: scores[name].mean())
-    return (
-        f"## {sentences.name[0].upper()}{sentences.name[1:]}\n\n{says}\n\n{table(head, body)}",
-        f"{sentences.name}: {wins}",
-    )
+    count = [sum(text.lang == lang for text in texts) for lang in CODES]
+    least = min(number for number in count if number)
+    says = f"{len(texts)} sentences, {sum(map(bool, count))} languages, {least} or more a language."
+    title = f"{sentences.name[0].upper()}{sentences.name[1:]}"
+    wins = f"{sentences.name}: {max(scores, key=lambda name: scores[name].mean())}"
+    return f"## {title}\n\n{says}\n\n{table(head, body)}", wins
 
 
 def _mean(values: Floats) -> str:
     return interval(lambda rows: float(values[rows].mean()), len(values))
 
 
-def by_language(sentences: Sentences, place: str, names: Sequence[str]) -> str:
+def by_language(sentences: Sentences, found: Marked) -> str:
     """Character F1 by language."""
-    found = spans_by(place, names, sentences.texts)
     langs = np.array([text.lang for text in sentences.texts])
+    shown = [lang for lang in CODES if (langs == lang).any()]
     body = []
-    for name, each in found.items():
+    for name, each in found.used.items():
         scores = character_f1(each, sentences.gold)
-        own = [f"{scores[langs == lang].mean():.2f}" for lang in CODES if (langs == lang).any()]
-        body.append([name, *own])
-    head = ["spans by", *(lang for lang in CODES if (langs == lang).any())]
-    return table(head, body)
+        body.append([name, *(f"{scores[langs == lang].mean():.2f}" for lang in shown)])
+    return table(["spans by", *shown], body)
 
 
 def cost(texts: Sequence[Text], place: str) -> str:
@@ -206,26 +245,26 @@ def cost(texts: Sequence[Text], place: str) -> str:
 
 def report(place: str, cases: int, others: int) -> str:
     """The page."""
-    names = [n for n in names_in(Path(place) if place else None) if n in MEANINGS]
+    detectors = contestants(place)
     measured = sets(cases, others)
-    sections, wins = zip(*(section(each, place, names) for each in measured), strict=True)
-    about = sae.load(place).toxic.about
-    languages = by_language(measured[0], place, names)
+    found = [marked(each.texts, detectors) for each in measured]
+    parts, wins = zip(*map(section, measured, found), strict=True)
+    about = detectors[MEANINGS["latents"]].toxic.about
     head = (
         "# Spans by toxic latents\n\nWritten by `python benchmarks/sae_spans.py`; 95 % bootstrap "
-        f"intervals over sentences, the same for all. `sae` reads the stream after layer {about.layer} "
-        f"of {about.model}; the wrong layer is the first. Every "
-        "contestant has its own best limit, set on other cases, and one for all languages. Spans "
-        "stand where the reader finds a text toxic; one column leaves that verdict out. What wins: "
+        f"intervals over sentences, the same for all. `sae` reads the stream of {about.model} "
+        f"after layer {about.layer}; the wrong layer is the first. Every contestant has its own "
+        "best limit, set on other cases, and one for all languages. Spans stand where the reader "
+        "finds a text toxic; one column leaves that verdict out. What wins: "
         f"{'; '.join(wins)}."
     )
-    parts = [
-        head,
-        *sections,
+    languages = by_language(measured[0], found[0])
+    timed = measured[0].texts[::TIMED]
+    return "\n\n".join([
+        head, *parts,
         f"## By language\n\nCharacter F1, held-out cases.\n\n{languages}",
-        "## Cost\n\nHeld-out cases, one core, in turns.\n\n" + cost(measured[0].texts, place),
-    ]
-    return "\n\n".join(parts) + "\n"
+        f"## Cost\n\n{len(timed)} held-out cases, one core, in turns.\n\n{cost(timed, place)}",
+    ]) + "\n"  # fmt: skip
 
 
 def main() -> None:
