@@ -171,7 +171,7 @@ def test_what_cannot_be_read_or_edited_is_said(
     with pytest.raises(ModelError, match="cannot be loaded"):
         open_subject(str(tmp_path))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    with pytest.raises(ModelError, match="not on this machine|unasked"):
+    with pytest.raises(ModelError, match=r"not on this machine|unasked"):
         open_subject("civilly/nowhere")
     monkeypatch.setitem(__import__("sys").modules, "transformers", None)
     with pytest.raises(MissingExtraError, match=r"civilly\[sae\]"):
