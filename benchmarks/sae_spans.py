@@ -271,8 +271,8 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--toxic", default="", help="folder of civilly interpret latents")
-    parser.add_argument("--cases", type=int, default=20, help="sentences a language of the cases")
-    parser.add_argument("--others", type=int, default=20, help="and of dev pairs; of people 5 x")
+    parser.add_argument("--cases", type=int, default=12, help="sentences a language of the cases")
+    parser.add_argument("--others", type=int, default=12, help="and of dev pairs; of people 5 x")
     parser.add_argument("--out", type=Path, default=OUT)
     given = parser.parse_args()
     text = report(given.toxic, given.cases, given.others)

@@ -77,10 +77,13 @@ def report(
     _console.write_out(text)
 
 
-@verbs.command(epilog="Example: civilly interpret latents runs/sae/layer_11 -o runs/latents")
+@verbs.command(epilog="Example: civilly interpret latents embedded -o runs/latents")
 def latents(
     sae: Annotated[
-        Path, typer.Argument(help="Folder of a sparse autoencoder: Gemma Scope, SAELens or ours.")
+        str,
+        typer.Argument(
+            help="Folder of a sparse autoencoder, embedded, or the name of a published one."
+        ),
     ],
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Folder for toxic.safetensors and the report.")

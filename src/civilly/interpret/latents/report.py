@@ -48,7 +48,7 @@ def as_json(study: Study) -> dict[str, Any]:
     settings = asdict(study.settings)
     return {
         "civilly": __version__,
-        "settings": settings | {"sae": str(settings["sae"]), "cases": str(settings["cases"]),
+        "settings": settings | {"cases": str(settings["cases"]),
                                 "pairs": [str(each) for each in settings["pairs"]]},
         "layer": study.layer,
         "width": study.width,

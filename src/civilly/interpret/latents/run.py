@@ -32,7 +32,7 @@ from civilly.interpret.latents.reader import reader_scores
 from civilly.interpret.latents.streams import Floats, Tokens, read_streams, tokens_of
 from civilly.interpret.latents.tables import Contestant, Row, Transfer, table, transfers
 from civilly.model.sparse.autoencoder import SparseAutoencoder
-from civilly.model.sparse.layouts import load_sae
+from civilly.model.sparse.releases import open_sae
 from civilly.model.sparse.toxic import About, Toxic, ToxicLatents
 from civilly.model.sparse.toxic_file import FILE, write_toxic
 
@@ -47,7 +47,7 @@ class Settings:
     """What is studied, and how.
 
     Attributes:
-        sae: Folder of a sparse autoencoder.
+        sae: A sparse autoencoder as `civilly.model.sparse.releases.open_sae` takes it.
         cases: Folder of detection cases.
         pairs: Folders of written pairs.
         model: As `civilly.engines.residual.open_subject` takes it.
@@ -58,7 +58,7 @@ class Settings:
         seed: Of everything random.
     """
 
-    sae: Path
+    sae: str
     cases: Path
     pairs: Sequence[Path] = ()
     model: str = "embedded"
@@ -105,7 +105,7 @@ def study(settings: Settings, output: Path, progress: Callable[[str], None]) -> 
         ModelError: If the autoencoder does not fit the model, or nothing tells insults.
         DataError: If a file cannot be read or written.
     """
-    sae = load_sae(settings.sae)
+    sae = open_sae(settings.sae)
     subject = open_subject(settings.model)
     layer = subject.layer_of(sae) if settings.layer is None else settings.layer
     subject.require_layer(layer)
