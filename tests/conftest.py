@@ -37,8 +37,8 @@ ROUNDED = frozenset({
     "test_textdetox_suites",
     "test_textdetox_xcomet", "test_train_audit", "test_train_detector", "test_train_fim",
     "test_train_grpo", "test_train_large", "test_train_prefer", "test_train_prefer_losses",
-    "test_train_reader", "test_train_rewards", "test_train_sft", "test_train_speed",
-    "test_train_sweep",
+    "test_train_reader", "test_train_rewards", "test_train_sae", "test_train_sft",
+    "test_train_speed", "test_train_sweep",
 })  # fmt: skip
 """Modules whose tests run models or train them: what these compute depends on how the processor
 rounds. They have the marker ``rounding``; see CONTRIBUTING.md."""
