@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 from pathlib import Path
 
@@ -173,7 +174,7 @@ def test_tokens_know_their_words(place: Path) -> None:
 
 
 def test_parts_are_kept_apart(place: Path) -> None:
-    examples = read_examples(place / "cases", [], 0, 0)
+    examples = read_examples(place / "cases", [], 0, random.Random(0))
     by_text = {case.text: case for case in read_cases(place / "cases")}
     known = [(each, by_text[each.text]) for each in examples if each.text in by_text]
     assert len(known) > 300
@@ -186,7 +187,7 @@ def test_parts_are_kept_apart(place: Path) -> None:
         (one / "en.jsonl").write_text(
             (place / "cases" / "en.jsonl").read_text("utf-8").split("\n")[0] + "\n", "utf-8"
         )
-        read_examples(one, [], 0, 0)
+        read_examples(one, [], 0, random.Random(0))
 
 
 def test_the_verb_finds_writes_and_reports(place: Path) -> None:

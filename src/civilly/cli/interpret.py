@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import random
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +14,9 @@ from civilly.cli import _console
 from civilly.cli._options import DataOption
 from civilly.cli._verbs import Shell
 from civilly.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from civilly.train.reader.sentences import Sentence
 
 verbs = Shell(
     help="Look into the model: which latents find a text toxic, and what they do.",
@@ -126,10 +130,13 @@ def latents(
         from civilly.interpret.latents.run import Settings, study
 
         report.check_page_can_be_made()
+        folders = tuple(pairs or ())
         settings = Settings(
-            sae, cases, tuple(pairs or ()), model, layer, wrong_layer, most, per_language, seed
+            sae, cases, folders, model, layer, wrong_layer, most, per_language, seed
         )
-        found = study(settings, output, _console.note)
+        rng = random.Random(seed)
+        written = _sentences(folders, rng)
+        found = study(settings, written, rng, output, _console.note)
         paths = report.write_report(found, output)
     if as_json:
         from civilly.data.values import as_json as printed
@@ -139,3 +146,12 @@ def latents(
     for path in paths:
         _console.note(str(path))
     _console.done(output, f'civilly rewrite "You fucking idiot." --detector sae:{output}')
+
+
+def _sentences(pairs: Sequence[Path], rng: random.Random) -> list[Sentence]:
+    """Both sides of written pairs, with what the civil one replaces."""
+    if not pairs:
+        return []
+    from civilly.train.reader.sentences import from_pairs
+
+    return from_pairs(pairs, 1.0, rng)

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 from civilly.data.kept_apart import case_calibrates, case_kept_apart
 from civilly.data.readings import Case, read_cases
@@ -21,7 +21,6 @@ from civilly.detect.context import as_read
 from civilly.detect.words import Bounds
 from civilly.errors import DataError
 from civilly.languages import CODES
-from civilly.train.reader.sentences import Sentence, from_pairs, of_case
 from civilly.types import Text
 
 Part = Literal["choose", "calibrate", "test"]
@@ -47,27 +46,50 @@ class Example:
     spans: tuple[Bounds, ...]
 
 
+class Marked(Protocol):
+    """A sentence of a written pair, as `civilly.train.reader.sentences.from_pairs` reads it."""
+
+    @property
+    def lang(self) -> str:
+        """Language code."""
+
+    @property
+    def text(self) -> str:
+        """The sentence."""
+
+    @property
+    def toxic(self) -> float:
+        """1 toxic, 0 civil."""
+
+    @property
+    def spans(self) -> tuple[Bounds, ...] | None:
+        """What the civil side replaces; None: not known."""
+
+
 def read_examples(
-    cases: Path, pairs: Sequence[Path], per_language: int, seed: int
+    cases: Path, written: Sequence[Marked], per_language: int, rng: random.Random
 ) -> list[Example]:
     """All examples, language by language.
 
     Args:
         cases: Folder of detection cases.
-        pairs: Folders of written pairs; may be none.
+        written: Sentences of written pairs; may be none.
         per_language: The most of each part and source, drawn at random; 0: all.
-        seed: Draws them.
+        rng: Draws them.
 
     Raises:
         DataError: If a file cannot be read, or a part has no toxic or no civil sentence.
     """
-    rng = random.Random(seed)
-    rows: dict[tuple[Part, str, str], list[Sentence]] = {}
+    rows: dict[tuple[Part, str, str], list[Example]] = {}
     for case in read_cases(cases):
-        rows.setdefault((_part_of(case), "cases", case.lang), []).append(of_case(case))
-    for sentence in from_pairs(pairs, 1.0, rng) if pairs else []:
-        if sentence.spans is not None and not _kept(sentence):
-            rows.setdefault(("choose", "pairs", sentence.lang), []).append(sentence)
+        part = _part_of(case)
+        made_of = Example(part, case.lang, case.text, bool(case.spans), case.spans)
+        rows.setdefault((part, "cases", case.lang), []).append(made_of)
+    for each in written:
+        # What is toxic with nothing marked would teach that insults are civil.
+        if each.spans or (each.spans is not None and not each.toxic):
+            made_of = Example("choose", each.lang, each.text, bool(each.toxic), each.spans)
+            rows.setdefault(("choose", "pairs", each.lang), []).append(made_of)
     made = []
     for part in PARTS:
         for lang in CODES:
@@ -76,7 +98,7 @@ def read_examples(
                 if per_language:
                     rng.shuffle(found)
                     found = found[:per_language]
-                made += list(_examples(part, found))
+                made += list(_as_read(found))
     for part in PARTS:
         if {each.toxic for each in made if each.part == part} != {True, False}:
             raise DataError(
@@ -92,13 +114,7 @@ def _part_of(case: Case) -> Part:
     return "calibrate" if case_calibrates(case) else "test"
 
 
-def _kept(sentence: Sentence) -> bool:
-    """Whether a pair's toxic sentence has nothing marked: it would teach that insults are civil."""
-    return bool(sentence.toxic) and not sentence.spans
-
-
-def _examples(part: Part, sentences: Sequence[Sentence]) -> Iterator[Example]:
-    read = as_read([Text(each.text, each.lang) for each in sentences])
-    for sentence, seen in zip(sentences, read, strict=True):
-        spans = sentence.spans or ()
-        yield Example(part, sentence.lang, seen.text, bool(sentence.toxic), tuple(spans))
+def _as_read(examples: Sequence[Example]) -> Iterator[Example]:
+    read = as_read([Text(each.text, each.lang) for each in examples])
+    for each, seen in zip(examples, read, strict=True):
+        yield replace(each, text=seen.text)

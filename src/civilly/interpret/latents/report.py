@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.resources import files
@@ -14,7 +15,6 @@ from civilly.errors import MissingExtraError
 from civilly.interpret.latents.run import Study
 from civilly.languages import LANGUAGES
 from civilly.leaderboard.page import content_hash, language_data, page_style
-from civilly.train.run_folder import write_json
 
 JSON_FILE, PAGE_FILE = "latents.json", "index.html"
 MEANINGS = {
@@ -69,7 +69,8 @@ def write_report(study: Study, output: Path) -> list[Path]:
         DataError: If they cannot be written.
     """
     paths = [output / JSON_FILE, output / PAGE_FILE]
-    write_json(paths[0], _finite(as_json(study)))
+    content = json.dumps(_finite(as_json(study)), indent=1, ensure_ascii=False) + "\n"
+    write_bytes(paths[0], content.encode())
     write_bytes(paths[1], page(study).encode())
     return paths
 

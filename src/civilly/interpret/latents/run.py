@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ from civilly.interpret.latents.choice import (
     sparse_probe,
 )
 from civilly.interpret.latents.effects import Profile, profiles
-from civilly.interpret.latents.examples import PARTS, read_examples
+from civilly.interpret.latents.examples import PARTS, Marked, read_examples
 from civilly.interpret.latents.measures import area
 from civilly.interpret.latents.reader import reader_scores
 from civilly.interpret.latents.streams import Floats, Tokens, read_streams, tokens_of
@@ -49,7 +50,7 @@ class Settings:
     Attributes:
         sae: A sparse autoencoder as `civilly.model.sparse.releases.open_sae` takes it.
         cases: Folder of detection cases.
-        pairs: Folders of written pairs.
+        pairs: Folders of the written pairs, for the record.
         model: As `civilly.engines.residual.open_subject` takes it.
         layer: The stream's layer; None: the one that the autoencoder was made for.
         wrong_layer: The layer of the controls that read another one.
@@ -98,8 +99,21 @@ class Study:
     readings: Sequence[Toxic]
 
 
-def study(settings: Settings, output: Path, progress: Callable[[str], None]) -> Study:
+def study(
+    settings: Settings,
+    written: Sequence[Marked],
+    rng: random.Random,
+    output: Path,
+    progress: Callable[[str], None],
+) -> Study:
     """Chooses and measures; streams are kept in a folder of the output until it is done.
+
+    Args:
+        settings: What is studied.
+        written: Sentences of the pairs; may be none.
+        rng: Draws sentences; seeded by the settings' seed.
+        output: Folder for the file.
+        progress: Told what is done.
 
     Raises:
         ModelError: If the autoencoder does not fit the model, or nothing tells insults.
@@ -110,7 +124,7 @@ def study(settings: Settings, output: Path, progress: Callable[[str], None]) -> 
     layer = subject.layer_of(sae) if settings.layer is None else settings.layer
     subject.require_layer(layer)
     subject.require_layer(settings.wrong_layer)
-    examples = read_examples(settings.cases, settings.pairs, settings.per_language, settings.seed)
+    examples = read_examples(settings.cases, written, settings.per_language, rng)
     tokens = tokens_of(examples, subject)
     stream, other = (
         read_streams(tokens, subject, at, output / CACHE, progress)
