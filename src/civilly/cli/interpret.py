@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import random
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +14,9 @@ from civilly.cli import _console
 from civilly.cli._options import DataOption
 from civilly.cli._verbs import Shell
 from civilly.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from civilly.train.reader.sentences import Sentence
 
 verbs = Shell(
     help="Look into the model: which latents find a text toxic, and what they do.",
@@ -75,3 +79,79 @@ def report(
     else:
         text = "\n".join(map(as_markdown, reports))
     _console.write_out(text)
+
+
+@verbs.command(epilog="Example: civilly interpret latents embedded -o runs/latents")
+def latents(
+    sae: Annotated[
+        str,
+        typer.Argument(
+            help="Folder of a sparse autoencoder, embedded, or the name of a published one."
+        ),
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder for toxic.safetensors and the report.")
+    ],
+    cases: Annotated[Path, typer.Option(help="Folder of detection cases.")] = Path(
+        "recipes/readings/cases"
+    ),
+    pairs: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder of written pairs to choose by, too; repeatable."),
+    ] = None,
+    model: Annotated[
+        str, typer.Option(help="Model: embedded, a folder in Hugging Face form, or a hub id.")
+    ] = "embedded",
+    layer: Annotated[
+        int | None, typer.Option(min=0, help="Layer. Default: the autoencoder's.")
+    ] = None,
+    wrong_layer: Annotated[
+        int, typer.Option(min=0, help="Layer of the controls that read another one.")
+    ] = 0,
+    most: Annotated[int, typer.Option(min=1, help="At most so many latents are chosen.")] = 32,
+    per_language: Annotated[
+        int,
+        typer.Option(min=0, help="The most sentences of each part and language; 0: all."),
+    ] = 160,
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    debug: _console.DebugOption = False,
+) -> None:
+    """Find the latents that fire on insults; measure them beside controls in all languages.
+
+    Writes toxic.safetensors, which --detector sae:FOLDER and other methods read, latents.json and
+    index.html.
+    """
+    from civilly.data.files import check_folder
+
+    check_folder(output)
+    with needing_extra("Studying latents"):
+        from civilly.interpret.latents import report
+        from civilly.interpret.latents.run import Settings, study
+
+        report.check_page_can_be_made()
+        folders = tuple(pairs or ())
+        settings = Settings(
+            sae, cases, folders, model, layer, wrong_layer, most, per_language, seed
+        )
+        rng = random.Random(seed)
+        written = _sentences(folders, rng)
+        found = study(settings, written, rng, output, _console.note)
+        paths = report.write_report(found, output)
+    if as_json:
+        from civilly.data.values import as_json as printed
+
+        _console.write_out(printed(report.as_json(found)) + "\n")
+    _console.note(report.verdict(found))
+    for path in paths:
+        _console.note(str(path))
+    _console.done(output, f'civilly rewrite "You fucking idiot." --detector sae:{output}')
+
+
+def _sentences(pairs: Sequence[Path], rng: random.Random) -> list[Sentence]:
+    """Both sides of written pairs, with what the civil one replaces."""
+    if not pairs:
+        return []
+    from civilly.train.reader.sentences import from_pairs
+
+    return from_pairs(pairs, 1.0, rng)
