@@ -28,6 +28,7 @@ ROUNDED = frozenset({
     "test_engine_gguf", "test_engine_infilling", "test_engine_large", "test_engine_residual",
     "test_fim_families", "test_methods_fillers_baselines", "test_methods_infill",
     "test_model_formats", "test_model_gguf", "test_model_large", "test_model_smoothquant",
+    "test_model_toxic",
     "test_readme",
     "test_score_agreement", "test_score_embedded", "test_score_judge", "test_score_reading",
     "test_score_room", "test_serve_native", "test_serve_page", "test_synth_filters",
