@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from civilly.detect.scripts import script_of, scripts_of_language
+from civilly.detect.scripts import script_of
 from civilly.engines.residual import Subject
 from civilly.languages import UNSPACED_LETTER, in_word, says_something
 
@@ -113,12 +113,6 @@ def batches(lengths: Sequence[int]) -> Iterator[list[int]]:
     ordered = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
     for first in range(0, len(ordered), ROWS_AT_ONCE):
         yield ordered[first : first + ROWS_AT_ONCE]
-
-
-def scripts_for(text: str, lang: str) -> frozenset[str]:
-    """In which scripts a rewrite may be written: those of its language, and those of its text."""
-    own = {script_of(character) for character in text}
-    return scripts_of_language(lang) | {script for script in own if script}
 
 
 class Decoder:

@@ -2,7 +2,8 @@
 
 The model is asked to rewrite the text (adapter ``tuned``) and is given the text before the word as
 the beginning of its answer. From the word on, in what it reads and writes, what is toxic is taken
-out of its residual stream; what an autoencoder misses stays (`civilly.model.sparse.toxic`). Where the continuation says what the text says after the word, the text's own ending follows.
+out of its residual stream; what an autoencoder misses stays (`civilly.model.sparse.toxic`). Where
+the continuation says what the text says after the word, the text's own ending follows.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from civilly.languages import UNSPACED_LETTER, in_word
 from civilly.methods import toxic_options
 from civilly.methods.blanks import restore_blanks_and_symbols
 from civilly.methods.delete import merge_spans
+from civilly.methods.same_language import left_language
 from civilly.methods.toxic_options import LONGEST_TEXT, MOST_TOKENS, Inside, number_of, open_inside
 from civilly.methods.tuned_prompt import tuned_prompt
 from civilly.registry import Option
@@ -122,15 +124,19 @@ class SoftenRewriter:
         works = self._works(texts, detections)
         for _ in range(MOST_PLACES):
             self._write([work for work in works if work.spans and not (work.ended or work.lost)])
-        made: list[list[Candidate]] = [[] for _ in texts]
+        made = []
         for work in works:
-            if work.lost or not work.places or not work.made.strip():
-                continue
-            cut = [work.text.text[s.start : s.end] for s in detections[work.row].spans]
-            text = restore_blanks_and_symbols(work.text.text, work.made.strip(), cut)
-            mean = sum(work.logprobs) / len(work.logprobs)
-            made[work.row] = [Candidate(text, METHOD, mean, trace=self._trace(work))]
-        return made
+            if work.places and not work.lost and work.made.strip():
+                cut = [work.text.text[s.start : s.end] for s in detections[work.row].spans]
+                text = restore_blanks_and_symbols(work.text.text, work.made.strip(), cut)
+                mean = sum(work.logprobs) / len(work.logprobs)
+                made.append((work, Candidate(text, METHOD, mean, trace=self._trace(work))))
+        left = left_language([work.text for work, _ in made], [c.text for _, c in made])
+        rows: list[list[Candidate]] = [[] for _ in texts]
+        for (work, candidate), gone in zip(made, left, strict=True):
+            if not gone:
+                rows[work.row] = [candidate]
+        return rows
 
     def _trace(self, work: _Work) -> dict[str, Any]:
         return {

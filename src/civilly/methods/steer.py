@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from civilly.detect.language import probabilities
 from civilly.methods import toxic_options
 from civilly.methods.blanks import restore_blanks_and_symbols
+from civilly.methods.same_language import left_language, scripts_for
 from civilly.methods.toxic_options import LONGEST_TEXT, MOST_TOKENS, Inside, number_of, open_inside
 from civilly.methods.tuned_prompt import MAX_GROWTH, tuned_prompt
 from civilly.registry import Option
@@ -28,8 +28,6 @@ CANDIDATES = 1
 THRESHOLD = 0.5
 """Words of more toxic mass are taken back, where the user does not say; from 1 on, mass speaks for
 an insult (`civilly.model.sparse.toxic`)."""
-SURE, LOST = 0.5, 0.2
-"""A text is in its language if that is so probable; a rewrite has left it if it is less so."""
 
 OPTIONS = (
     Option("threshold", "Words of more toxic mass are taken back; 1 is an insult's."),
@@ -53,19 +51,22 @@ class SteerRewriter:
         self, texts: Sequence[Text], detections: Sequence[Detection], n: int = 1
     ) -> list[list[Candidate]]:
         """At most one candidate per text, whatever ``n`` is; see `civilly.types.Rewriter`."""
-        made: list[list[Candidate]] = [[] for _ in texts]
+        made = []
         for i, answer in self._decoded(texts).items():
             if answer.finished and answer.text.strip():
                 cut = [texts[i].text[span.start : span.end] for span in detections[i].spans]
                 text = restore_blanks_and_symbols(texts[i].text, answer.text.strip(), cut)
-                made[i] = [Candidate(text, METHOD, answer.logprob, trace=self._trace(answer))]
-        changed = [i for i, row in enumerate(made) if row and row[0].trace["replacements"]]
-        for i in self._left_language([(i, texts[i], made[i][0].text) for i in changed]):
-            made[i] = []
-        return made
+                candidate = Candidate(text, METHOD, answer.logprob, trace=self._trace(answer))
+                made.append((i, candidate))
+        left = left_language([texts[i] for i, _ in made], [c.text for _, c in made])
+        rows: list[list[Candidate]] = [[] for _ in texts]
+        for (i, candidate), gone in zip(made, left, strict=True):
+            if not gone:
+                rows[i] = [candidate]
+        return rows
 
     def _decoded(self, texts: Sequence[Text]) -> dict[int, Decoded]:
-        from civilly.engines.rollback import Decoder, Watch, batches, scripts_for
+        from civilly.engines.rollback import Decoder, Watch, batches
 
         inside = self._inside
         prompts = {
@@ -79,23 +80,12 @@ class SteerRewriter:
             rows = [asked[place] for place in batch]
             watch = Watch(
                 inside.layer, inside.toxic.mass, inside.why, self._threshold,
-                [scripts_for(texts[i].text, texts[i].lang) for i in rows],
+                [scripts_for(texts[i]) for i in rows],
             )  # fmt: skip
             limits = [int(MAX_GROWTH * len(prompts[i])) for i in rows]
             decoder = Decoder(inside.subject, [prompts[i] for i in rows], limits, watch)
             found |= zip(rows, decoder.run(), strict=True)
         return found
-
-    def _left_language(self, rows: Sequence[tuple[int, Text, str]]) -> list[int]:
-        """Numbers of the rewrites that are in another language than their texts."""
-        if not rows:
-            return []
-        said = probabilities([text for _, source, made in rows for text in (source.text, made)])
-        return [
-            i
-            for place, (i, source, _) in enumerate(rows)
-            if said[2 * place][source.lang] >= SURE and said[2 * place + 1][source.lang] < LOST
-        ]
 
     def _trace(self, answer: Decoded) -> dict[str, Any]:
         return {
