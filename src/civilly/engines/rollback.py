@@ -15,7 +15,7 @@ from civilly.detect.scripts import script_of
 from civilly.engines.residual import Subject
 from civilly.languages import UNSPACED_LETTER, in_word, says_something
 
-ROWS_AT_ONCE = 32
+ROWS_AT_ONCE = 64
 """Texts that are decoded together."""
 TRIES = 6
 """Words that are tried at a place before the least bad of them is taken."""
