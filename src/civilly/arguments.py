@@ -19,6 +19,7 @@ _NAMED = {
     "method": '"tuned", or several: "tuned+infill"',
     "engine": '"embedded", "hf:ID", "gguf:FILE" or "openai:URL#MODEL"',
     "select": '"reads"',
+    "detector": '"context"',
     "lang": f'"{AUTO}", which detects it',
 }
 """What an argument that is a name may be, for example."""

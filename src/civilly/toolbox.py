@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from civilly.detect import DEFAULT
 from civilly.detect.by_sentence import open_detector
 from civilly.types import Detector, Engine
 
@@ -19,18 +20,20 @@ class Toolbox:
         engine_spec: An engine as `civilly.engines.open_engine` takes it.
         options: Options of the method.
         lender: Whose tools these are, where several methods share them.
+        detector_spec: A detector as `civilly.detect.by_sentence.open_detector` takes it.
     """
 
     engine_spec: str | None
     options: Mapping[str, Any]
     lender: Toolbox | None = None
+    detector_spec: str = DEFAULT
 
     @cached_property
     def detector(self) -> Detector:
         """The toxicity detector, which looks at each sentence by itself."""
-        if self.lender:
+        if self.lender and self.lender.detector_spec == self.detector_spec:
             return self.lender.detector
-        return open_detector(tools=self)
+        return open_detector(self.detector_spec, self)
 
     @property
     def opened(self) -> Engine | None:

@@ -17,6 +17,7 @@ from civilly.cli import (
     data,
     detect,
     doctor,
+    interpret,
     leaderboard,
     ls,
     rewrite,
@@ -47,6 +48,7 @@ agreement.add_to(app)
 train.add_to(app)
 data.add_to(app)
 synth.add_to(app)
+interpret.add_to(app)
 ls.add_to(app)
 doctor.add_to(app)
 version.add_to(app)

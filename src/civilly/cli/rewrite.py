@@ -36,6 +36,8 @@ civilly rewrite comments.tsv -o civil.tsv --resume
 
 civilly rewrite comments.tsv --method tuned+infill --page review.html
 
+civilly rewrite comments.tsv --method infill --detector sae
+
 civilly rewrite comments.tsv --strength 0.2 --option decoding=sample -n 8 --select consensus
 
 civilly rewrite comments/ -o civil/ --only-toxic 0.5 --runner ray
@@ -51,6 +53,11 @@ def complete_method(incomplete: str) -> list[tuple[str, str]]:
 def complete_selector(incomplete: str) -> list[tuple[str, str]]:
     """Selectors for shell completion, with their summaries."""
     return complete_entry("select", incomplete)
+
+
+def complete_detector(incomplete: str) -> list[tuple[str, str]]:
+    """Detectors for shell completion, with their summaries."""
+    return complete_entry("detect", incomplete)
 
 
 def complete_engine(incomplete: str) -> list[tuple[str, str]]:
@@ -134,6 +141,13 @@ def rewrite(
             metavar="P",
             help="Pass texts by whose p(toxic) is below this: they stay as they are, at the "
             "detector's speed.",
+        ),
+    ] = None,
+    detector: Annotated[
+        str | None,
+        typer.Option(
+            autocompletion=complete_detector,
+            help="What finds toxicity: see civilly ls detectors. Default: context.",
         ),
     ] = None,
     select: Annotated[
@@ -227,6 +241,7 @@ def rewrite(
         select=select,
         strength=strength,
         only_toxic=only_toxic,
+        detector=detector,
     )
     if source is None:
         from civilly.batch.source import Reading

@@ -12,20 +12,43 @@ from dataclasses import replace
 from civilly import registry
 from civilly.detect import DEFAULT
 from civilly.detect.parts import core, parts
+from civilly.errors import CivillyError
 from civilly.types import Detection, Detector, Text, Tools
 
 
-def open_detector(name: str = DEFAULT, tools: Tools | None = None) -> Detector:
-    """A registered detector, asked sentence by sentence.
+def open_detector(spec: str = DEFAULT, tools: Tools | None = None) -> Detector:
+    """A registered detector, asked sentence by sentence; the only place where one is parsed.
 
     Args:
-        name: A detector of the registry.
+        spec: A detector of the registry, or one and what it opens, separated by a colon:
+            ``context``, ``sae``, ``sae:FOLDER``, ``sae:FOLDER#probe``.
         tools: What it is made with.
 
     Raises:
         UnknownNameError: If there is none of that name.
+        CivillyError: If it opens nothing, or not that.
     """
-    return BySentence(registry.create("detect", name, tools))
+    check_detector(spec)
+    name, _, target = spec.partition(":")
+    made = (tools, target) if target else (tools,)
+    return BySentence(registry.create("detect", name, *made))
+
+
+def check_detector(spec: str) -> None:
+    """Makes sure that a specification is understood, without loading a model.
+
+    Raises:
+        UnknownNameError: If there is no detector of that name.
+        CivillyError: If it opens nothing, or not that.
+    """
+    name, _, target = spec.partition(":")
+    check = getattr(registry.load("detect", name), "check_target", None)
+    if target and check is None:
+        raise CivillyError(
+            f"The detector {name!r} opens nothing, but {target!r} is named.", mend=name
+        )
+    if check is not None:
+        check(target)
 
 
 class BySentence:

@@ -9,6 +9,8 @@ from typing import Any
 
 from civilly import __version__, arguments, registry
 from civilly.data.chunks import AT_ONCE
+from civilly.detect import DEFAULT
+from civilly.detect.by_sentence import check_detector
 from civilly.engines import check_engine, engine_of
 from civilly.engines.pacing import chunks_for
 from civilly.languages import AUTO
@@ -49,12 +51,15 @@ class Detoxifier:
             model of the extra ``large``.
         only_toxic: Texts whose p(toxic) is below this, in [0, 1], stay as they are, and nothing but
             the detector looks at them; None: the selector says which sentences are worth a try.
+        detector: A detector of the registry, which finds what is toxic: ``"context"``, ``"sae"``,
+            ``"sae:FOLDER#probe"``; None: ``context``.
 
     It may be used by several threads at once. Pickled or copied it is only what it was made of, and
     loads its models anew.
 
     Raises:
-        UnknownNameError: If the method, the engine, the model or the selector does not exist.
+        UnknownNameError: If the method, the engine, the model, the selector or the detector does
+            not exist.
         ModelError: If the engine's file is not there, or another kind of model.
         CivillyError: If an argument is of another kind, ``n_candidates`` is less than 1, the
             strength or ``only_toxic`` not in [0, 1], or both a model and an engine are given.
@@ -71,6 +76,7 @@ class Detoxifier:
         strength: float = USUAL,
         model: str | None = None,
         only_toxic: float | None = None,
+        detector: str | None = None,
     ) -> None:
         model = None if model is None else arguments.checked_name(model, "model")
         engine = engine_of(
@@ -80,7 +86,7 @@ class Detoxifier:
         self._made_of = {
             "method": method, "engine": engine, "adapter": adapter, "n_candidates": n_candidates,
             "options": own_options, "select": select, "strength": strength,
-            "only_toxic": only_toxic,
+            "only_toxic": only_toxic, "detector": detector,
         }  # fmt: skip
         self.method = arguments.checked_name(method, "method")
         asked = arguments.checked_candidates(n_candidates)
@@ -90,10 +96,13 @@ class Detoxifier:
         selector = DEFAULT_SELECTOR if select is None else arguments.checked_name(select, "select")
         check_names(chosen, names, selector)
         check_engine(engine)
+        finds = DEFAULT if detector is None else arguments.checked_name(detector, "detector")
+        check_detector(finds)
         self._modules = {name: registry.load("methods", name) for name in names}
-        self._tools = Toolbox(engine, chosen)
+        self._tools = Toolbox(engine, chosen, detector_spec=finds)
         self._own = {
-            name: Toolbox(engine, options_of(chosen, name, names), self._tools) for name in names
+            name: Toolbox(engine, options_of(chosen, name, names), self._tools, finds)
+            for name in names
         }
         self._asked = {
             name: asked or _usual_candidates(module, self._own[name].options)
@@ -157,6 +166,7 @@ class Detoxifier:
             "n_candidates": self.n_candidates,
             "select": self._select,
             "only_toxic": self.only_toxic,
+            "detector": self._tools.detector_spec,
         }
 
     def chunks(self, texts: Sequence[str], window: int = AT_ONCE) -> list[list[int]]:

@@ -152,10 +152,13 @@ def _opened(name: str, said: Mapping[str, Any], tensors: Mapping[str, Any]) -> T
 def _tensors_of(toxic: Toxic) -> dict[str, Any]:
     import torch
 
+    from civilly.model.sparse.autoencoder import JumpRelu
+
     if isinstance(toxic, ToxicDirection):
         return {"vector": toxic.vector}
     assert isinstance(toxic, ToxicLatents)
     part = toxic.part
+    assert isinstance(part.activation, JumpRelu)
     return {
         "encoder": part.encoder, "bias": part.encoder_bias, "jump": part.activation.threshold,
         "decoder": part.decoder, "numbers": torch.tensor(toxic.numbers, dtype=torch.int64),

@@ -1,0 +1,95 @@
+"""``civilly interpret``: looks into the model that rewrites, and reports what it finds there."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from civilly.cli import _console
+from civilly.cli._verbs import Shell
+from civilly.errors import MissingExtraError
+
+verbs = Shell(
+    help="Look into the model: which latents find a text toxic, and what they do.",
+    epilog="Example: civilly interpret latents runs/sae/layer_11 -o runs/latents",
+)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds the verb."""
+    app.add_typer(verbs, name="interpret")
+
+
+@contextlib.contextmanager
+def needing_extra(feature: str) -> Iterator[None]:
+    """Turns a package that cannot be imported into the command that installs it."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        extra = "train" if error.name in ("sklearn", "scipy") else "sae"
+        raise MissingExtraError(feature, extra, error.name or "torch") from error
+
+
+@verbs.command(epilog="Example: civilly interpret latents runs/sae/layer_11 -o runs/latents")
+def latents(
+    sae: Annotated[
+        Path, typer.Argument(help="Folder of a sparse autoencoder: Gemma Scope, SAELens or ours.")
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder for toxic.safetensors and the report.")
+    ],
+    cases: Annotated[Path, typer.Option(help="Folder of detection cases.")] = Path(
+        "recipes/readings/cases"
+    ),
+    pairs: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder of written pairs to choose by, too; repeatable."),
+    ] = None,
+    model: Annotated[
+        str, typer.Option(help="Model: embedded, a folder in Hugging Face form, or a hub id.")
+    ] = "embedded",
+    layer: Annotated[
+        int | None, typer.Option(min=0, help="Layer. Default: the autoencoder's.")
+    ] = None,
+    wrong_layer: Annotated[
+        int, typer.Option(min=0, help="Layer of the controls that read another one.")
+    ] = 0,
+    most: Annotated[int, typer.Option(min=1, help="At most so many latents are chosen.")] = 32,
+    per_language: Annotated[
+        int,
+        typer.Option(min=0, help="The most sentences of each part and language; 0: all."),
+    ] = 160,
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    debug: _console.DebugOption = False,
+) -> None:
+    """Find the latents that fire on insults; measure them beside controls in all languages.
+
+    Writes toxic.safetensors, which --detector sae:FOLDER and other methods read, latents.json and
+    index.html.
+    """
+    from civilly.data.files import check_folder
+
+    check_folder(output)
+    with needing_extra("Studying latents"):
+        from civilly.interpret.latents import report
+        from civilly.interpret.latents.run import Settings, study
+
+        report.check_page_can_be_made()
+        settings = Settings(
+            sae, cases, tuple(pairs or ()), model, layer, wrong_layer, most, per_language, seed
+        )
+        found = study(settings, output, _console.note)
+        paths = report.write_report(found, output)
+    if as_json:
+        from civilly.data.values import as_json as printed
+
+        _console.write_out(printed(report.as_json(found)) + "\n")
+    _console.note(report.verdict(found))
+    for path in paths:
+        _console.note(str(path))
+    _console.done(output, f'civilly rewrite "You fucking idiot." --detector sae:{output}')
