@@ -60,12 +60,14 @@ class Decoded:
         text: Without what ended it.
         logprob: Mean natural log probability per token.
         finished: False if the limit cut it off.
+        ids: Its tokens, without the one that ended it.
         replacements: In order.
     """
 
     text: str
     logprob: float
     finished: bool
+    ids: tuple[int, ...] = ()
     replacements: tuple[Replacement, ...] = ()
 
 
@@ -259,16 +261,22 @@ class Decoder:
         row.scores.append(float(row.logits[token]))
 
     def _next(self, number: int, row: _Row) -> int | None:
-        """The most likely token that begins a word of these scripts and was not taken back."""
+        """The most likely token that begins a word of these scripts and was not taken back.
+
+        Marks are none: ``***`` would be as good as an insult. The end may come, too.
+        """
         assert self._watch is not None
         banned = {ids[0] for _, ids in row.tried}
         values, tokens = row.logits.topk(min(AMONG, row.logits.shape[-1]))
         for score, token in zip(values.exp().tolist(), tokens.tolist(), strict=True):
             if score < LEAST_LIKELY:
                 return None
-            if token in banned or not (token in self._ends or self._begins(row.ids, token)):
+            if token in self._ends:
+                return int(token)
+            text = self._text((token,))
+            if token in banned or not (_is_word(text) and self._begins(row.ids, token)):
                 continue
-            if _scripts(self._text((token,))) <= self._watch.scripts[number]:
+            if _scripts(text) <= self._watch.scripts[number]:
                 return int(token)
         return None
 
@@ -292,7 +300,7 @@ class Decoder:
     def _read(self, row: _Row) -> Decoded:
         text = self._text(tuple(row.ids))
         mean = sum(row.scores) / max(1, len(row.scores))
-        return Decoded(text, mean, row.finished, tuple(row.replacements))
+        return Decoded(text, mean, row.finished, tuple(row.ids), tuple(row.replacements))
 
 
 def _after(subject: Subject, anchor: Sequence[int], ids: tuple[int, ...]) -> str:

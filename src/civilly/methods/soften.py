@@ -179,7 +179,7 @@ class SoftenRewriter:
         asked = [(work, *self._prompt(work)) for work in works]
         for batch in batches([len(ids) for _, ids, _ in asked]):
             some = [asked[place] for place in batch]
-            answers = self._answers([ids for _, ids, _ in some], [at for _, _, at in some])
+            answers = self.continued([ids for _, ids, _ in some], [at for _, _, at in some])
             for (work, _, _), answer in zip(some, answers, strict=True):
                 self._take(work, answer)
 
@@ -198,7 +198,7 @@ class SoftenRewriter:
         before = sum(end <= first for _, end in places)
         return self._inside.prompt(prompt), head + before
 
-    def _answers(self, prompts: Sequence[list[int]], starts: Sequence[int]) -> list[Decoded]:
+    def continued(self, prompts: Sequence[list[int]], starts: Sequence[int]) -> list[Decoded]:
         """Continuations of one batch; the stream of each is changed from a position on."""
         import torch
 
