@@ -153,6 +153,14 @@ _ALL = (
         (Part("detection.md", "benchmarks/detection.py"),),
     ),
     Page(
+        "sae_spans",
+        "Spans by toxic latents",
+        "which words the model's own stream marks: latents, probe, random latents, wrong layer",
+        "Held-out detection cases in 15 languages, spans by people (English), diffs of dev pairs.",
+        (Part("sae_spans.md", "benchmarks/sae_spans.py"),),
+        optional=True,
+    ),
+    Page(
         "serve",
         "The service",
         "throughput and latency up to ten times too much load, idle connections, thresholds",

@@ -165,9 +165,10 @@ def gemma(folder: Path) -> Path:
     return _causal(folder, "Gemma3", 1, head_dim=8, sliding_window=64, initializer_range=0.3)
 
 
-def gemma2(folder: Path) -> Path:
+def gemma2(folder: Path, layers: int = 2) -> Path:
     """A tiny random Gemma 2."""
-    return _causal(folder, "Gemma2", 8, head_dim=8, sliding_window=64, initializer_range=0.3)
+    shape = {"head_dim": 8, "sliding_window": 64, "num_hidden_layers": layers}
+    return _causal(folder, "Gemma2", 8, **shape, initializer_range=0.3)
 
 
 def gemma_chat(folder: Path) -> Path:

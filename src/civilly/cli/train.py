@@ -262,6 +262,35 @@ def reader(
     _run(train, "Training a reader", Job(recipe, output, data_folder(data), resume))
 
 
+@trainings.command(epilog="Example: civilly train sae recipes/sae.toml -o runs/sae --resume")
+def sae(
+    recipe: RecipeArgument,
+    output: OutOption,
+    data: DataOption = None,
+    resume: ResumeOption = False,
+    debug: _console.DebugOption = False,
+) -> None:
+    """Train sparse autoencoders on the residual stream of a language model, and report on them."""
+    from civilly.data.pairs import data_folder
+
+    def train(job: Job) -> None:
+        from civilly.interpret.report_run import report_folder
+        from civilly.train.sae.run import model_of, train_sae
+
+        train_sae(
+            job.content,
+            job.data,
+            job.output,
+            job.recipe.parent,
+            resume=job.resume,
+            progress=_console.note,
+        )
+        model = model_of(job.content)
+        report_folder(str(job.output), model, job.data, job.recipe.parent, 60, _console.note)
+
+    _run(train, "Training a sparse autoencoder", Job(recipe, output, data_folder(data), resume))
+
+
 @trainings.command(epilog="Example: civilly train vocabulary -o runs/kept_tokens.safetensors")
 def vocabulary(
     output: Annotated[

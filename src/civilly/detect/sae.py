@@ -54,7 +54,7 @@ class Masses:
 
         require_model(toxic, subject.name, subject.width)
         self._subject = subject
-        self._toxic = toxic
+        self.toxic = toxic
         self._layer = subject.require_layer(toxic.about.layer)
 
     def marks(self, texts: Sequence[Text]) -> list[list[Mark]]:
@@ -75,7 +75,7 @@ class Masses:
     def _mass(self, stream: Floats) -> Floats:
         import torch
 
-        return np.asarray(self._toxic.mass(torch.from_numpy(stream)).numpy())
+        return np.asarray(self.toxic.mass(torch.from_numpy(stream)).numpy())
 
 
 class StreamDetector:
@@ -89,6 +89,11 @@ class StreamDetector:
     def __init__(self, masses: Masses, reader: Detector) -> None:
         self._masses = masses
         self._reader = reader
+
+    @property
+    def toxic(self) -> Toxic:
+        """What counts as toxic in the stream."""
+        return self._masses.toxic
 
     def detect(self, texts: Sequence[Text]) -> list[Detection]:
         """What the reader says of each text, with spans by toxic mass, in order.

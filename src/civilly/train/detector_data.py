@@ -91,6 +91,14 @@ class TrainingData:
         found = pairs + labelled + clean + benign + inserted + alone
         return found + self._disguised(found, lang, rng)
 
+    def texts(self, lang: str) -> list[str]:
+        """What `examples` are made of: real texts, toxic and civil, none of them held out."""
+        rng = random.Random(f"{self._recipe['seed']}-{lang}")
+        pairs = self._pairs(lang, rng)
+        others = [*self._labelled(lang, rng), *self._clean(lang, rng), *self._benign(lang)]
+        sides = [side for pair in pairs for side in (pair.text, pair.twin) if side]
+        return sides + [example.text for example in others]
+
     def _disguised(
         self, examples: Sequence[Example], lang: str, rng: random.Random
     ) -> list[Example]:
@@ -170,7 +178,11 @@ class TrainingData:
         """Clean sentences that `examples` leaves out, for the calibration."""
         return [text for text in self._clean_texts(lang) if _aside(text)]
 
-    def _clean_texts(self, lang: str) -> list[str]:
+    def held_clean(self, lang: str) -> list[str]:
+        """Clean sentences that are held out, for measuring."""
+        return self._clean_texts(lang, held=True)
+
+    def _clean_texts(self, lang: str, *, held: bool = False) -> list[str]:
         entry = self._recipe["clean"]
         if lang not in entry["langs"]:
             return []
@@ -178,7 +190,7 @@ class TrainingData:
             row["text"]
             for row in read_utf8(self._data / "clean" / f"{lang}.jsonl.gz").rows
             if row["source"] in entry["sources"]
-            and not held_out(row["text"], self._recipe["held_out_percent"])
+            and held_out(row["text"], self._recipe["held_out_percent"]) is held
         ]
 
     def span_rows(self, lang: str) -> list[tuple[str, list[tuple[int, int]]]]:

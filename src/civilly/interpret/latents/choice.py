@@ -22,7 +22,7 @@ Values = NDArray[np.float64]
 
 CANDIDATES = 256
 """Latents of the best areas among which the sparse probe chooses."""
-_PATH = tuple(10.0 ** np.linspace(-5, -1, 17))
+_PATH = tuple(10.0 ** np.linspace(-4.5, -2, 11))
 """Inverse strengths of the L1 penalty, from few latents to many."""
 _ROUNDS = 6
 _RIDGE = 1.0
@@ -119,7 +119,7 @@ def sparse_probe(
         return np.empty(0)
     seen, _ = _scaled(latents[np.flatnonzero(rows)][:, candidates])
     model = LogisticRegression(
-        l1_ratio=1.0, C=inverse, solver="liblinear", max_iter=100, random_state=0
+        l1_ratio=1.0, C=inverse, solver="liblinear", tol=1e-2, max_iter=200, random_state=0
     )
     model.fit(seen, tokens.toxic[rows], sample_weight=weights_of(tokens, rows))
     return np.asarray(model.coef_[0])

@@ -37,9 +37,9 @@ from civilly.model.sparse.toxic import About, Toxic, ToxicLatents
 from civilly.model.sparse.toxic_file import FILE, write_toxic
 
 CACHE = "streams"
-PROBED = 512
+PROBED = 256
 """Latents of the best areas that the sparse probe of either sign is fitted on."""
-_INVERSES = (3e-5, 1e-4, 3e-4, 1e-3, 3e-3)
+_INVERSES = (1e-4, 5e-4, 2e-3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +124,8 @@ def study(settings: Settings, output: Path, progress: Callable[[str], None]) -> 
     readings = places.readings(chosen, latents)
     progress("measuring")
     contestants, probed = _contestants(readings, places, latents)
+    rows = table(tokens, contestants, settings.seed)
+    progress("leaving languages out")
     scores = {each.name: each.scores for each in contestants}
     named = {name: scores[name] for name in ("latents", "difference", "probe")}
     first = readings[0]
@@ -134,7 +136,7 @@ def study(settings: Settings, output: Path, progress: Callable[[str], None]) -> 
         sae.width,
         {part: sum(each.part == part for each in examples) for part in PARTS},
         {part: int((tokens.part == number).sum()) for number, part in enumerate(PARTS)},
-        table(tokens, contestants, settings.seed),
+        rows,
         transfers(tokens, latents, stream, settings.most, named),
         profiles(first, latents, tokens, tokens.part != CALIBRATE, subject),
         probed,

@@ -8,11 +8,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from civilly.data.hub_access import hub_access
 from civilly.errors import MissingExtraError, ModelError, UnknownNameError
-from civilly.model.sparse.layouts import CONFIG, NPZ, PARAMS
+from civilly.model.sparse.layouts import CONFIG, NPZ, PARAMS, load_sae
+
+if TYPE_CHECKING:
+    from civilly.model.sparse.autoencoder import SparseAutoencoder
+
+EMBEDDED = "embedded"
+"""The name of the one that the package brings, for the model that it brings."""
 
 _FIRST_L0 = (
     105, 102, 141, 59, 124, 68, 70, 69, 71, 73, 77, 80, 82,
@@ -145,3 +153,36 @@ def fetch(name: str, *, download: bool = False) -> Path:
                 f"{found.name} cannot be downloaded: {hub.problem(str(error).splitlines()[0])}.",
                 mend=hub.mend("check the network and your access to the repository"),
             ) from error
+
+
+def shipped_folder() -> Path:
+    """The folder of the sparse autoencoder that the package brings, for the embedded model.
+
+    Raises:
+        ModelError: If this copy brings none.
+    """
+    folder = Path(str(files("civilly").joinpath("weights/sae")))
+    if not (folder / PARAMS).is_file():
+        raise ModelError(
+            "This copy of Civilly brings no sparse autoencoder.",
+            mend="train one with `civilly train sae recipes/sae.toml -o RUN` and name its folder",
+        )
+    return folder
+
+
+def open_sae(name: str = EMBEDDED, *, download: bool = False) -> SparseAutoencoder:
+    """Opens a sparse autoencoder by what users call it.
+
+    Args:
+        name: ``embedded``: the one that the package brings; a folder (`load_sae`); or a published
+            one (`find_published`).
+        download: Whether a published one may be downloaded.
+
+    Raises:
+        UnknownNameError, MissingExtraError, ModelError: As `load_sae` and `fetch`.
+    """
+    if name == EMBEDDED:
+        return load_sae(shipped_folder())
+    if Path(name).is_dir():
+        return load_sae(Path(name))
+    return load_sae(fetch(name, download=download))

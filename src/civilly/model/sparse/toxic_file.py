@@ -80,7 +80,7 @@ def write_toxic(path: Path, readings: Sequence[Toxic]) -> None:
     Raises:
         DataError: If it cannot be written.
     """
-    from safetensors.torch import save
+    from safetensors.numpy import save
 
     about: dict[str, dict[str, Any]] = {}
     tensors: dict[str, Any] = {}
@@ -92,7 +92,7 @@ def write_toxic(path: Path, readings: Sequence[Toxic]) -> None:
         if isinstance(each, ToxicDirection):
             about[own.name] |= {"level": each.level, "unit": each.unit, "peak": each.peak}
         own_tensors = _tensors_of(each)
-        tensors |= {f"{own.name}.{key}": t.contiguous() for key, t in own_tensors.items()}
+        tensors |= {f"{own.name}.{key}": t.contiguous().numpy() for key, t in own_tensors.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(path, save(tensors, {_KEY: json.dumps(about)}))
 
