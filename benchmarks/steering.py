@@ -51,7 +51,7 @@ EDITS = {"timid": 0.5, "usual": 1.0, "bold": 2.0}
 USES = {"a": "infill --detector sae", "b": "steer", "c": "soften"}
 MAIN = "latents"
 PIPELINES = ("tuned", "infill", "tuned+infill", "tuned+steer", "tuned+soften")
-CHOOSING = 4
+CHOOSING = 2
 """Sentences a language on which the strength is chosen that people read."""
 
 
