@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from civilly import registry
 from civilly.detect.sae import Masses, StreamDetector
@@ -34,12 +35,13 @@ from civilly.methods.same_language import left_language
 from civilly.methods.soften import Edit, SoftenRewriter
 from civilly.methods.steer import SteerRewriter
 from civilly.methods.toxic_options import Inside
+from civilly.methods.tuned_prompt import tuned_prompt
 from civilly.model.sparse.toxic import Toxic
 from civilly.model.sparse.toxic_file import names_in, open_toxic
 from civilly.pipeline import Detoxifier, Toolbox
 from civilly.score.intervals import bootstrap_mean
 from civilly.score.reading import ReadingSuite
-from civilly.types import Detection, Rewriter, Text
+from civilly.types import Candidate, Detection, Rewriter, Text
 from measures import interval, table
 from rewriting import RESULTS, Row, first_of_each, held_out, held_out_authored
 
@@ -102,6 +104,8 @@ class Lab:
         self.tools = Toolbox(None, {})
         self.subject = open_subject("embedded")
         self.writer = open_subject("embedded", adapter="tuned")
+        self._fillings: dict[Any, list[Candidate]] = {}
+        self._free: dict[Text, tuple[list[Candidate], tuple[int, ...]]] = {}
 
     @cached_property
     def filler(self) -> Any:
@@ -110,31 +114,75 @@ class Lab:
 
     def made(self, system: System, texts: Sequence[Text]) -> tuple[list[str], float]:
         """Outputs, and the processor time that they took, models loaded."""
-        detections = self.tools.detector.detect(texts)
-        rewriter, count = self._rewriter(system)
-        if system.use == "a":
-            detections = self._marked(system, texts)
         begun = time.process_time()
-        rows = rewriter.rewrite(texts, detections, count)
+        if system.use in ("a", "infill"):
+            rows = self._filled(texts, self._marked(system, texts))
+        elif system.use == "b":
+            rows = self._steered(system, texts)
+        else:
+            detections = self.tools.detector.detect(texts)
+            rows = self._rewriter(system).rewrite(texts, detections, 4)
         spent = time.process_time() - begun
         pairs = zip(texts, rows, strict=True)
         return [row[0].text if row else text.text for text, row in pairs], spent
 
     def _marked(self, system: System, texts: Sequence[Text]) -> list[Detection]:
+        if system.use == "infill":
+            return self.tools.detector.detect(texts)
         toxic = Weighed(open_toxic(self._file, system.reading), 1 / MASS[system.strength])
-        detector = StreamDetector(Masses(self.subject, toxic), self.tools.detector)
-        return detector.detect(texts)
+        return StreamDetector(Masses(self.subject, toxic), self.tools.detector).detect(texts)
 
-    def _rewriter(self, system: System) -> tuple[Rewriter, int]:
-        if system.use == "tuned":
-            return registry.create("methods", "tuned", self.tools), 4
-        if system.use in ("infill", "a"):
-            return InfillRewriter(self.filler, self.tools.detector), 4
+    def _filled(self, texts: Sequence[Text], marked: Sequence[Detection]) -> list[list[Candidate]]:
+        """Fillings; of the same holes once, whoever marked them."""
+        asked = [
+            (t, tuple((s.start, s.end) for s in d.spans))
+            for t, d in zip(texts, marked, strict=True)
+        ]
+        new = [i for i, key in enumerate(asked) if key not in self._fillings]
+        rewriter = InfillRewriter(self.filler, self.tools.detector)
+        made = rewriter.rewrite([texts[i] for i in new], [marked[i] for i in new], 4)
+        self._fillings |= {asked[i]: row for i, row in zip(new, made, strict=True)}
+        return [self._fillings[key] for key in asked]
+
+    def _steered(self, system: System, texts: Sequence[Text]) -> list[list[Candidate]]:
+        """What is written; where no word is above the threshold it is what is written freely."""
         toxic = open_toxic(self._file, system.reading)
         inside = Inside(self.writer, toxic, toxic.about.layer)
-        if system.use == "b":
-            return SteerRewriter(inside, MASS[system.strength]), 1
-        return SoftenRewriter(inside, Edit(strength=EDITS[system.strength])), 1
+        detections = self.tools.detector.detect(texts)
+        new = [i for i, text in enumerate(texts) if text not in self._free]
+        free = SteerRewriter(inside, float("inf"))
+        chosen = [texts[i] for i in new]
+        decoded = free.decoded(chosen)
+        made = free.proposed(chosen, [detections[i] for i in new], decoded)
+        for place, (text, row) in enumerate(zip(chosen, made, strict=True)):
+            self._free[text] = (row, decoded[place].ids if place in decoded else ())
+        heavy = self._heavy(inside, texts, MASS[system.strength])
+        steer = SteerRewriter(inside, MASS[system.strength])
+        again = steer.rewrite([texts[i] for i in heavy], [detections[i] for i in heavy])
+        rows = [self._free[text][0] for text in texts]
+        for i, row in zip(heavy, again, strict=True):
+            rows[i] = row
+        return rows
+
+    def _heavy(self, inside: Inside, texts: Sequence[Text], threshold: float) -> list[int]:
+        """Texts whose free answer has a token with more mass than a threshold."""
+        prompts = [inside.prompt(tuned_prompt(text.text, text.lang)) for text in texts]
+        answers = [self._free[text][1] for text in texts]
+        rows = [[*p, *ids] for p, ids in zip(prompts, answers, strict=True)]
+        streams = self.writer.read(rows, inside.layer)
+        return [
+            i
+            for i, (prompt, stream) in enumerate(zip(prompts, streams, strict=True))
+            if len(stream) > len(prompt)
+            and float(inside.toxic.mass(torch.from_numpy(stream[len(prompt) :])).max()) > threshold
+        ]
+
+    def _rewriter(self, system: System) -> Rewriter:
+        if system.use == "tuned":
+            return registry.create("methods", "tuned", self.tools)
+        toxic = open_toxic(self._file, system.reading)
+        inside = Inside(self.writer, toxic, toxic.about.layer)
+        return SoftenRewriter(inside, Edit(strength=EDITS[system.strength]))
 
     def surprise(self, texts: Sequence[str]) -> list[float]:
         """Mean nats per token of each text under the embedded model; NaN of an empty one."""
@@ -237,10 +285,9 @@ def cell(name: str, values: Any) -> str:
     return str(bootstrap_mean(list(values)))
 
 
-def row_of(label: Sequence[str], numbers: Mapping[str, Any], seconds: float | None) -> list[str]:
+def row_of(label: Sequence[str], numbers: Mapping[str, Any]) -> list[str]:
     """A line of the table."""
-    spent = "–" if seconds is None else f"{seconds:.2f}"
-    return [*label, *(cell(name, numbers[name]) for name in COLUMNS), spent]
+    return [*label, *(cell(name, numbers[name]) for name in COLUMNS)]
 
 
 def verdicts(numbers: Mapping[str, Mapping[str, Any]], readings: Sequence[str]) -> Iterator[str]:
@@ -325,7 +372,7 @@ def pipelines(
         numbers = measures.of(texts, store.outputs(name, texts, make))
         base = base or numbers
         less = "–" if base is numbers else str(bootstrap_mean(list(numbers["good"] - base["good"])))
-        body.append([*row_of([f"`{method}`"], numbers, store.seconds.get(name)), less])
+        body.append([*row_of([f"`{method}`"], numbers), less])
     return body
 
 
@@ -338,17 +385,16 @@ def report(
     best: Mapping[str, str],
 ) -> str:
     """The page."""
-    base = store.seconds["tuned"]
     body = []
     for system in systems(readings):
         label = [system.use, system.reading or "–", system.strength or "–"]
-        body.append(row_of(label, numbers[system.name], store.seconds.get(system.name)))
+        body.append(row_of(label, numbers[system.name]))
     languages = len({row.text.lang for row in rows})
-    speed = {
-        use: np.mean([store.seconds[System(use, MAIN, s).name] for s in STRENGTHS]) / base
+    times = ", ".join(
+        f"{use} {store.seconds[name] / store.seconds['read tuned']:.2f}"
         for use in USES
-    }
-    times = ", ".join(f"{use} {ratio:.2f}" for use, ratio in speed.items())
+        if (name := f"read {System(use, MAIN, best.get(use, '')).name}") in store.seconds
+    )
     return "\n".join([
         f"n = {len(rows)} sentences of the part `eval`, {languages} languages, the same for "
         "all. Uses: "
@@ -358,10 +404,9 @@ def report(
         "times (c). First candidates, without selector; shares of faults by the suite `reading`, "
         "perplexity by the embedded model; 95 % bootstrap intervals.",
         "",
-        table(["use", "reading", "strength", *HEADS, "s"], body),
+        table(["use", "reading", "strength", *HEADS], body),
         "",
-        f"s: processor seconds a sentence, one core, models loaded; in units of `tuned`: {times}. "
-        "Marking words for a is not in it.",
+        f"Processor time in units of `tuned` (of the outputs that were read): {times}.",
         "",
         "Latents against each control, row by row (difference of means). The verdict is by the "
         "share of good outputs: a use that loses to its random control, or does not differ from "
@@ -372,7 +417,7 @@ def report(
         "Whole pipelines, with deletion and the selector `reads`; last column: share of good "
         "outputs, difference to `tuned`.",
         "",
-        table(["method", *HEADS, "s", "good − `tuned`"], whole),
+        table(["method", *HEADS, "good − `tuned`"], whole),
         "",
         "Read blind were the strengths at which the suite found most outputs good on "
         f"{CHOOSING} other sentences a language: "

@@ -10,13 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from civilly.cli import _console
-<<<<<<< HEAD
+from civilly.cli._options import DataOption
 from civilly.cli._source import LangOption
 from civilly.cli._verbs import Shell, TextVerb
-=======
-from civilly.cli._options import DataOption
-from civilly.cli._verbs import Shell
->>>>>>> latents
 from civilly.errors import MissingExtraError
 
 if TYPE_CHECKING:
@@ -24,11 +20,7 @@ if TYPE_CHECKING:
 
 verbs = Shell(
     help="Look into the model: which latents find a text toxic, and what they do.",
-<<<<<<< HEAD
     epilog='Example: civilly interpret explain "You fucking idiot."',
-=======
-    epilog="Example: civilly interpret report runs/sae",
->>>>>>> latents
 )
 
 

@@ -7,7 +7,7 @@ that begins a word in the text's scripts is tried (`civilly.engines.rollback`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -51,8 +51,17 @@ class SteerRewriter:
         self, texts: Sequence[Text], detections: Sequence[Detection], n: int = 1
     ) -> list[list[Candidate]]:
         """At most one candidate per text, whatever ``n`` is; see `civilly.types.Rewriter`."""
+        return self.proposed(texts, detections, self.decoded(texts))
+
+    def proposed(
+        self,
+        texts: Sequence[Text],
+        detections: Sequence[Detection],
+        answers: Mapping[int, Decoded],
+    ) -> list[list[Candidate]]:
+        """The candidates that answers are good for; see `decoded`."""
         made = []
-        for i, answer in self._decoded(texts).items():
+        for i, answer in answers.items():
             if answer.finished and answer.text.strip():
                 cut = [texts[i].text[span.start : span.end] for span in detections[i].spans]
                 text = restore_blanks_and_symbols(texts[i].text, answer.text.strip(), cut)
@@ -65,7 +74,8 @@ class SteerRewriter:
                 rows[i] = [candidate]
         return rows
 
-    def _decoded(self, texts: Sequence[Text]) -> dict[int, Decoded]:
+    def decoded(self, texts: Sequence[Text]) -> dict[int, Decoded]:
+        """What the model writes for each text, by its number; nothing for empty and long ones."""
         from civilly.engines.rollback import Decoder, Watch, batches
 
         inside = self._inside
