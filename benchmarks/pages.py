@@ -122,6 +122,15 @@ _ALL = (
         ),
     ),
     Page(
+        "steering",
+        "Three uses of toxic latents",
+        "cutting, taking back and softening what is toxic in the stream, beside random latents, "
+        "directions and a wrong layer",
+        "Sentences of the part `eval`, 15 languages, the same for all.",
+        (Part("steering.md", "benchmarks/steering.py"),),
+        optional=True,
+    ),
+    Page(
         "official",
         "The 9,000 official inputs",
         "how many are changed, and p(toxic) before and after, by language",

@@ -28,7 +28,7 @@ ROUNDED = frozenset({
     "test_embedded_blanks", "test_engine_batches", "test_engine_diverse", "test_engine_hf",
     "test_engine_gguf", "test_engine_infilling", "test_engine_large", "test_engine_residual",
     "test_fim_families", "test_interpret_latents", "test_methods_fillers_baselines",
-    "test_methods_infill",
+    "test_methods_infill", "test_methods_inside",
     "test_model_formats", "test_model_gguf", "test_model_large", "test_model_smoothquant",
     "test_model_toxic",
     "test_readme",

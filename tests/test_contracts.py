@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -15,7 +16,7 @@ from civilly.detect.protected import keeps_protected
 from civilly.engines import open_engine
 from civilly.languages import CODES
 from civilly.pipeline import Detoxifier
-from civilly.types import Candidate, Text
+from civilly.types import Candidate, Detector, Text
 
 METHODS = [entry.name for entry in registry.entries("methods")]
 
@@ -50,25 +51,44 @@ NASTY = [
 TEXTS = [Text(text, CODES[number % len(CODES)]) for number, text in enumerate(NASTY)]
 
 
-class EchoTools:
-    """The tools of a method, with the engine that repeats its prompt."""
+LOOKS_INSIDE = ("soften", "steer")
+"""They look into a model, so they are given a tiny one; all others an engine that repeats."""
 
-    def __init__(self) -> None:
-        self.detector = open_detector()
-        self.options: Mapping[str, Any] = {}
-        self.engine_spec = "echo"
+
+@dataclass(frozen=True)
+class Given:
+    """The tools of a method."""
+
+    engine_spec: str
+    options: Mapping[str, Any]
+    detector: Detector
 
     def engine(self) -> Any:
-        return open_engine("echo")
+        return open_engine(self.engine_spec)
 
 
 @pytest.fixture(scope="module")
-def tools() -> EchoTools:
-    return EchoTools()
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, str]]:
+    """The name of a tiny engine, and the options that say what is toxic in it."""
+    pytest.importorskip("transformers")
+    import tiny_models
+    import tiny_saes
+
+    folder = tmp_path_factory.mktemp("inside")
+    model = tiny_models.gemma(folder / "model")
+    sae = tiny_saes.save(folder, "gemma_scope_2")
+    return f"hf:{model}", {"toxic": str(tiny_saes.toxic(model, sae, folder / "toxic.safetensors"))}
+
+
+@pytest.fixture
+def tools(method: str, request: pytest.FixtureRequest) -> Given:
+    inside = method in LOOKS_INSIDE
+    engine, options = request.getfixturevalue("tiny") if inside else ("echo", {})
+    return Given(engine, options, open_detector())
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_candidates_per_text_in_order(method: str, tools: EchoTools) -> None:
+def test_candidates_per_text_in_order(method: str, tools: Given) -> None:
     rewriter = registry.create("methods", method, tools)
     detections = tools.detector.detect(TEXTS)
     proposed = rewriter.rewrite(TEXTS, detections, 2)
@@ -83,10 +103,11 @@ def test_candidates_per_text_in_order(method: str, tools: EchoTools) -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_the_result_is_safe_whatever_the_text(method: str, tools: EchoTools) -> None:
+def test_the_result_is_safe_whatever_the_text(method: str, tools: Given) -> None:
     pipeline = pytest.importorskip("civilly.pipeline")
     langs = [text.lang for text in TEXTS]
-    results = pipeline.Detoxifier(method=method, engine="echo").rewrite(NASTY, langs)
+    made = pipeline.Detoxifier(method=method, engine=tools.engine_spec, options=tools.options)
+    results = made.rewrite(NASTY, langs)
     assert [result.text for result in results] == [mend_surrogates(text) for text in NASTY]
     assert [result.lang for result in results] == langs
     outputs = [Text(result.rewritten, result.lang) for result in results]
@@ -119,10 +140,11 @@ AMONG_INSULTS = [
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_what_must_not_be_touched_comes_back(method: str) -> None:
+def test_what_must_not_be_touched_comes_back(method: str, tools: Given) -> None:
     """The selector is one that takes what an echo says: a reader would keep nearly all texts."""
-    made = Detoxifier(method=method, engine="echo", select="rerank")
-    texts, langs = [t.text for t in AMONG_INSULTS], [t.lang for t in AMONG_INSULTS]
+    made = Detoxifier(method, tools.engine_spec, options=tools.options, select="rerank")
+    chosen = AMONG_INSULTS[:: 4 if method in LOOKS_INSIDE else 1]
+    texts, langs = [t.text for t in chosen], [t.lang for t in chosen]
     results = made.rewrite(texts, langs)
     for text, result in zip(texts, results, strict=True):
         assert keeps_protected(text, result.rewritten), (text, result.rewritten)
@@ -133,9 +155,9 @@ def test_what_must_not_be_touched_comes_back(method: str) -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_detected_languages_and_an_empty_batch(method: str) -> None:
+def test_detected_languages_and_an_empty_batch(method: str, tools: Given) -> None:
     pipeline = pytest.importorskip("civilly.pipeline")
-    detoxifier = pipeline.Detoxifier(method=method, engine="echo")
+    detoxifier = pipeline.Detoxifier(method, tools.engine_spec, options=tools.options)
     assert detoxifier.rewrite([]) == []
     shown = [mend_surrogates(text) for text in NASTY[:10]]
     assert [result.text for result in detoxifier.rewrite(NASTY[:10])] == shown

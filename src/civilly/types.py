@@ -148,12 +148,15 @@ class Candidate:
         method: The rewriting method that made it.
         logprob: Mean log probability per token under its model, or None.
         place: Start and end of the sentence that it is for, in a text that says more than that.
+        trace: How it was made, in JSON's types, where its method can say: which latents, where, how
+            strong.
     """
 
     text: str
     method: str
     logprob: float | None = None
     place: tuple[int, int] | None = None
+    trace: Mapping[str, Any] = field(default_factory=dict, hash=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,15 +12,17 @@ import typer
 
 from civilly.cli import _console
 from civilly.cli._options import DataOption
-from civilly.cli._verbs import Shell
+from civilly.cli._source import LangOption
+from civilly.cli._verbs import Shell, TextVerb
 from civilly.errors import MissingExtraError
 
 if TYPE_CHECKING:
+    from civilly.interpret.explain import Explanation
     from civilly.train.reader.sentences import Sentence
 
 verbs = Shell(
     help="Look into the model: which latents find a text toxic, and what they do.",
-    epilog="Example: civilly interpret report runs/sae",
+    epilog='Example: civilly interpret explain "You fucking idiot."',
 )
 
 
@@ -155,3 +157,58 @@ def _sentences(pairs: Sequence[Path], rng: random.Random) -> list[Sentence]:
     from civilly.train.reader.sentences import from_pairs
 
     return from_pairs(pairs, 1.0, rng)
+
+
+@verbs.command(cls=TextVerb, epilog='Example: civilly interpret explain "You fucking idiot."')
+def explain(
+    text: Annotated[str, typer.Argument(help="A text.")],
+    lang: LangOption = "auto",
+    toxic: Annotated[
+        Path | None, typer.Option(help="What civilly interpret latents wrote. Default: what ships.")
+    ] = None,
+    reading: Annotated[
+        str | None, typer.Option(help="Which of its readings. Default: latents.")
+    ] = None,
+    engine: Annotated[str | None, typer.Option(help="embedded, or hf:MODEL.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write a page, too.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    debug: _console.DebugOption = False,
+) -> None:
+    """Show what the model finds toxic in a text, and what each use of that would write."""
+    from civilly.cli._source import settled_languages
+    from civilly.data.files import check_writable, write_bytes
+    from civilly.data.values import as_json as printed
+    from civilly.languages import chosen_language
+
+    code = settled_languages([text], [chosen_language(lang, auto=True)])[0]
+    if html is not None:
+        check_writable(html)
+    with needing_extra("Looking into a model"):
+        from civilly.interpret import explain as explaining
+
+        found = explaining.explain(text, code, toxic, reading, engine)
+    if html is not None:
+        write_bytes(html, explaining.page(found).encode())
+        _console.note(str(html))
+    if as_json:
+        _console.write_out(printed(found.as_dict()) + "\n")
+    else:
+        _show(found)
+
+
+def _show(found: Explanation) -> None:
+    """Prints an explanation; coloured only at a terminal."""
+    from rich.text import Text
+
+    from civilly.interpret.explain import LIMIT, pieces, told
+
+    shown = Text()
+    for text, word in pieces(found):
+        mass = word.mass if word else 0.0
+        style = "bold white on red" if mass >= LIMIT else "red" if mass > 0 else ""
+        shown.append(_console.visible(text), style=style)
+    if _console.stdout_is_terminal():
+        _console.console().print(shown)
+    lines = [f"{word.mass:.2f}\t{word.text}\t{told(word)}" for word in found.words if word.mass > 0]
+    lines += [f"{name}\t{use.rewritten or '–'}" for name, use in found.uses.items()]
+    _console.write_out("\n".join(lines) + "\n")

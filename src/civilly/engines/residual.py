@@ -259,6 +259,22 @@ class Subject:
                 found[index] = row
         return np.stack(found) if found else np.empty((0, 0), np.float32)
 
+    def advance(self, ids: Any, mask: Any, places: Any, cache: Any) -> Any:
+        """Logits [rows, vocabulary] after the last of further positions; within `editing`, edited.
+
+        Args:
+            ids: int64 [rows, positions]: the prompts, filled up at their beginning, or one id each.
+            mask: int64 [rows, positions so far]: 0 for what nobody may look at.
+            places: int64 [rows, positions]: the place of each id in its text.
+            cache: A cache of transformers, which grows by these positions.
+        """
+        with self._torch.inference_mode():
+            hidden = self._decoder(
+                input_ids=ids, attention_mask=mask, position_ids=places, past_key_values=cache,
+                use_cache=True,
+            ).last_hidden_state  # fmt: skip
+            return self._logits(hidden[:, -1].contiguous())
+
     def losses(self, rows: Sequence[Sequence[int]]) -> list[Floats]:
         """−log p (nats) of each id after the first of each row; within `editing`, edited."""
         found: list[Floats] = [np.empty(0, np.float32)] * len(rows)

@@ -8,7 +8,7 @@ from typing import Any
 
 from civilly.methods.edits import Edit
 from civilly.methods.fillers import DEFAULT
-from civilly.types import Rewrite
+from civilly.types import Candidate, Rewrite
 
 
 def record_of(
@@ -33,11 +33,17 @@ def record_of(
         "before": asdict(result.before),
         "after": asdict(result.after),
         "candidates": [
-            {**asdict(candidate), "scores": asdict(scores)}
+            {**_told(candidate), "scores": asdict(scores)}
             for candidate, scores in result.candidates
         ],
         **({} if edits is None else {"edits": [asdict(edit) for edit in edits]}),
     }
+
+
+def _told(candidate: Candidate) -> dict[str, Any]:
+    """A candidate as an object; its trace is left out where its method tells none."""
+    found = asdict(candidate)
+    return found if candidate.trace else {k: v for k, v in found.items() if k != "trace"}
 
 
 def filler_of(options: Mapping[str, Any]) -> str:
