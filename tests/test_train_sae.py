@@ -107,11 +107,11 @@ def test_on_the_raw_stream_it_computes_what_was_trained() -> None:
 
 def test_dead_latents_alone_learn_from_what_is_missed() -> None:
     generator = torch.Generator().manual_seed(0)
-    recipe = SaeRecipe.parse({**RECIPE, "fit": {"dead_after": 10, "auxiliary": 1.0}}, "r")
+    recipe = SaeRecipe.parse({**RECIPE, "fit": {"dead_after": 3, "auxiliary": 1.0}}, "r")
     network = BatchTopK(torch.zeros(WIDTH), recipe.network, generator)
-    x = torch.randn(64, WIDTH, generator=generator)
+    x = torch.randn(4, WIDTH, generator=generator)
     _, auxiliary, _ = network.losses(x, recipe.fit)
-    dead = network.silent > 10
+    dead = network.silent > 3
     assert 0 < dead.sum() < 32
     auxiliary.backward()
     moved = network.decoder.grad.abs().sum(-1) > 0
@@ -213,7 +213,8 @@ def test_a_perfect_reconstruction_recovers_everything(tmp_path: Path) -> None:
     )
     report = report_on(perfect, subject, {"en": ["You fool!", "Go away"]}, lambda _: None)
     row = report.rows[0]
-    assert (row.explained.mean, row.recovered.mean) == (pytest.approx(1), pytest.approx(1))
+    assert row.explained.mean == pytest.approx(1, abs=1e-4)
+    assert row.recovered.mean == pytest.approx(1, abs=1e-3)
     assert row.added.mean == pytest.approx(0, abs=1e-4)
     assert row.monolingual.mean == 1
 

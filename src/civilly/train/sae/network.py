@@ -25,7 +25,7 @@ _EVERY = 8
 two per cent of the exact one, twenty times as fast."""
 
 
-class BatchTopK(torch.nn.Module):
+class BatchTopK(torch.nn.Module):  # type: ignore[misc]
     """The autoencoder that is trained.
 
     Args:
