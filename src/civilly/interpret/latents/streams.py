@@ -56,7 +56,7 @@ class Tokens:
     def of(self, part: int, languages: Sequence[str] = CODES) -> Truths:
         """Which tokens are of a part, in some languages."""
         inside = np.isin(self.language, [CODES.index(lang) for lang in languages])
-        return (self.part == part) & inside
+        return np.asarray((self.part == part) & inside)
 
 
 def tokens_of(examples: Sequence[Example], subject: Subject) -> Tokens:

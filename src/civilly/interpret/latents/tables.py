@@ -189,8 +189,8 @@ def transfers(
             for lang in fold:
                 pair = (apart[lang], together[lang])
                 both[name][lang] = tuple(area(s.scores, s.truths) for s in pair)  # type: ignore[assignment]
-    return [
-        Transfer(name, *(float(np.nanmean([p[i] for p in own.values()])) for i in (0, 1)), own)
-        for name, own in both.items()
-        if own
-    ]
+    return [Transfer(name, _mean(own, 0), _mean(own, 1), own) for name, own in both.items() if own]
+
+
+def _mean(pairs: Mapping[str, tuple[float, float]], which: int) -> float:
+    return float(np.nanmean([pair[which] for pair in pairs.values()]))
