@@ -237,7 +237,9 @@ def pair_section(gains: dict[str, Any], says: dict[tuple[str, str], dict[str, fl
     """What rewriters trained on each set are worth, beside the ranking."""
     rows = []
     for lang in ("en", "ru"):
-        trained = [key for key in gains if not key.startswith("copy ") and gains[key]["lang"] == lang]
+        trained = [
+            key for key in gains if not key.startswith("copy ") and gains[key]["lang"] == lang
+        ]
         trained.sort(key=lambda key: -says.get((key.split()[0], lang), {"score": 0.0})["score"])
         for key in trained:
             name, made = key.split()[0], gains[key]
@@ -299,9 +301,7 @@ def main() -> None:
         write_bytes(given.folder / FILES[1], (as_json(made) + "\n").encode())
         says = _says(made)
         points = label_points(sets, reference, says)
-        content = [
-            {"name": p.name, "lang": p.lang, "gain": p.gain, "says": p.says} for p in points
-        ]
+        content = [{"name": p.name, "lang": p.lang, "gain": p.gain, "says": p.says} for p in points]
         write_bytes(kept, (as_json(content) + "\n").encode())
     gains: dict[str, Any] = {}
     for path in given.gains:

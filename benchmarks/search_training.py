@@ -103,9 +103,7 @@ def outputs(adapter: Path, rows: Sequence[Pair]) -> list[str]:
     texts = [Text(row.toxic, row.lang) for row in rows]
     nothing = [Detection(0.0, (), ()) for _ in texts]
     made = registry.create("methods", "tuned", tools).rewrite(texts, nothing, 1)
-    return [
-        found[0].text if found else text.text for found, text in zip(made, texts, strict=True)
-    ]
+    return [found[0].text if found else text.text for found, text in zip(made, texts, strict=True)]
 
 
 def scores(rows: Sequence[Pair], made: Sequence[str]) -> dict[str, list[float]]:

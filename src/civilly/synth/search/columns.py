@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,14 +35,15 @@ _LEAST_LETTERS = 10
 """Mean length of what is taken for texts."""
 
 _NOT = re.compile(r"(non|not|no)(?![a-z])|(non|not)(?=toxic|hate|offens|abus|hostile|insult)")
-_TOXIC = frozenset(
-    "1 true yes toxic hate hateful hatespeech offensive offense offence off abusive abuse hs "
-    "insult insulting obscene profanity profane hof hostile harmful rude uncivil".split()
-)
-_CIVIL = frozenset(
-    "0 false no none normal neutral neither clean civil ok okay safe polite other benign non "
-    "not".split()
-)
+_TOXIC = frozenset({
+    "1", "true", "yes", "toxic", "hate", "hateful", "hatespeech", "offensive", "offense",
+    "offence", "off", "abusive", "abuse", "hs", "insult", "insulting", "obscene", "profanity",
+    "profane", "hof", "hostile", "harmful", "rude", "uncivil",
+})  # fmt: skip
+_CIVIL = frozenset({
+    "0", "false", "no", "none", "normal", "neutral", "neither", "clean", "civil", "ok", "okay",
+    "safe", "polite", "other", "benign", "non", "not",
+})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,11 +215,8 @@ def _meaning(word: str) -> int | None:
     return 0 if parts and parts[0] in _CIVIL else None
 
 
-def civil_sides(value: object, table: Mapping[str, Any] | None = None) -> tuple[str, ...]:
+def civil_sides(value: object) -> tuple[str, ...]:
     """The civil sides in one cell: a text, a list of texts, or such a list as JSON."""
-    import contextlib
-    import json
-
     held = value
     if isinstance(value, str) and value.lstrip().startswith("["):
         with contextlib.suppress(ValueError, RecursionError):

@@ -143,13 +143,18 @@ def _asked(name: str, most: int, seed: int, wanted: Sequence[str]) -> tuple[HubS
     return HubSet(name, info.sha or "", licence or "", total, bool(info.gated)), rows
 
 
-def _rows(name: str, split: _Split, most: int, rng: random.Random) -> Iterator[Row]:
+def _rows(dataset: str, split: _Split, most: int, rng: random.Random) -> Iterator[Row]:
     """Whole pages at random: sets are often sorted by label or source."""
     pages = list(range(0, split.rows, PAGE))
     rng.shuffle(pages)
     for offset in sorted(pages[: max(1, -(-most // PAGE))]):
         answer = _get(
-            "rows", dataset=name, config=split.config, split=split.name, offset=offset, length=PAGE
+            "rows",
+            dataset=dataset,
+            config=split.config,
+            split=split.name,
+            offset=offset,
+            length=PAGE,
         )
         names = {
             each["name"]: each["type"]["names"]
@@ -157,7 +162,9 @@ def _rows(name: str, split: _Split, most: int, rng: random.Random) -> Iterator[R
             if each.get("type", {}).get("_type") == "ClassLabel"
         }
         for each in answer.get("rows", []):
-            row = {column: _spelt(value, names.get(column)) for column, value in each["row"].items()}
+            row = {
+                column: _spelt(value, names.get(column)) for column, value in each["row"].items()
+            }
             yield row if split.lang is None else {"lang": split.lang, **row}
 
 
@@ -173,12 +180,14 @@ def _get(what: str, **asked: Any) -> dict[str, Any]:
     Raises:
         DataError: If it is none.
     """
-    from huggingface_hub.utils import build_hf_headers, http_backoff
+    from huggingface_hub import utils
 
+    client: Any = utils  # it does not list all that it offers
+    headers = client.build_hf_headers()
     url = f"{_server()}/{what}"
     try:
-        answer = http_backoff(
-            "GET", url, params=asked, headers=build_hf_headers(), timeout=_TIMEOUT, max_retries=4
+        answer = client.http_backoff(
+            "GET", url, params=asked, headers=headers, timeout=_TIMEOUT, max_retries=4
         )
         content = answer.json() if answer.status_code == 200 else None
     except Exception as error:  # of the hub's client, whichever library it uses

@@ -117,7 +117,7 @@ def vocabulary(sample: Sample, rows: Rows) -> frozenset[str]:
 def counts(sample: Sample, rows: Rows, size: int) -> Floats:
     """Relative frequency of each n-gram in some rows, [size]."""
     found = np.bincount(np.concatenate([sample.grams[i] for i in rows]), minlength=size)
-    return found / found.sum()
+    return np.asarray(found / found.sum())
 
 
 def divergence(left: Floats, right: Floats) -> float:

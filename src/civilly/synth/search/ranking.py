@@ -16,6 +16,7 @@ import numpy as np
 from civilly.score.intervals import Interval, percentile_interval
 from civilly.synth.search.measures import (
     Floats,
+    Rows,
     Sample,
     area,
     centre_cosine,
@@ -57,7 +58,7 @@ class Compared:
     @property
     def scores(self) -> Floats:
         """The score of each draw: the mean of the similarities, in [0, 1]."""
-        return np.mean([*self.similarities.values()], axis=0)
+        return np.asarray(np.mean([*self.similarities.values()], axis=0))
 
     @property
     def score(self) -> Interval:
@@ -79,8 +80,7 @@ def compare(
     name: str,
     ours: Sample,
     theirs: Sample,
-    toxic: Floats,
-    civil: Floats,
+    opinions: tuple[Floats, Floats],
     grams: int,
     seed: int,
 ) -> Compared:
@@ -90,11 +90,12 @@ def compare(
         name: Of the set.
         ours: The reference, at least `LEAST` texts.
         theirs: The set, at least `LEAST` texts.
-        toxic: The detector's p(toxic) of rows that the set calls toxic; none: no labels.
-        civil: The same of rows that it calls civil.
+        opinions: The detector's p(toxic) of rows that the set calls toxic, and of those that it
+            calls civil; none where it has no labels.
         grams: How many n-grams there are.
         seed: Of the draws.
     """
+    toxic, civil = opinions
     n, size = len(ours), min(len(ours), len(theirs)) // 2
     gram = kernel(ours.vectors, theirs.vectors)
     odds = told_apart(ours.vectors, theirs.vectors, seed)
@@ -165,9 +166,6 @@ def _labels(auc: float) -> tuple[float, float]:
 
 def _half(values: Floats, chance: np.random.Generator) -> Floats:
     return chance.permutation(values)[: len(values) // 2]
-
-
-Rows = np.ndarray[tuple[int], np.dtype[np.int64]]
 
 
 def ranks(compared: Sequence[Compared]) -> list[tuple[int, int]]:

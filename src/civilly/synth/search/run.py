@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -21,6 +20,7 @@ from civilly.synth.search.reading import RowReader
 
 CHECKED = 3
 """Times as many rows of a language as are compared are checked for leaks."""
+NO_OPINIONS = (np.zeros(0), np.zeros(0))
 SHOWN = 8
 """Rows of a set that are shown, each with the text of the reference that is most like it."""
 
@@ -232,13 +232,17 @@ def _entry(
         toxic = [row.text for row in here if row.label == 1]
         civil = [row.text for row in here if row.label == 0]
     labelled = min(len(toxic), len(civil)) >= LEAST
-    opinions: list[Floats] = [
-        reader.p_toxic(side[:size], lang) if labelled else np.zeros(0) for side in (toxic, civil)
-    ]
-    compared = compare(source.name, ours, theirs, *opinions, len(numbers), seed)
+    opinions = _opinions(reader, toxic[:size], civil[:size], lang) if labelled else NO_OPINIONS
+    compared = compare(source.name, ours, theirs, opinions, len(numbers), seed)
     kind = "pairs" if source.pairs else "labels" if labelled else "texts"
     sides = {row.text: row.civil[0] for row in here if row.civil}
     return Entry(source, kind, compared, (1, 1), _examples(theirs, ours, sides, seed))
+
+
+def _opinions(
+    reader: RowReader, toxic: Sequence[str], civil: Sequence[str], lang: str
+) -> tuple[Floats, Floats]:
+    return reader.p_toxic(toxic, lang), reader.p_toxic(civil, lang)
 
 
 def _examples(
