@@ -38,16 +38,22 @@ from civilly.synth.search.page import FILES, render
 from civilly.synth.search.ranking import MEASURES
 from civilly.synth.search.reading import RowReader
 from civilly.synth.search.report import report
-from civilly.synth.search.run import evaluation_of, search, without_leaks
+from civilly.synth.search.run import (
+    CHECKED,
+    evaluation_of,
+    first_of_each,
+    search,
+    without_leaks,
+)
 from measures import auc, table
 
 RESULTS = Path(__file__).parent / "results"
 FOLDERS = ("parallel", "toxicity", "spans", "clean")
-ROWS = 400
+ROWS = 200
 SEED = 0
-EACH = 120
+EACH = 100
 """Texts of each class that a classifier is trained on."""
-DRAWS = 5
+DRAWS = 3
 """Trainings of each, on other texts; their mean counts."""
 RESAMPLES = 2_000
 _LICENCES = {"CC BY 4.0": "CC-BY-4.0", "CC BY-NC-SA 4.0": "CC-BY-NC-SA-4.0"}
@@ -107,21 +113,19 @@ def label_points(
     """A point for every set with two classes in a language of the reference."""
     reader, known = RowReader(), evaluation_of(reference.rows)
     points = []
-    for source in sets:
-        langs = [lang for name, lang in says if name == source.name]
-        rows = [row for row in source.rows if row.lang in langs]
-        counts: dict[str, int] = defaultdict(int)
-        some = []
-        for row in rows:
-            counts[row.lang] += 1
-            some += [row] if counts[row.lang] <= 3 * ROWS else []
-        clean, _ = without_leaks(some, known)
+    spoken = [[lang for name, lang in says if name == source.name] for source in sets]
+    checked = [
+        first_of_each(source.rows, langs, CHECKED * ROWS)
+        for source, langs in zip(sets, spoken, strict=True)
+    ]
+    clean_sets = without_leaks(checked, known)
+    for source, langs, (clean, _) in zip(sets, spoken, clean_sets, strict=True):
         for lang in langs:
             toxic, civil = two_classes(clean, lang)
             if min(len(toxic), len(civil)) < EACH:
                 continue
-            test = two_classes(reference.rows, lang)
-            gain = classifier_gain(reader, toxic, civil, test)
+            test = [side[:ROWS] for side in two_classes(reference.rows, lang)]
+            gain = classifier_gain(reader, toxic[:ROWS], civil[:ROWS], test)
             points.append(Point(source.name, lang, gain, says[source.name, lang]))
             print(source.name, lang, round(gain, 3), round(says[source.name, lang]["score"], 3))
     return points
@@ -293,7 +297,13 @@ def main() -> None:
         files = [p for p in files_of([data / f for f in FOLDERS]) if p != data / DEV_FILE]
         sets, failed = read_sets(files, Chosen(), ROWS, SEED, licences_of(data))
         found = search(
-            reference, sets, ROWS, SEED, held_out=evaluation_texts(data, None), failed=failed
+            reference,
+            sets,
+            ROWS,
+            SEED,
+            held_out=evaluation_texts(data, None),
+            failed=failed,
+            advance=lambda _: print(".", end="", flush=True),
         )
         made = report(found)
         given.folder.mkdir(parents=True, exist_ok=True)

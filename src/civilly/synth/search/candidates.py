@@ -216,9 +216,6 @@ def read_sets(
 
     Returns:
         The sets, and why others could not be read, by file.
-
-    Raises:
-        DataError: If the user names a column that no file has.
     """
     sets: list[DataSet] = []
     failed: dict[str, str] = {}

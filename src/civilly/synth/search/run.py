@@ -137,9 +137,9 @@ def search(
     }
     kept = [*evaluation_of(reference.rows), *held_out]
     waiting: dict[str, list[Entry]] = {lang: [] for lang in found.rows}
-    for source in sets:
-        here = _first(source.rows, [*found.rows], CHECKED * most)
-        rows, found.leaks[source.name] = without_leaks(here, kept)
+    checked = [first_of_each(source.rows, [*found.rows], CHECKED * most) for source in sets]
+    for source, (rows, leaks) in zip(sets, without_leaks(checked, kept), strict=True):
+        found.leaks[source.name] = leaks
         theirs = _by_language(rows, [*found.rows], most)
         if not theirs:
             found.left_out[source.name] = "no rows in a language of the reference"
@@ -161,7 +161,7 @@ def search(
     return found
 
 
-def _first(rows: Iterable[SetRow], languages: Sequence[str], most: int) -> list[SetRow]:
+def first_of_each(rows: Iterable[SetRow], languages: Sequence[str], most: int) -> list[SetRow]:
     """The first rows of each language; they are in random order."""
     seen: Counter[str] = Counter()
     chosen = []
@@ -194,15 +194,29 @@ def evaluation_of(rows: Iterable[SetRow]) -> list[str]:
 
 
 def without_leaks(
-    rows: Sequence[SetRow], evaluation: Sequence[str]
-) -> tuple[list[SetRow], dict[Kind, int]]:
-    """The rows none of whose sides repeats an evaluation text, and how many do, by kind."""
-    places = [(i, side) for i, row in enumerate(rows) for side in (row.text, *row.civil)]
-    leaking: dict[int, Leak] = {}
-    for leak in find_leaks([side for _, side in places], evaluation):
-        leaking.setdefault(places[leak.training][0], leak)
-    kinds = Counter(leak.kind for leak in leaking.values())
-    return [row for i, row in enumerate(rows) if i not in leaking], dict(kinds)
+    sets: Sequence[Sequence[SetRow]], evaluation: Sequence[str]
+) -> list[tuple[list[SetRow], dict[Kind, int]]]:
+    """The rows of each set that repeat no evaluation text, and how many do, by kind.
+
+    All sets are looked through together: the index of the evaluation texts is the larger part.
+    """
+    places = [
+        (number, i, side)
+        for number, rows in enumerate(sets)
+        for i, row in enumerate(rows)
+        for side in (row.text, *row.civil)
+    ]
+    leaking: list[dict[int, Leak]] = [{} for _ in sets]
+    for leak in find_leaks([side for _, _, side in places], evaluation):
+        number, i, _ = places[leak.training]
+        leaking[number].setdefault(i, leak)
+    return [
+        (
+            [row for i, row in enumerate(rows) if i not in leaks],
+            dict(Counter(leak.kind for leak in leaks.values())),
+        )
+        for rows, leaks in zip(sets, leaking, strict=True)
+    ]
 
 
 def _sample(
