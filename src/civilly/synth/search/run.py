@@ -13,6 +13,7 @@ from civilly.data.corpus.recipe import SHIPPABLE
 from civilly.data.leaks import Kind, Leak, find_leaks, normalise
 from civilly.data.pair_leaks import MIN_LETTERS
 from civilly.errors import DataError
+from civilly.languages import CODES
 from civilly.synth.search.candidates import DataSet, SetRow
 from civilly.synth.search.measures import Floats, GramNumbers, Sample, sample_of
 from civilly.synth.search.ranking import LEAST, Compared, compare, ranks
@@ -123,7 +124,7 @@ def search(
     """
     found = Found(reference, sets=list(sets), left_out=dict(failed or {}))
     ours = _by_language(reference.rows, languages, most)
-    found.rows = {lang: len(rows) for lang, rows in ours.items() if len(rows) >= LEAST}
+    found.rows = {c: len(ours[c]) for c in CODES if len(ours.get(c, ())) >= LEAST}
     if not found.rows:
         raise DataError(
             f"{reference.where} has fewer than {LEAST} texts in every language.",
@@ -142,7 +143,11 @@ def search(
         found.leaks[source.name] = leaks
         theirs = _by_language(rows, [*found.rows], most)
         if not theirs:
-            found.left_out[source.name] = "no rows in a language of the reference"
+            found.left_out[source.name] = (
+                "all rows repeat ours, or held-out ones"
+                if leaks
+                else "no rows in a language of the reference"
+            )
         for lang, some in theirs.items():
             if len(some) < LEAST:
                 found.left_out[f"{source.name} ({lang})"] = f"{len(some)} texts, {LEAST} needed"
