@@ -55,8 +55,13 @@ EACH = 100
 """Texts of each class that a classifier is trained on."""
 DRAWS = 3
 """Trainings of each, on other texts; their mean counts."""
-RESAMPLES = 2_000
+RESAMPLES = 500
+CLASSIFIERS = "classifiers.json"
 _LICENCES = {"CC BY 4.0": "CC-BY-4.0", "CC BY-NC-SA 4.0": "CC-BY-NC-SA-4.0"}
+
+
+Says = dict[tuple[str, str], dict[str, float]]
+"""What a search says of each set in each language: its score, and its similarities by measure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,28 +112,31 @@ def classifier_gain(
     return float(np.mean(areas))
 
 
-def label_points(
-    sets: Sequence[DataSet], reference: DataSet, says: dict[tuple[str, str], dict[str, float]]
-) -> list[Point]:
-    """A point for every set with two classes in a language of the reference."""
-    reader, known = RowReader(), evaluation_of(reference.rows)
-    points = []
-    spoken = [[lang for name, lang in says if name == source.name] for source in sets]
+def train_classifiers(
+    sets: Sequence[DataSet], reference: DataSet, said: Says, kept: Path, gains: dict[str, Any]
+) -> None:
+    """Fills in the gains that are missing, by set and language; each is written at once.
+
+    None for a set without two classes of `EACH` texts.
+    """
+    reader = RowReader()
+    spoken = [[lang for name, lang in said if name == source.name] for source in sets]
     checked = [
         first_of_each(source.rows, langs, CHECKED * ROWS)
         for source, langs in zip(sets, spoken, strict=True)
     ]
-    clean_sets = without_leaks(checked, known)
-    for source, langs, (clean, _) in zip(sets, spoken, clean_sets, strict=True):
+    cleaned = without_leaks(checked, evaluation_of(reference.rows))
+    for source, langs, (rows, _) in zip(sets, spoken, cleaned, strict=True):
         for lang in langs:
-            toxic, civil = two_classes(clean, lang)
-            if min(len(toxic), len(civil)) < EACH:
+            key = f"{source.name} {lang}"
+            if key in gains:
                 continue
+            toxic, civil = (side[:ROWS] for side in two_classes(rows, lang))
             test = [side[:ROWS] for side in two_classes(reference.rows, lang)]
-            gain = classifier_gain(reader, toxic[:ROWS], civil[:ROWS], test)
-            points.append(Point(source.name, lang, gain, says[source.name, lang]))
-            print(source.name, lang, round(gain, 3), round(says[source.name, lang]["score"], 3))
-    return points
+            enough = min(len(toxic), len(civil)) >= EACH
+            gains[key] = classifier_gain(reader, toxic, civil, test) if enough else None
+            write_bytes(kept, (as_json(gains) + "\n").encode())
+            print(key, gains[key])
 
 
 def centred(points: Sequence[Point], value: Callable[[Point], float]) -> Any:
@@ -172,18 +180,16 @@ def concordance(points: Sequence[Point], measure: str) -> str:
     return f"{sum(agreed):.0f} of {len(agreed)}" if agreed else "–"
 
 
-def pair_points(
-    gains: dict[str, Any], says: dict[tuple[str, str], dict[str, float]], measure: str
-) -> list[Point]:
+def pair_points(gains: dict[str, Any], said: Says, measure: str) -> list[Point]:
     """A point for each training of a rewriter, the mean over its seeds."""
     found: dict[tuple[str, str], list[float]] = defaultdict(list)
     for key, made in gains.items():
         if not key.startswith("copy "):
             found[key.split()[0], made["lang"]].append(float(np.mean(made[measure])))
     return [
-        Point(name, lang, float(np.mean(values)), says[name, lang])
+        Point(name, lang, float(np.mean(values)), said[name, lang])
         for (name, lang), values in found.items()
-        if (name, lang) in says
+        if (name, lang) in said
     ]
 
 
@@ -237,14 +243,14 @@ def label_section(points: Sequence[Point]) -> str:
     )
 
 
-def pair_section(gains: dict[str, Any], says: dict[tuple[str, str], dict[str, float]]) -> str:
+def pair_section(gains: dict[str, Any], said: Says) -> str:
     """What rewriters trained on each set are worth, beside the ranking."""
     rows = []
     for lang in ("en", "ru"):
         trained = [
             key for key in gains if not key.startswith("copy ") and gains[key]["lang"] == lang
         ]
-        trained.sort(key=lambda key: -says.get((key.split()[0], lang), {"score": 0.0})["score"])
+        trained.sort(key=lambda key: -said.get((key.split()[0], lang), {"score": 0.0})["score"])
         for key in trained:
             name, made = key.split()[0], gains[key]
             best = gains[trained[0]]
@@ -255,7 +261,7 @@ def pair_section(gains: dict[str, Any], says: dict[tuple[str, str], dict[str, fl
                     lang,
                     f"`{name}`",
                     key.split()[1],
-                    short(says[name, lang]["score"]) if (name, lang) in says else "–",
+                    short(said[name, lang]["score"]) if (name, lang) in said else "–",
                     bootstrap_mean(made["reading"]),
                     difference,
                     bootstrap_mean(made["chrf"]),
@@ -269,7 +275,7 @@ def pair_section(gains: dict[str, Any], says: dict[tuple[str, str], dict[str, fl
     head = ["lang", "set", "seed", "alike", "J, `reading`", "difference to the first", "chrF"]
     lines = [table([*head, "copies"], rows), ""]
     for measure in ("reading", "chrf"):
-        points = pair_points(gains, says, measure)
+        points = pair_points(gains, said, measure)
         for ranked_by in ("score", "edits", "told"):
             lines.append(
                 f"- {measure} by {ranked_by}: ρ {correlation(points, ranked_by)}; "
@@ -278,48 +284,62 @@ def pair_section(gains: dict[str, Any], says: dict[tuple[str, str], dict[str, fl
     return "\n".join(lines) + "\n"
 
 
+def stored(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What the folder holds of the report and of the classifiers' gains."""
+    made, gains = (
+        json.loads((folder / name).read_text("utf-8")) if (folder / name).exists() else {}
+        for name in (FILES[1], CLASSIFIERS)
+    )
+    return made, gains
+
+
+def searched(data: Path, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The report of the search and the classifiers' gains; what the folder holds is taken."""
+    found, kept = folder / FILES[1], folder / CLASSIFIERS
+    made, gains = stored(folder)
+    if made and all(f"{name} {lang}" in gains for name, lang in says(made)):
+        return made, gains
+    reference = read_set(data / DEV_FILE, Chosen(), ROWS, SEED, {})
+    files = [p for p in files_of([data / f for f in FOLDERS]) if p != data / DEV_FILE]
+    sets, failed = read_sets(files, Chosen(), ROWS, SEED, licences_of(data))
+    if not made:
+        held_out = evaluation_texts(data, None)
+        result = search(reference, sets, ROWS, SEED, held_out=held_out, failed=failed)
+        made = report(result)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_bytes(folder / FILES[0], render(result).encode())
+        write_bytes(found, (as_json(made) + "\n").encode())
+    train_classifiers(sets, reference, says(made), kept, gains)
+    return made, gains
+
+
 def main() -> None:
     """Searches, trains the classifiers and writes the page of results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--data", type=Path)
     parser.add_argument("--gains", type=Path, nargs="*", default=[])
+    parser.add_argument("--as-far-as-done", action="store_true", help="Compute nothing new.")
     given = parser.parse_args()
     data = data_folder(given.data)
-    reference = read_set(data / DEV_FILE, Chosen(), ROWS, SEED, {})
-    kept = given.folder / "points.json"
-    if kept.exists():
-        made = json.loads((given.folder / FILES[1]).read_text("utf-8"))
-        stored = json.loads(kept.read_text("utf-8"))
-        points = [Point(**each) for each in stored]
-        says = _says(made)
+    if given.as_far_as_done:
+        made, classifiers = stored(given.folder)
     else:
-        files = [p for p in files_of([data / f for f in FOLDERS]) if p != data / DEV_FILE]
-        sets, failed = read_sets(files, Chosen(), ROWS, SEED, licences_of(data))
-        found = search(
-            reference,
-            sets,
-            ROWS,
-            SEED,
-            held_out=evaluation_texts(data, None),
-            failed=failed,
-            advance=lambda _: print(".", end="", flush=True),
-        )
-        made = report(found)
-        given.folder.mkdir(parents=True, exist_ok=True)
-        write_bytes(given.folder / FILES[0], render(found).encode())
-        write_bytes(given.folder / FILES[1], (as_json(made) + "\n").encode())
-        says = _says(made)
-        points = label_points(sets, reference, says)
-        content = [{"name": p.name, "lang": p.lang, "gain": p.gain, "says": p.says} for p in points]
-        write_bytes(kept, (as_json(content) + "\n").encode())
+        made, classifiers = searched(data, given.folder)
+    said = says(made)
+    points = [
+        Point(name, lang, gain, said[name, lang])
+        for (name, lang) in said
+        if (gain := classifiers.get(f"{name} {lang}")) is not None
+    ]
     gains: dict[str, Any] = {}
     for path in given.gains:
         gains |= json.loads(path.read_text("utf-8"))
-    write_bytes(RESULTS / "search.md", page(made, points, gains, says).encode())
+    write_bytes(RESULTS / "search.md", page(made, points, gains, said).encode())
 
 
-def _says(made: dict[str, Any]) -> dict[tuple[str, str], dict[str, float]]:
+def says(made: dict[str, Any]) -> Says:
+    """The score and all similarities of each set in each language."""
     return {
         (entry["name"], lang): {"score": entry["score"]["similarity"]}
         | {m: values["similarity"] for m, values in entry["measures"].items()}
@@ -332,7 +352,7 @@ def page(
     made: dict[str, Any],
     points: Sequence[Point],
     gains: dict[str, Any],
-    says: dict[tuple[str, str], dict[str, float]],
+    said: Says,
 ) -> str:
     """The Markdown of the results."""
     left = "; ".join(f"`{name}`: {why}" for name, why in made["left_out"].items())
@@ -344,7 +364,7 @@ def page(
         label_section(points),
     ]
     if gains:
-        parts += ["## Does it predict a rewriter?\n", pair_section(gains, says)]
+        parts += ["## Does it predict a rewriter?\n", pair_section(gains, said)]
     parts += ["## The ranking\n", ranking_tables(made), f"Not ranked: {left}.\n"]
     return "\n".join(parts)
 
