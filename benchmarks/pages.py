@@ -222,6 +222,18 @@ _ALL = (
         ),
     ),
     Page(
+        "search",
+        "Sets like ours",
+        "all sets ranked by how alike they are to a held-out one, and whether that predicts a gain",
+        "Candidates: sets of pairs, labels and clean sentences; reference: the development set of "
+        "TextDetox 2024, nine languages, which nothing here was trained on.",
+        (
+            Part("search.md", "benchmarks/search.py FOLDER --gains RUNS/gains.json"),
+            Part("../notes/search.md", heading="How to read it"),
+        ),
+        optional=True,
+    ),
+    Page(
         "trimming",
         "The trimmed model",
         "what leaving tokens out costs",

@@ -23,7 +23,8 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 
 ROUNDED = frozenset({
     "test_benchmark_engines_large", "test_docs_serve",
-    "test_cli_rewrite", "test_contributing", "test_detect_sae", "test_detect_toxicity",
+    "test_cli_rewrite", "test_contributing", "test_data_search", "test_detect_sae",
+    "test_detect_toxicity",
     "test_embedded",
     "test_embedded_blanks", "test_engine_batches", "test_engine_diverse", "test_engine_hf",
     "test_engine_gguf", "test_engine_infilling", "test_engine_large", "test_engine_residual",

@@ -1,4 +1,4 @@
-"""``civilly data``: looks after data sets: builds a corpus, finds leaks of evaluation rows."""
+"""``civilly data``: looks after data sets: builds a corpus, finds leaks and sets like ours."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from civilly.cli import _console
+from civilly.cli import _console, _data_search
 from civilly.cli._options import DataOption
 from civilly.cli._source import EncodingOption, a_file
 from civilly.cli._verbs import Shell
@@ -306,3 +306,6 @@ def _report(
         ],
     }
     return as_json(report) + "\n"
+
+
+sets.command(epilog=_data_search.EXAMPLE)(_data_search.search)
