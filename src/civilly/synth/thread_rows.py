@@ -33,7 +33,8 @@ def _comments(
     answer: Mapping[str, Any] | None,
 ) -> list[Verdict]:
     def verdict(post: str, comment: Comment | str, against: str = "") -> Verdict:
-        toxic, civil, told = "", "", {}
+        toxic, civil = "", ""
+        told: dict[str, Any] = {}
         if isinstance(comment, Comment):
             toxic, civil, told = comment.toxic, comment.civil, {"toxicity": comment.toxicity}
         else:
