@@ -215,8 +215,8 @@ _ALL = (
         "synthetic",
         "Synthetic data",
         "accept rates by language and filter, rows accepted and rejected, refusals found",
-        "Toxic texts of training sets, never held-out or official ones; invented threads. Read by a "
-        "language model.",
+        "Toxic texts of training sets, never held-out or official ones; invented threads. Read by "
+        "a language model.",
         (Part("synthetic.md", "benchmarks/synthetic.py"),),
         optional=True,
     ),
