@@ -273,6 +273,15 @@ _ALL = (
         optional=True,
     ),
     Page(
+        "synthetic",
+        "Synthetic data",
+        "accept rates by language and filter, rows accepted and rejected, refusals found",
+        "Toxic texts of training sets, never held-out or official ones; invented threads. Read by "
+        "a language model.",
+        (Part("synthetic.md", "benchmarks/synthetic.py"),),
+        optional=True,
+    ),
+    Page(
         "startup",
         "Start-up and size",
         "seconds to start, megabytes to install",

@@ -7,6 +7,7 @@ many answers are no JSON), ``shapeless`` (how many have no choices), ``delay`` (
 ``usage`` (tell tokens), ``no_suffix`` (refuse that field), ``no_fim`` (have no
 ``/fim/completions``), ``says`` (what it answers instead), ``judge`` (answer the questions of
 ``civilly.score.judge`` as one of `JUDGES`), ``garbage`` (how many answers of the judge are none),
+``no_schema`` (refuse ``response_format``),
 ``line`` (which line of the prompt is answered in capitals instead of the last), ``one`` (give one
 answer, however many are asked for).
 ``GET /log`` tells what it received, and how many requests it held at a time at most.
@@ -31,7 +32,7 @@ def reset() -> None:
     STATE.update(
         fail=[], retry_after=None, garble=0, shapeless=0, delay=0.0, no_logprobs=False, hang_up=0,
         redirect=None, usage=False, judge=None, garbage=0, no_suffix=False, no_fim=False,
-        says=None, line=-1, one=False,
+        says=None, line=-1, one=False, no_schema=False,
     )  # fmt: skip
     LOG.clear()
     HELD.update(now=0, most=0)
@@ -166,7 +167,7 @@ class Handler(BaseHTTPRequestHandler):
             HELD["now"] -= 1
         self.respond(body)
 
-    def respond(self, body: dict) -> None:
+    def respond(self, body: dict) -> None:  # noqa: C901
         if take("hang_up"):
             self.close_connection = True
             self.connection.close()
@@ -195,6 +196,8 @@ class Handler(BaseHTTPRequestHandler):
         ):
             status = 404 if STATE["no_fim"] else 422
             self.reply(status, {"detail": f"extra fields {sorted(body.keys() - FIM_FIELDS)}"})
+        elif STATE["no_schema"] and "response_format" in body:
+            self.reply(400, {"detail": "response_format is not supported"})
         elif STATE["no_logprobs"] and "logprobs" in body:
             self.reply(400, {"detail": "logprobs is not supported"})
         elif body["model"] != "parrot":

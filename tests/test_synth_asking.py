@@ -26,7 +26,7 @@ from civilly.synth.asking import Asking
 from civilly.synth.budget import Budget, Limits, Spent
 from civilly.synth.filters import FilterTools, open_filters
 from civilly.synth.folder import ANSWERS_FILE, SPENT_FILE, Run
-from civilly.synth.prompts import DETOXIFY
+from civilly.synth.prompts import DETOXIFY, prompt_for
 from civilly.synth.run import make_answers, write_set
 from civilly.synth.texts import SourceText
 from civilly.types import Generation, GenerationOptions, Prompt, Usage
@@ -41,7 +41,10 @@ TEXTS = [
 ]
 RUN = Run("detoxify", "test", "m", "v1", 1, 2, 0.5, 7, "", "abc", "1")
 UNLIMITED = Limits()
-ASKING = Asking(DETOXIFY, GenerationOptions(n=2, temperature=0.5, seed=7), 1)
+ASKING = Asking(
+    lambda text: prompt_for(text.as_text, DETOXIFY, 1),
+    GenerationOptions(n=2, temperature=0.5, seed=7),
+)
 
 
 class Deterministic:

@@ -197,7 +197,7 @@ def test_refusals_are_found_in_every_language_on_answers_that_no_phrase_was_writ
     assert everything == {1.0}  # a threshold above all values takes everything
 
 
-@pytest.mark.parametrize("direction", list(DIRECTIONS))
+@pytest.mark.parametrize("direction", ["detoxify", "toxify"])
 def test_prompts_are_in_the_language_of_the_text_and_show_its_examples(direction: str) -> None:
     way = DIRECTIONS[direction]
     heads = set()

@@ -109,6 +109,7 @@ class GenerationOptions:
         stop: Strings that end a continuation; they are cut off.
         seed: Seed of sampling.
         adapter: Folder of a LoRA adapter, or None for the plain model.
+        schema: JSON schema that an answer is to satisfy, where a server sees to that; or "".
     """
 
     n: int = 1
@@ -122,6 +123,7 @@ class GenerationOptions:
     stop: tuple[str, ...] = ()
     seed: int = 0
     adapter: str | None = None
+    schema: str = ""
 
 
 @dataclass(frozen=True, slots=True)

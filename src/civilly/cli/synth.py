@@ -1,38 +1,61 @@
-"""``civilly synth``: a model rewrites real texts, filters decide what may be trained on."""
+"""``civilly synth``: a model rewrites texts or invents threads, filters decide what is kept."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from civilly.cli import _console
-from civilly.cli._options import DataOption, parse_options
+from civilly.cli._options import DataOption
 from civilly.cli._source import (
     EncodingOption,
     FormatOption,
     LangColumnOption,
     LangOption,
     TextColumnOption,
-    a_file,
     open_source,
     settled_languages,
 )
+from civilly.cli._synth import (
+    AllowOption,
+    AtOnceOption,
+    CandidatesOption,
+    EngineOption,
+    FolderOption,
+    JsonOption,
+    LicenceOption,
+    ModelLicenceOption,
+    MoneyOption,
+    OverwriteOption,
+    ReadPriceOption,
+    RequestsOption,
+    ResumeOption,
+    SeedOption,
+    SetOption,
+    ShotsOption,
+    TemperatureOption,
+    TokensOption,
+    WithoutOption,
+    WrittenPriceOption,
+    digest,
+    ended,
+    engine_of,
+    filters_of,
+    one_beginning,
+    real_of,
+    show,
+    teller,
+)
 from civilly.cli._verbs import Shell
 from civilly.errors import CivillyError
-
-if TYPE_CHECKING:
-    from civilly.synth.budget import Budget
-    from civilly.synth.filters import Filter
 
 EXAMPLE = (
     "Example: civilly synth detoxify toxic.tsv -o runs/synth --licence CC0-1.0 "
     "--engine openai:http://localhost:8080/v1#model"
 )
-_SECONDS_BETWEEN_LINES = 5.0
 
 synthetic = Shell(help="Make synthetic data with a model, and filter it.", epilog=EXAMPLE)
 
@@ -43,54 +66,6 @@ def add_to(app: typer.Typer) -> None:
 
 
 InputArgument = Annotated[Path, typer.Argument(metavar="INPUT", help="File of real texts.")]
-FolderOption = Annotated[
-    Path, typer.Option("--output", "-o", callback=a_file, help="Folder for the set.")
-]
-EngineOption = Annotated[
-    str | None, typer.Option(help="Engine that generates: see civilly ls engines.")
-]
-CandidatesOption = Annotated[
-    int, typer.Option("--n-candidates", "-n", min=1, help="Candidates per text.")
-]
-TemperatureOption = Annotated[float, typer.Option(min=0.0, help="0 is greedy: one candidate.")]
-SeedOption = Annotated[int, typer.Option(help="Seed of sampling.")]
-ShotsOption = Annotated[
-    int, typer.Option("--examples", min=0, max=4, help="Examples in a prompt, of its language.")
-]
-AtOnceOption = Annotated[
-    int | None, typer.Option(min=1, help="Requests at a time. Default: what the engine says.")
-]
-RequestsOption = Annotated[int | None, typer.Option(min=1, help="Budget: requests in all.")]
-TokensOption = Annotated[
-    int | None, typer.Option(min=1, help="Budget: tokens in all, read and written.")
-]
-MoneyOption = Annotated[
-    float | None, typer.Option(min=0.0, help="Budget: money in all; needs prices.")
-]
-ReadPriceOption = Annotated[float, typer.Option(min=0.0, help="Price of a million tokens read.")]
-WrittenPriceOption = Annotated[
-    float, typer.Option(min=0.0, help="Price of a million tokens written.")
-]
-LicenceOption = Annotated[
-    str, typer.Option(help="Licence (SPDX) of texts whose column licence states none.")
-]
-ModelLicenceOption = Annotated[
-    str, typer.Option(help="Terms (SPDX) under which the model's outputs may be used.")
-]
-AllowOption = Annotated[
-    list[str] | None,
-    typer.Option("--allow", help="A licence that is allowed too; repeatable."),
-]
-SetOption = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="FILTER=VALUE", help="Another threshold; repeatable."),
-]
-WithoutOption = Annotated[
-    list[str] | None, typer.Option("--without", metavar="FILTER", help="Leave a filter out.")
-]
-ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on after a stop.")]
-OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Begin again.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="The report as one JSON object.")]
 
 
 def _verb(direction: str) -> Callable[..., None]:
@@ -124,44 +99,40 @@ def _verb(direction: str) -> Callable[..., None]:
         encoding: EncodingOption = None,
         debug: _console.DebugOption = False,
     ) -> None:
-        if resume and overwrite:
-            raise CivillyError("--resume and --overwrite exclude each other.", mend="give one")
+        one_beginning(resume, overwrite)
         from civilly import __version__
         from civilly.synth.asking import Asking
         from civilly.synth.budget import Limits
         from civilly.synth.folder import Run
-        from civilly.synth.prompts import DIRECTIONS, prompt_version
+        from civilly.synth.prompts import DIRECTIONS, prompt_for, prompt_version
         from civilly.synth.run import make_answers, write_set
         from civilly.synth.texts import texts_of_table
 
         limits = Limits(max_requests, max_tokens, max_money, price_read, price_written)
-        filters, notes = _filters(thresholds, without, data, allow)
+        filters, notes = filters_of(thresholds, without, data, allow)
         source = open_source(str(texts), lang, format_name, text_column, lang_column, encoding)
         _console.warn(source.warnings)
         langs = settled_languages(source.texts, source.langs)
         rows = texts_of_table(source.table, source.texts, langs, texts.name, licence)
         way = DIRECTIONS[direction]
-        name, model, stop = _engine(engine)
+        name, model, stop = engine_of(engine)
         n = n_candidates if temperature > 0 else 1
         run = Run(
             direction, name, model, prompt_version(way, shots), shots, n, temperature, seed,
-            model_licence, _digest(rows), __version__,
+            model_licence, digest(rows), __version__,
         )  # fmt: skip
         from civilly.engines import open_engine
         from civilly.types import GenerationOptions
 
         options = GenerationOptions(n, temperature=temperature, seed=seed, stop=stop)
+        asking = Asking(lambda t: prompt_for(t.as_text, way, shots), options, at_once)
         answers, complete = make_answers(
-            lambda: open_engine(engine), rows, run, Asking(way, options, shots, at_once), output,
-            limits, resume=resume, overwrite=overwrite, tell=_teller(len(rows)),
+            lambda: open_engine(engine), rows, run, asking, output,
+            limits, resume=resume, overwrite=overwrite, tell=teller(len(rows)),
         )  # fmt: skip
         report = write_set(output, run, answers, filters, complete=complete, notes=notes)
-        _show(report, output, as_json)
-        if not complete:
-            _console.note(
-                f"the budget ended after {len(answers)} of {len(rows)} texts; go on with --resume "
-                "and a larger one"
-            )
+        show(report, output, as_json)
+        ended(complete, len(answers), len(rows))
 
     return verb
 
@@ -182,84 +153,82 @@ synthetic.command("detoxify", epilog=EXAMPLE)(_detoxify)
 synthetic.command("toxify", epilog=EXAMPLE)(_toxify)
 
 
-def _filters(
-    thresholds: list[str] | None,
-    without: list[str] | None,
-    data: Path | None,
-    allow: list[str] | None,
-) -> tuple[list[Filter], list[str]]:
-    """The filters, and what they cannot know."""
-    from civilly.data.corpus.recipe import SHIPPABLE
-    from civilly.data.pairs import data_folder
-    from civilly.errors import DataError
-    from civilly.synth.filters import NO_DATA, FilterTools, open_filters
-
-    notes = []
-    try:
-        folder = data_folder(data)
-    except DataError:
-        if data is not None:
-            raise
-        folder = None
-        notes = [f"Leaks were not looked for: {NO_DATA}."]
-        _console.warn(notes)
-    tools = FilterTools(folder, [*SHIPPABLE, *(allow or [])])
-    return open_filters(tools, parse_options(thresholds or []), without or []), notes
+THREADS_EXAMPLE = (
+    "Example: civilly synth threads recipes/threads.toml -o runs/threads "
+    "--engine openai:http://localhost:8080/v1#model"
+)
 
 
-def _engine(spec: str | None) -> tuple[str, str, tuple[str, ...]]:
-    """Its name, its model, and where an answer ends.
+@synthetic.command("threads", epilog=THREADS_EXAMPLE)
+def threads(
+    recipe: Annotated[Path, typer.Argument(help="Recipe: the grid, an example, how many.")],
+    output: FolderOption,
+    engine: EngineOption = None,
+    n_candidates: CandidatesOption = 1,
+    temperature: TemperatureOption = 0.8,
+    seed: SeedOption = 0,
+    at_once: AtOnceOption = None,
+    max_requests: RequestsOption = None,
+    max_tokens: TokensOption = None,
+    max_money: MoneyOption = None,
+    price_read: ReadPriceOption = 0.0,
+    price_written: WrittenPriceOption = 0.0,
+    model_licence: ModelLicenceOption = "",
+    allow: AllowOption = None,
+    thresholds: SetOption = None,
+    without: WithoutOption = None,
+    data: DataOption = None,
+    resume: ResumeOption = False,
+    overwrite: OverwriteOption = False,
+    as_json: JsonOption = False,
+    debug: _console.DebugOption = False,
+) -> None:
+    """Let a model invent posts and the comments under them: hard negatives only, no pairs.
 
-    A server's chat model ends its answers itself; others would go on with further examples.
+    The recipe's grid says what about, how, who and in which languages. Every comment comes rude
+    and civil, with how toxic it is. Folder, filters, budgets and stops are those of detoxify; the
+    report says besides how unlike each other and unlike real comments they are.
     """
-    from civilly.engines import check_engine, engine_name, model_name
+    from civilly import __version__
+    from civilly.engines import open_engine
+    from civilly.synth.asking import Asking
+    from civilly.synth.budget import Limits
+    from civilly.synth.folder import Run
+    from civilly.synth.prompts import THREADS
+    from civilly.synth.run import make_answers, write_set
+    from civilly.synth.threads import (
+        LONGEST_ANSWER,
+        SCHEMA,
+        cells,
+        prompt_head,
+        prompt_version,
+        read_thread_recipe,
+    )
+    from civilly.types import GenerationOptions
 
-    check_engine(spec)
-    name = engine_name(spec)
-    if name == "openai":
-        return name, (spec or "").partition("#")[2], ()
-    return name, model_name(spec) if spec else name, ("\n\n",)
-
-
-def _digest(rows: Any) -> str:
-    import hashlib
-
-    return hashlib.sha256(repr(rows).encode("utf-8", "replace")).hexdigest()
-
-
-def _teller(total: int) -> Callable[[int, Budget], None]:
-    """A running count on standard error."""
-    last = 0.0
-
-    def tell(done: int, budget: Budget) -> None:
-        nonlocal last
-        now = time.monotonic()
-        if now - last >= _SECONDS_BETWEEN_LINES or done == total:
-            last = now
-            _console.note(f"asked: {done}/{total} texts, {budget}")
-
-    return tell
-
-
-def _show(report: Mapping[str, Any], folder: Path, as_json: bool) -> None:
-    from civilly.cli._table import aligned
-    from civilly.data.values import as_json as to_json
-
-    if as_json:
-        _console.write_out(to_json(report) + "\n")
-    else:
-        rows = [
-            (each["name"], "" if each["threshold"] is None else f"{each['threshold']:g}",
-             str(each["took"]), str(each["failed"]), str(each["alone"]), each["summary"])
-            for each in report["filters"]
-        ]  # fmt: skip
-        langs = [(code, str(n["texts"]), str(n["accepted"]))
-                 for code, n in report["languages"].items()]  # fmt: skip
-        header = ("filter", "threshold", "took", "failed", "alone", "looks for")
-        _console.write_out(aligned(header, rows) + "\n")
-        _console.write_out(aligned(("lang", "texts", "accepted"), langs))
-    following = 'name it in a recipe as a source of the kind "synthetic"'
-    _console.done(folder, following if report["use"] == "pairs" else "")
+    one_beginning(resume, overwrite)
+    limits = Limits(max_requests, max_tokens, max_money, price_read, price_written)
+    filters, notes = filters_of(thresholds, without, data, allow)
+    wanted = read_thread_recipe(recipe)
+    asked = cells(wanted)
+    name, model, stop = engine_of(engine)
+    n = n_candidates if temperature > 0 else 1
+    run = Run(
+        THREADS.name, name, model, prompt_version(wanted), 1, n, temperature, seed, model_licence,
+        digest([cell.prompt.text for cell in asked]), __version__, prompt_head(wanted),
+    )  # fmt: skip
+    options = GenerationOptions(
+        n, LONGEST_ANSWER, temperature=temperature, seed=seed, stop=stop, schema=SCHEMA
+    )
+    answers, complete = make_answers(
+        lambda: open_engine(engine), asked, run,
+        Asking(lambda cell: cell.prompt, options, at_once), output, limits,
+        resume=resume, overwrite=overwrite, tell=teller(len(asked)),
+    )  # fmt: skip
+    real = real_of(data, wanted.grid.languages)
+    report = write_set(output, run, answers, filters, complete=complete, notes=notes, real=real)
+    show(report, output, as_json)
+    ended(complete, len(answers), len(asked))
 
 
 @synthetic.command("filter", epilog="Example: civilly synth filter runs/synth --set similarity=0.6")
@@ -287,7 +256,7 @@ def refilter(
     from civilly.synth.folder import read_run
     from civilly.synth.run import write_set
 
-    filters, notes = _filters(thresholds, without, data, allow)
+    filters, notes = filters_of(thresholds, without, data, allow)
     folder = made
     if not made.is_dir():
         folder = _taken_up(made, output, model, (licence, model_licence), overwrite)
@@ -297,7 +266,9 @@ def refilter(
             mend="leave --output, --model, --licence, --model-licence and --overwrite out",
         )
     run, rows = read_run(folder)
-    _show(write_set(folder, run, rows, filters, complete=True, notes=notes), folder, as_json)
+    real = real_of(data, sorted({row["lang"] for row in rows})) if run.way.invents else None
+    report = write_set(folder, run, rows, filters, complete=True, notes=notes, real=real)
+    show(report, folder, as_json)
 
 
 def _taken_up(
@@ -317,7 +288,7 @@ def _taken_up(
     rows = published_rows(read_utf8(pairs), str(pairs), pairs.name, licences[0])
     most = max(len(row["answers"]) for row in rows)
     run = Run(
-        "detoxify", PUBLISHED, model, "", 0, most, 0.0, 0, licences[1], _digest(rows), __version__
+        "detoxify", PUBLISHED, model, "", 0, most, 0.0, 0, licences[1], digest(rows), __version__
     )
     take_up(output, run, rows, overwrite=overwrite)
     return output

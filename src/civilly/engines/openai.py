@@ -7,6 +7,7 @@ from the environment variable ``OPENAI_API_KEY``. Nothing is sent before `OpenAi
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,12 +20,12 @@ from urllib.parse import urlsplit, urlunsplit
 
 from civilly.engines.http import JsonClient, StatusError
 from civilly.engines.infilling import Hole
+from civilly.engines.openai_answers import read_answer
 from civilly.engines.requests import (
     as_written,
     check,
     check_search,
     choice,
-    cut_at_stop,
     limit_of,
     positive,
     read_options,
@@ -137,7 +138,7 @@ class OpenAiEngine:
 
     def __init__(self, target: Target) -> None:
         self._target = target
-        self._offers_logprobs = True
+        self._refused_fields: set[str] = set()
         self._counting = threading.Lock()
         self._usage: Usage | None = None
 
@@ -250,25 +251,29 @@ class OpenAiEngine:
             asked = body if seed is None else {**body, "random_seed": seed + number}
             answer = self._target.client.post(url, asked)
             self._count(answer)
-            found += _read(answer, True, replace(options, n=1), url)
+            found += read_answer(answer, True, replace(options, n=1), url)
         return found
 
     def _read(
         self, url: str, body: dict[str, Any], options: GenerationOptions, chat: bool
     ) -> list[Generation]:
-        asks_logprobs = self._offers_logprobs
-        if asks_logprobs:
-            body["logprobs"] = True if chat else 1
-        try:
-            answer = self._target.client.post(url, body)
-        except StatusError as error:
-            if not (asks_logprobs and error.status in (400, 422) and "logprobs" in error.message):
-                raise
-            self._offers_logprobs = False
-            del body["logprobs"]
-            answer = self._target.client.post(url, body)
+        fields: dict[str, Any] = {"logprobs": True if chat else 1}
+        if options.schema and chat:
+            form = {"name": "answer", "schema": json.loads(options.schema), "strict": True}
+            fields["response_format"] = {"type": "json_schema", "json_schema": form}
+        asked = {name: value for name, value in fields.items() if name not in self._refused_fields}
+        while True:
+            try:
+                answer = self._target.client.post(url, body | asked)
+                break
+            except StatusError as error:
+                unknown = [name for name in asked if name in error.message]
+                if error.status not in (400, 422) or not unknown:
+                    raise
+                self._refused_fields.update(unknown)
+                asked = {name: value for name, value in asked.items() if name not in unknown}
         self._count(answer)
-        return _read(answer, chat, options, url)
+        return read_answer(answer, chat, options, url)
 
     def _count(self, answer: Any) -> None:
         told = answer.get("usage") if isinstance(answer, Mapping) else None
@@ -336,50 +341,6 @@ def unspelled(text: str, control: Iterable[str]) -> str:
         if core:
             text = text.replace(core, f"{core[:1]}\u200b{core[1:]}")
     return text
-
-
-def _read(
-    answer: Mapping[str, Any], chat: bool, options: GenerationOptions, url: str
-) -> list[Generation]:
-    """The generations in a server's answer, in the order of their index.
-
-    Raises:
-        EngineError: If the answer is not shaped like the protocol's.
-    """
-    try:
-        choices = sorted(answer["choices"], key=lambda each: each.get("index") or 0)
-        read = [_generation(each, chat, options.stop) for each in choices[: options.n]]
-    except (KeyError, TypeError, AttributeError, ValueError):
-        read = []
-    if not read:
-        raise EngineError(
-            f"The server at {url} gave an answer without usable choices: {str(answer)[:200]}",
-            allowed="choices with a text (completions) or a message (chat)",
-            mend="check that the model serves this kind of request (?api=chat or completions)",
-        )
-    return read
-
-
-def _generation(choice: Mapping[str, Any], chat: bool, stop: Sequence[str]) -> Generation:
-    text = choice["message"].get("content") if chat else choice["text"]
-    if text is None:  # a refusal or a filter: the model said nothing
-        text = ""
-    if not isinstance(text, str):
-        raise TypeError("the text is not a string")
-    text, stopped = cut_at_stop(text, [each for word in stop for each in as_written(word)])
-    finished = stopped or choice.get("finish_reason") != "length"
-    return Generation(text, _mean_logprob(choice.get("logprobs")), finished)
-
-
-def _mean_logprob(logprobs: Any) -> float | None:
-    """Mean over the tokens that have one; both shapes of the protocol; None where not offered."""
-    if not isinstance(logprobs, Mapping):
-        return None
-    values = logprobs.get("token_logprobs")
-    if values is None:
-        values = [each.get("logprob") for each in logprobs.get("content") or []]
-    known = [float(value) for value in values if isinstance(value, int | float)]
-    return sum(known) / len(known) if known else None
 
 
 def check_target(target: str) -> None:

@@ -9,14 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import astuple, dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 from civilly.data.journal import Journal, Record
 from civilly.engines.pacing import BYTES_PER_TOKEN, Concurrent
 from civilly.errors import EngineError
 from civilly.synth.budget import Budget, Limits, Spent
-from civilly.synth.prompts import Direction, prompt_for
-from civilly.synth.texts import SourceText
 from civilly.types import Engine, GenerationOptions, Metered, Prompt
 
 REFUSED = frozenset({400, 413, 422})
@@ -27,20 +25,25 @@ BATCH = 16
 """Texts at a time of an engine on this machine."""
 
 
+class Task(Protocol):
+    """A text to be rewritten, or whatever else a model is asked once for."""
+
+    def row(self) -> dict[str, Any]:
+        """What is written down of it beside its answers: ``id``, ``lang``, ``text`` and more."""
+
+
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """How texts are asked for.
+    """How tasks are asked for.
 
     Attributes:
-        direction: Which way.
-        options: How to generate; ``n`` candidates per text.
-        shots: Examples in a prompt.
+        prompt: What a model is asked for a task.
+        options: How to generate; ``n`` candidates per task.
         at_once: The most requests at a time; None: what the engine says.
     """
 
-    direction: Direction
+    prompt: Callable[[Any], Prompt]
     options: GenerationOptions
-    shots: int
     at_once: int | None = None
 
 
@@ -55,7 +58,7 @@ class _Answer:
 
 def ask(
     engine: Engine,
-    texts: Sequence[SourceText],
+    texts: Sequence[Task],
     asking: Asking,
     journal: Journal,
     limits: Limits,
@@ -93,7 +96,7 @@ class _Work:
     def __init__(
         self,
         engine: Engine,
-        texts: Sequence[SourceText],
+        texts: Sequence[Task],
         asking: Asking,
         journal: Journal,
         budget: Budget,
@@ -177,8 +180,7 @@ class _Work:
             )
 
     def _prompt(self, row: int) -> Prompt:
-        text = self._texts[row].as_text
-        return prompt_for(text, self._asking.direction, self._asking.shots)
+        return self._asking.prompt(self._texts[row])
 
     def _answer(self, prompts: Sequence[Prompt]) -> _Answer:
         options = self._asking.options

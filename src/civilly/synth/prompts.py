@@ -24,7 +24,7 @@ class Direction:
     """Which side is given and which is made.
 
     Attributes:
-        name: ``detoxify`` or ``toxify``.
+        name: ``detoxify``, ``toxify`` or ``threads``.
         use: What the rows may be used for: ``pairs`` to train on, or only ``hard_negatives``.
     """
 
@@ -34,7 +34,12 @@ class Direction:
     @property
     def makes_toxic(self) -> bool:
         """Whether the toxic side is what the model makes."""
-        return self.name == "toxify"
+        return self.name != "detoxify"
+
+    @property
+    def invents(self) -> bool:
+        """Whether both sides are the model's."""
+        return self.name == "threads"
 
     def sides(self, given: str, made: str) -> tuple[str, str]:
         """The toxic side and the civil side."""
@@ -45,7 +50,9 @@ DETOXIFY = Direction("detoxify", "pairs")
 TOXIFY = Direction("toxify", "hard_negatives")
 """Rewriters trained on toxic sides that a model made lose up to 30 % of J (arXiv:2509.08358): its
 insults are few and alike. They serve to teach a classifier what is hard to tell apart."""
-DIRECTIONS: Mapping[str, Direction] = {each.name: each for each in (DETOXIFY, TOXIFY)}
+THREADS = Direction("threads", "hard_negatives")
+"""Both sides are the model's; the civil one counts as given."""
+DIRECTIONS: Mapping[str, Direction] = {each.name: each for each in (DETOXIFY, TOXIFY, THREADS)}
 
 
 @cache

@@ -117,7 +117,8 @@ def card(report: Mapping[str, Any], run: Run, verdicts: Sequence[Verdict]) -> st
         least = "" if each["threshold"] is None else f"{each['threshold']:g}"
         numbers = f"{each['took']} | {each['failed']} | {each['alone']}"
         lines.append(f"| {each['name']} | {least} | {numbers} | {each['summary']} |")
-    lines += ["", "Of several filters that a row fails, the first in this order took it.", ""]
+    lines += ["", "Of several filters that a row fails, the first in this order took it."]
+    lines += [*_diversity(report.get("diversity", {})), ""]
     lines += _examples("Accepted", accepted)
     for each in report["filters"]:
         took = [v for v in verdicts if v.against and v.against[0] == each["name"]]
@@ -132,6 +133,20 @@ def _made_by(run: Run) -> str:
         f"Made by `{run.model}` (engine `{run.engine}`), prompts `{run.prompt}`, temperature "
         f"{run.temperature:g}, seed {run.seed}, {run.n} candidates per text."
     )
+
+
+def _diversity(found: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """How unlike each other, and unlike real ones, the accepted rows are."""
+    columns = ("lang", "rows", "distinct-1", "distinct-2", "self-similarity", "grid: names",
+               "grid: pairs of names", "like real ones", "most like a real one")  # fmt: skip
+    if not found:
+        return []
+    lines = ["", f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+    for lang, row in found.items():
+        values = ["" if v is None else f"{v:.2f}" if isinstance(v, float) else str(v)
+                  for v in row.values()]  # fmt: skip
+        lines.append(f"| {lang} | {' | '.join(values)} |")
+    return lines
 
 
 _USES = {

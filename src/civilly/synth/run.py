@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -11,8 +11,10 @@ from typing import Any
 from civilly.data.files import write_bytes
 from civilly.data.journal import journal_path, open_journal
 from civilly.errors import DataError
-from civilly.synth.asking import Asking, ask, spent_in
+from civilly.synth import pair_rows, thread_rows
+from civilly.synth.asking import Asking, Task, ask, spent_in
 from civilly.synth.budget import Budget, Limits
+from civilly.synth.diversity import diversity_of
 from civilly.synth.filters import Filter
 from civilly.synth.folder import (
     ACCEPTED_FILE,
@@ -27,19 +29,16 @@ from civilly.synth.folder import (
     json_file,
     json_lines,
     read_run,
-    row_of,
-    verdicts_of,
     write_folder,
 )
 from civilly.synth.report import card, report_of
 from civilly.synth.sifting import sift
-from civilly.synth.texts import SourceText
 from civilly.types import Engine
 
 
 def make_answers(
     engine: Callable[[], Engine],
-    texts: Sequence[SourceText],
+    texts: Sequence[Task],
     run: Run,
     asking: Asking,
     folder: Path,
@@ -107,6 +106,7 @@ def write_set(
     *,
     complete: bool,
     notes: Sequence[str] = (),
+    real: Mapping[str, Sequence[str]] | None = None,
 ) -> dict[str, Any]:
     """Filters answers and writes the accepted and the rejected rows, the report and the card.
 
@@ -119,18 +119,22 @@ def write_set(
         filters: See `civilly.synth.filters.open_filters`.
         complete: Whether all texts were asked for.
         notes: What the report is to say besides.
+        real: Real texts of each language, with which invented ones are compared.
 
     Returns:
         The report.
     """
-    verdicts = verdicts_of(run, rows)
-    sift(verdicts, filters)
-    accepted = [row_of(run, v, rows[v.text]) for v in verdicts if not v.against]
-    rejected = [row_of(run, v, rows[v.text]) for v in verdicts if v.against]
+    kind = thread_rows if run.way.invents else pair_rows
+    verdicts = kind.verdicts_of(run, rows)
+    sift(verdicts, filters, one_each=kind.ONE_EACH)
+    accepted = [kind.row_of(run, v, rows[v.text]) for v in verdicts if not v.against]
+    rejected = [kind.row_of(run, v, rows[v.text]) for v in verdicts if v.against]
     digests = write_folder(
         folder, {ACCEPTED_FILE: json_lines(accepted), REJECTED_FILE: json_lines(rejected)}
     )
     report = report_of(run, rows, verdicts, filters, complete=complete, notes=notes)
+    if run.way.invents:
+        report["diversity"] = diversity_of(rows, accepted, real)
     report["files"] = digests
     write_folder(
         folder,

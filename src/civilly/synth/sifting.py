@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from civilly.synth.filters import Filter, Sample
 
 NO_ANSWER, UNFINISHED, NOT_CHOSEN = "no answer", "unfinished", "not chosen"
+NOT_AS_ASKED = "not as asked"
 REASONS = {
     NO_ANSWER: "the engine refused this text",
     UNFINISHED: "the answer was cut off at the limit of tokens",
     NOT_CHOSEN: "another candidate of the same text is better",
+    NOT_AS_ASKED: "the answer, or a comment in it, has not the form that was asked for",
 }
 """Why a row is not accepted, besides the filters."""
 QUALITY = ("reading", "similarity")
@@ -28,6 +31,8 @@ class Verdict:
         sample: The candidate beside its text.
         values: What the filters found, by name; one that compares rows found nothing of what
             others had taken out.
+        comment: Of an invented thread: its number among those of its answer.
+        told: What its row says besides.
         against: Filters that took it out, or `REASONS`, the first one decides; none: accepted.
     """
 
@@ -36,18 +41,23 @@ class Verdict:
     sample: Sample
     values: dict[str, float | None] = field(default_factory=dict)
     against: list[str] = field(default_factory=list)
+    comment: int = 0
+    told: dict[str, Any] = field(default_factory=dict)
 
 
-def sift(verdicts: Sequence[Verdict], filters: Sequence[Filter]) -> None:
-    """Fills in the verdicts on candidates; of each text one at most is accepted.
+def sift(verdicts: Sequence[Verdict], filters: Sequence[Filter], *, one_each: bool = True) -> None:
+    """Fills in the verdicts on candidates.
 
     Args:
         verdicts: All candidates of all texts, in order; changed in place.
         filters: In the order in which the first to take a row out is named.
+        one_each: Whether of each text one at most is accepted.
     """
+    unread = {NO_ANSWER, NOT_AS_ASKED}
     for each in (one for one in filters if not one.among_kept):
-        _apply(each, [verdict for verdict in verdicts if NO_ANSWER not in verdict.against])
-    choose(verdicts)
+        _apply(each, [v for v in verdicts if unread.isdisjoint(v.against)])
+    if one_each:
+        choose(verdicts)
     for each in (one for one in filters if one.among_kept):
         _apply(each, [verdict for verdict in verdicts if not verdict.against])
 

@@ -9,7 +9,7 @@ from civilly.data.files import decode, read_bytes
 from civilly.errors import CivillyError, UnknownNameError
 from civilly.registry import ROOMS
 from civilly.synth.folder import REJECTED_FILE, read_rows
-from civilly.synth.sifting import NO_ANSWER, UNFINISHED, texts_left
+from civilly.synth.sifting import NO_ANSWER, NOT_AS_ASKED, UNFINISHED, texts_left
 
 
 def swept(folder: Path, name: str, steps: int) -> list[tuple[float, int]]:
@@ -35,7 +35,8 @@ def swept(folder: Path, name: str, steps: int) -> list[tuple[float, int]]:
     if name not in thresholds:
         raise UnknownNameError(ROOMS["synth.filters"], name, thresholds)
     rows = [*read_rows(folder / ACCEPTED_FILE), *read_rows(folder / REJECTED_FILE)]
-    read = [row for row in rows if not {NO_ANSWER, UNFINISHED} & set(row.get("rejected_by", ()))]
+    unread = {NO_ANSWER, NOT_AS_ASKED, UNFINISHED}
+    read = [row for row in rows if unread.isdisjoint(row.get("rejected_by", ()))]
     everywhere = {filter_ for filter_ in thresholds if all(filter_ in r["filters"] for r in read)}
     if name not in everywhere:
         raise CivillyError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from civilly.data.columns import find_column
@@ -32,6 +32,10 @@ class SourceText:
     lang: str
     source: str
     licence: str
+
+    def row(self) -> dict[str, Any]:
+        """What is written down of it beside its answers."""
+        return asdict(self)
 
     @property
     def as_text(self) -> Text:

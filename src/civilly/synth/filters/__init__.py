@@ -28,13 +28,14 @@ class Sample:
     """One candidate beside its text.
 
     Attributes:
-        given: The real text.
+        given: The real text; of an invented thread the civil side.
         made: What the model made of it, out of its answer.
         answer: All that it said.
         lang: Language code.
         licence: Of the real text, with that of the model's outputs; "" where none is stated.
         direction: Which of the two is the toxic side.
         prompt: The instruction and the examples that the model saw.
+        context: What the model wrote before both sides: the post of an invented thread.
     """
 
     given: str
@@ -44,6 +45,17 @@ class Sample:
     licence: str
     direction: Direction
     prompt: str = ""
+    context: str = ""
+
+    @property
+    def real(self) -> str:
+        """What no model wrote, or ""."""
+        return "" if self.direction.invents else self.given
+
+    @property
+    def written(self) -> tuple[str, ...]:
+        """All that the model wrote."""
+        return (self.context, self.given, self.made) if self.direction.invents else (self.made,)
 
     @property
     def toxic(self) -> str:

@@ -22,12 +22,14 @@ def echo(samples: Sequence[Sample]) -> list[float | None]:
 
 
 def _echoed(sample: Sample) -> float:
-    made, given = normalise(sample.made), normalise(sample.given)
-    if made == given:
+    if normalise(sample.made) == normalise(sample.given):
         return 1.0
-    grams = _grams(made)
-    from_prompt = (grams & _grams(normalise(sample.prompt))) - _grams(given)
-    return len(from_prompt) / len(grams) if grams else 0.0
+    known = _grams(normalise(sample.prompt)) - _grams(normalise(sample.real))
+    return max(_part(_grams(normalise(text)), known) for text in sample.written)
+
+
+def _part(grams: set[str], known: set[str]) -> float:
+    return len(grams & known) / len(grams) if grams else 0.0
 
 
 def _grams(text: str) -> set[str]:

@@ -13,16 +13,19 @@ THRESHOLD = 0.2
 def language(samples: Sequence[Sample]) -> list[float | None]:
     """How much of the text's own probability of being in its language the answer has, at most 1.
 
-    A text that is itself hardly in its language (code-mixed, or mislabelled) asks for no more.
+    A text that is itself hardly in its language (code-mixed, or mislabelled) asks for no more. Of
+    an invented thread, each part is to be in it.
     """
     from civilly.detect.language import probabilities
 
-    given = probabilities([sample.given for sample in samples])
-    made = probabilities([sample.made for sample in samples])
-    return [
-        min(1.0, after[each.lang] / max(before[each.lang], 1e-6))
-        for each, before, after in zip(samples, given, made, strict=True)
-    ]
+    texts = list(dict.fromkeys(t for each in samples for t in (each.given, *each.written)))
+    known = dict(zip(texts, probabilities(texts), strict=True))
+
+    def value(each: Sample) -> float:
+        asked = known[each.given][each.lang] if each.real else 1.0
+        return min(1.0, min(known[text][each.lang] for text in each.written) / max(asked, 1e-6))
+
+    return [value(each) for each in samples]
 
 
 def create(tools: FilterTools) -> Measure:

@@ -16,7 +16,7 @@ THRESHOLD = 0.3
 
 
 def create(tools: FilterTools) -> Measure:
-    """The filter: 1 - the similarity of the more alike side (`civilly.data.leaks`).
+    """The filter: 1 - the similarity of the most alike side (`civilly.data.leaks`).
 
     It knows nothing where there is no data folder, and no texts are given.
     """
@@ -25,13 +25,10 @@ def create(tools: FilterTools) -> Measure:
         evaluation = [*tools.known, *_held_out(tools)]
         if not evaluation:
             return [None] * len(samples)
-        sides = [side for sample in samples for side in (sample.toxic, sample.civil)]
-        unique = list(dict.fromkeys(sides))
+        sides = [{sample.given, *sample.written} for sample in samples]
+        unique = sorted(set().union(*sides))
         found = {unique[each.training]: each.similarity for each in find_leaks(unique, evaluation)}
-        return [
-            1.0 - max(found.get(sample.toxic, 0.0), found.get(sample.civil, 0.0))
-            for sample in samples
-        ]
+        return [1.0 - max(found.get(text, 0.0) for text in texts) for texts in sides]
 
     return leak
 

@@ -23,7 +23,7 @@ _LEAST_DIGITS = 8
 
 def personal(samples: Sequence[Sample]) -> list[float | None]:
     """1 if neither side holds any, else 0; names and ``@names`` are not looked for."""
-    return [float(not (holds(sample.given) or holds(sample.made))) for sample in samples]
+    return [float(not any(map(holds, {sample.given, *sample.written}))) for sample in samples]
 
 
 def holds(text: str) -> bool:

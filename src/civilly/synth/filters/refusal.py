@@ -33,7 +33,9 @@ text; of rules; of insults; is sorry."""
 
 def refusal(samples: Sequence[Sample]) -> list[float | None]:
     """1 - the probability that the answer is a refusal or a disclaimer, by `score`."""
-    return [1.0 - score(each.made, each.lang, each.given) for each in samples]
+    return [
+        1.0 - max(score(text, each.lang, each.real) for text in each.written) for each in samples
+    ]
 
 
 def score(answer: str, lang: str, text: str = "") -> float:
