@@ -253,8 +253,10 @@ def test_what_is_trained_onto_the_shared_adapter_is_small_and_fits_it(setting, m
     made = where.out / "uk" / "adapter"
     assert json.loads((made / "onto.json").read_text())["adapter"] == "tuned"
     plain = load_file(model / "model.safetensors")
-    both, lower, change = load_change(made), load_change(below), load_file(
-        made / "adapter_model.safetensors"
+    both, lower, change = (
+        load_change(made),
+        load_change(below),
+        load_file(made / "adapter_model.safetensors"),
     )
     for name, weight in plain.items():
         key = f"base_model.model.{name.removesuffix('.weight')}"
