@@ -23,7 +23,8 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 
 ROUNDED = frozenset({
     "test_benchmark_engines_large", "test_docs_serve",
-    "test_cli_rewrite", "test_cli_route", "test_contributing", "test_detect_toxicity", "test_embedded",
+    "test_cli_rewrite", "test_cli_route", "test_contributing",
+    "test_detect_toxicity", "test_embedded",
     "test_embedded_blanks", "test_engine_batches", "test_engine_diverse", "test_engine_hf",
     "test_engine_gguf", "test_engine_infilling", "test_engine_large",
     "test_fim_families", "test_methods_fillers_baselines", "test_methods_infill",
@@ -33,7 +34,8 @@ ROUNDED = frozenset({
     "test_score_room", "test_serve_native", "test_serve_page", "test_synth_filters",
     "test_textdetox_suites",
     "test_textdetox_xcomet", "test_train_audit", "test_train_detector", "test_train_fim",
-    "test_train_grpo", "test_train_languages", "test_train_large", "test_train_prefer", "test_train_prefer_losses",
+    "test_train_grpo", "test_train_languages", "test_train_large",
+    "test_train_prefer", "test_train_prefer_losses",
     "test_train_reader", "test_train_rewards", "test_train_sft", "test_train_speed",
     "test_train_sweep",
 })  # fmt: skip
