@@ -170,6 +170,14 @@ _ALL = (
         optional=True,
     ),
     Page(
+        "columns",
+        "Columns",
+        "one adapter for each language beside the shared one: reader, chrF, p(toxic), cost, verdict",
+        "Texts that no training saw, 25 a language, and as many others that the router chose by.",
+        (Part("columns.md", "benchmarks/columns.py report"),),
+        optional=True,
+    ),
+    Page(
         "scoring",
         "Scoring",
         "how far the suite `embedded` agrees with people, and what fools it; what is published",

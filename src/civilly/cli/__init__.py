@@ -21,6 +21,7 @@ from civilly.cli import (
     leaderboard,
     ls,
     rewrite,
+    route,
     score,
     serve,
     synth,
@@ -44,6 +45,7 @@ serve.add_to(app)
 score.add_to(app)
 compare.add_to(app)
 leaderboard.add_to(app)
+route.add_to(app)
 agreement.add_to(app)
 train.add_to(app)
 data.add_to(app)

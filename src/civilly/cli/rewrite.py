@@ -122,6 +122,13 @@ def rewrite(
             help="Folder of civilly train, or of a LoRA adapter, instead of the shipped one."
         ),
     ] = None,
+    route: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE|off",
+            help="Route file of civilly route: what writes which language. off: no route.",
+        ),
+    ] = None,
     n_candidates: Annotated[
         int | None, typer.Option("--n-candidates", "-n", min=1, help="Candidates per text.")
     ] = None,
@@ -242,6 +249,7 @@ def rewrite(
         strength=strength,
         only_toxic=only_toxic,
         detector=detector,
+        route=route,
     )
     if source is None:
         from civilly.batch.source import Reading

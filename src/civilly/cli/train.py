@@ -218,6 +218,39 @@ def sweep(job: Job) -> None:
     run_sweep(job.content, place, resume=job.resume, progress=_console.note)
 
 
+@trainings.command(
+    epilog="Example: civilly train languages recipes/languages.toml -o runs/languages --resume"
+)
+def languages(
+    recipe: RecipeArgument,
+    output: OutOption,
+    lang: Annotated[
+        list[str] | None,
+        typer.Option("--lang", help="Only this language of the recipe; repeatable."),
+    ] = None,
+    data: DataOption = None,
+    resume: ResumeOption = False,
+    take_out_leaks: TakeOutLeaksOption = False,
+    debug: _console.DebugOption = False,
+) -> None:
+    """Fine-tune a small adapter for each language, from one recipe."""
+    from civilly.data.pairs import data_folder
+
+    def train(job: Job) -> None:
+        from civilly.train.languages.run import Workplace, train_languages
+
+        place = Workplace(job.data, job.output, job.take_out_leaks)
+        train_languages(
+            job.content, place, langs=lang or (), resume=job.resume, progress=_console.note
+        )
+
+    _run(
+        train,
+        "Fine-tuning",
+        Job(recipe, output, data_folder(data), resume, take_out_leaks),
+    )
+
+
 @_fitting("Training a detector")
 def detector(job: Job) -> None:
     """Train the toxicity detector on labelled texts."""

@@ -13,9 +13,15 @@ from civilly.engines.pacing import TOKENS_PER_THREAD
 from civilly.errors import CivillyError
 from civilly.types import Generation, GenerationOptions, Prompt
 
+MOST_LOADED = 3
+"""Models with different adapters that stay in memory, those used last: 0.3 GB each."""
+
 
 class BuiltEngine(ABC):
     """Runs one model; adapters are merged when first asked for, then cached.
+
+    At most `MOST_LOADED` of them stay in memory. Whoever is at work with another one keeps it until
+    that is done.
 
     Args:
         threads: CPU threads; default `default_threads`.
@@ -45,9 +51,17 @@ class BuiltEngine(ABC):
         Raises:
             ModelError: If the adapter is missing or does not fit.
         """
-        if adapter not in self._models:
-            self._models[adapter] = self._load(self._built(Path(adapter) if adapter else None))
-        return self._models[adapter]
+        model = self._models.pop(adapter, None)
+        if model is None:
+            model = self._load(self._built(Path(adapter) if adapter else None))
+        self._keep(adapter, model)
+        return model
+
+    def _keep(self, adapter: str | None, model: LoadedModel) -> None:
+        """Notes a model as the one used last, and lets go of those not used for longest."""
+        self._models[adapter] = model
+        for other in list(self._models)[:-MOST_LOADED]:
+            self._models.pop(other, None)
 
     def prepare(self, adapter: str | None = None) -> None:
         """Begins to load a model that is built already; see `civilly.types.Preparable`."""
@@ -55,7 +69,7 @@ class BuiltEngine(ABC):
         with suppress(CivillyError):  # whoever uses the model will hear of it
             folder = self._if_built(Path(adapter) if adapter else None)
             if folder is not None and adapter not in self._models:
-                self._models[adapter] = self._load(folder)
+                self._keep(adapter, self._load(folder))
 
     def generate(
         self, prompts: Sequence[Prompt], options: GenerationOptions

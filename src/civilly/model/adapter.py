@@ -18,6 +18,10 @@ WEIGHTS_FILE, CONFIG_FILE = "adapter_model.safetensors", "adapter_config.json"
 FULL_FILE = "model.safetensors"
 PROMPT_FILE = "prompt.json"
 """Of an adapter that was trained on other prompts than the plain ones: what they tell."""
+ONTO_FILE = "onto.json"
+"""Of a small adapter that was trained with one that ships merged in: the name and digest of that.
+
+Both are then merged, the one that ships first."""
 ADAPTER_FOLDER, FULL_FOLDER = "adapter", "model"
 """Where a training puts what it made, in its run folder."""
 _FILES = (WEIGHTS_FILE, FULL_FILE)
@@ -112,7 +116,48 @@ def load_change(folder: Path) -> Change:
             mend='train it anew with [adapter] kind = "lora" or "dora"',
         )
     root = config["r"] ** 0.5 if config.get("use_rslora") else config["r"]
-    return Adapter(tensors, config["lora_alpha"] / root)
+    own = Adapter(tensors, config["lora_alpha"] / root)
+    below = onto(folder)
+    return Stacked(load_change(below), own) if below else own
+
+
+def onto(folder: Path) -> Path | None:
+    """The folder of the adapter that another one was trained onto; None if there is none.
+
+    Args:
+        folder: The folder with the weights of the upper one.
+
+    Raises:
+        ModelError: If the lower one is not there, or is not what it was at the training.
+    """
+    described = folder / ONTO_FILE
+    if not described.exists():
+        return None
+    try:
+        said = json.loads(described.read_bytes())
+        name, digest = str(said["adapter"]), str(said["digest"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(
+            f"{described} does not say what the adapter was trained onto ({error}).",
+            allowed='{"adapter": "tuned", "digest": "…"}',
+        ) from error
+    below = shipped_adapter(name)
+    if adapter_digest(below) != digest:
+        raise ModelError(
+            f"{folder} was trained onto another version of the adapter {name!r} than this one.",
+            mend="train it anew, or use the version of Civilly that it was trained with",
+        )
+    return below
+
+
+def say_onto(folder: Path, name: str) -> None:
+    """Notes beside an adapter the name of the shipped one that it was trained onto.
+
+    Raises:
+        ModelError: If the package brings no adapter of that name.
+    """
+    said = {"adapter": name, "digest": adapter_digest(shipped_adapter(name))}
+    (folder / ONTO_FILE).write_text(json.dumps(said, indent=1) + "\n", "utf-8")
 
 
 class Adapter:
@@ -157,6 +202,26 @@ class Adapter:
             return changed
         norms = np.linalg.norm(changed, axis=1, keepdims=True)
         return np.asarray(lengths[:, None] * changed / norms, dtype=np.float32)
+
+
+class Stacked:
+    """One change after another.
+
+    Args:
+        below: Made first.
+        above: Was trained with the first one made.
+    """
+
+    def __init__(self, below: Change, above: Change) -> None:
+        self._below, self._above = below, above
+
+    def targets(self) -> set[str]:
+        """See `Change`."""
+        return self._below.targets() | self._above.targets()
+
+    def merged(self, name: str, weight: FloatArray) -> FloatArray:
+        """See `Change`."""
+        return self._above.merged(name, self._below.merged(name, weight))
 
 
 def low_rank_sum(weight: FloatArray, down: FloatArray, up: FloatArray) -> FloatArray:
@@ -218,7 +283,9 @@ def change_bytes(folder: Path) -> bytes:
         scale = [config.get(name) for name in ("r", "lora_alpha", "use_rslora")]
     except (OSError, ValueError, AttributeError):  # none, or damaged: `load_change` says so
         scale = []
-    return weights.read_bytes() + json.dumps(scale).encode()
+    own = weights.read_bytes() + json.dumps(scale).encode()
+    below = onto(weights.parent)
+    return change_bytes(below) + own if below else own
 
 
 def change_file(folder: Path) -> Path:

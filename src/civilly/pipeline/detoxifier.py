@@ -11,6 +11,7 @@ from civilly import __version__, arguments, registry
 from civilly.data.chunks import AT_ONCE
 from civilly.detect import DEFAULT
 from civilly.detect.by_sentence import check_detector
+from civilly.engines import DEFAULT as DEFAULT_ENGINE
 from civilly.engines import check_engine, engine_of
 from civilly.engines.pacing import chunks_for
 from civilly.languages import AUTO
@@ -22,6 +23,7 @@ from civilly.pipeline.find import Remembers, find, found_in_texts, with_language
 from civilly.pipeline.join import join
 from civilly.pipeline.pass_by import passed_by
 from civilly.pipeline.protect import KeepsProtected
+from civilly.pipeline.routes import Routes
 from civilly.pipeline.write import Writer
 from civilly.select.strength import FREE, USUAL, checked_strength
 from civilly.toolbox import Toolbox
@@ -53,6 +55,9 @@ class Detoxifier:
             the detector looks at them; None: the selector says which sentences are worth a try.
         detector: A detector of the registry, which finds what is toxic: ``"context"``, ``"sae"``,
             ``"sae:FOLDER#probe"``; None: ``context``.
+        route: A route file (``civilly route``), which says for each language what writes it; None:
+            the one that ships, where neither method, engine, model, adapter nor options were
+            chosen; ``"off"``: none.
 
     It may be used by several threads at once. Pickled or copied it is only what it was made of, and
     loads its models anew.
@@ -77,6 +82,7 @@ class Detoxifier:
         model: str | None = None,
         only_toxic: float | None = None,
         detector: str | None = None,
+        route: str | os.PathLike[str] | None = None,
     ) -> None:
         model = None if model is None else arguments.checked_name(model, "model")
         engine = engine_of(
@@ -86,8 +92,14 @@ class Detoxifier:
         self._made_of = {
             "method": method, "engine": engine, "adapter": adapter, "n_candidates": n_candidates,
             "options": own_options, "select": select, "strength": strength,
-            "only_toxic": only_toxic, "detector": detector,
+            "only_toxic": only_toxic, "detector": detector, "route": route,
         }  # fmt: skip
+        plain = (
+            method == DEFAULT_METHOD
+            and not (adapter or own_options)
+            and engine in (None, DEFAULT_ENGINE)
+        )
+        self._routes = Routes(self, route, plain=plain)
         self.method = arguments.checked_name(method, "method")
         asked = arguments.checked_candidates(n_candidates)
         chosen = with_adapter(own_options, arguments.checked_adapter(adapter))
@@ -131,6 +143,18 @@ class Detoxifier:
         made._tools.lender = self._tools
         return made
 
+    def with_model(self, model: str, **other: Any) -> Detoxifier:
+        """One that was asked for otherwise, with another model.
+
+        Args:
+            model: A size of the product.
+            other: Further arguments of the constructor.
+
+        Raises:
+            CivillyError: As the constructor does.
+        """
+        return Detoxifier(**{**self._made_of, "engine": engine_of(model, None), **other})
+
     @cached_property
     def _rewriter(self) -> Rewriter:
         made = {name: each.create(self._own[name]) for name, each in self._modules.items()}
@@ -167,6 +191,7 @@ class Detoxifier:
             "select": self._select,
             "only_toxic": self.only_toxic,
             "detector": self._tools.detector_spec,
+            **self._routes.describe(),
         }
 
     def chunks(self, texts: Sequence[str], window: int = AT_ONCE) -> list[list[int]]:
@@ -221,6 +246,14 @@ class Detoxifier:
         return passed_by(given, Remembers(self._tools.detector), self.only_toxic)
 
     def _rewritten(self, texts: Sequence[Text], detector: Detector) -> list[Rewrite]:
+        made: dict[int, Rewrite] = {}
+        for writer, rows in self._routes.shared_out([text.lang for text in texts]):
+            some = [texts[row] for row in rows]
+            made.update(zip(rows, writer._written(some, detector), strict=True))
+        return [made[row] for row in range(len(texts))]
+
+    def _written(self, texts: Sequence[Text], detector: Detector) -> list[Rewrite]:
+        """The same by this method alone, whatever a route says."""
         selector = KeepsProtected(self._selector)  # first: a model may load in the meantime
         batch = find(texts, detector)
         writer = Writer(self._rewriter, self._fallback, self.n_candidates)

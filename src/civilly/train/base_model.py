@@ -18,6 +18,7 @@ from civilly.model.adapter import (
     CONFIG_FILE,
     FULL_FOLDER,
     WEIGHTS_FILE,
+    say_onto,
     shipped_adapter,
 )
 from civilly.model.tokenizer import TextTokenizer
@@ -104,6 +105,7 @@ class TrainableModel:
         name: What a saved adapter calls its base.
         tokenizer: To be saved beside a model that was trained as a whole, or None.
         answers: Spares a causal model the positions without a label; or None.
+        onto: Name of the shipped adapter that is merged in below the one that is trained, or None.
     """
 
     model: Any
@@ -114,6 +116,7 @@ class TrainableModel:
     name: str
     tokenizer: Any = None
     answers: AnswerPositions | None = None
+    onto: str | None = None
 
     def save(self, folder: Path, model: Any, *, first: bool = True) -> Path:
         """Writes what was trained, small: an adapter in float16, or a whole model.
@@ -133,6 +136,8 @@ class TrainableModel:
         model.save_pretrained(str(target))
         if adapted:
             compact_adapter(target, self.name)
+            if self.onto is not None:
+                say_onto(target, self.onto)
         elif self.tokenizer is not None:
             self.tokenizer.save_pretrained(str(target))
         return target
@@ -157,7 +162,10 @@ def load_trainable(
 
     rounded = computed_in(precision) == "bf16" and adapter.kind != "full"
     dtype = torch.bfloat16 if rounded else torch.float32
-    if base.name == EMBEDDED:
+    if adapter.onto is not None:
+        trainable = _onto(base, adapter.onto, embedded)
+        trainable.model = trainable.model.to(dtype)
+    elif base.name == EMBEDDED:
         trainable = _embedded(dtype, embedded)
     elif base.name == LARGE:
         trainable = replace(_from_hub(_large(), dtype), name=LARGE_NAME)
@@ -188,6 +196,25 @@ def _embedded(dtype: Any, folder: Path | None) -> TrainableModel:
         end=tokenizer.special["<eos>"],
         name=EMBEDDED_NAME,
     )
+
+
+def _onto(base: BaseSettings, name: str, folder: Path | None) -> TrainableModel:
+    """The embedded model with a shipped adapter merged in, in float32: nothing is rounded twice.
+
+    Raises:
+        ModelError: If the base is another one, or there is no such adapter.
+    """
+    import torch
+    from peft import PeftModel
+
+    if base.name != EMBEDDED:
+        raise ModelError(
+            f"[adapter] onto = {name!r} is for the embedded base, not for {base.name!r}.",
+            mend='leave it out, or [base] name = "embedded"',
+        )
+    trainable = _embedded(torch.float32, folder)
+    adapted = PeftModel.from_pretrained(trainable.model, str(shipped_adapter(name)))
+    return replace(trainable, model=adapted.merge_and_unload(), onto=name)
 
 
 def _large() -> BaseSettings:

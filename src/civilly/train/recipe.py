@@ -43,6 +43,8 @@ class AdapterSettings(RecipeTable):
             back through those below.
         start: Folder of a LoRA or DoRA adapter to go on from, or the name of one that ships; its
             shape then counts.
+        onto: Name of an adapter that ships, which is merged into the base first: the new one is
+            small, whatever the rank of that one, and engines merge both (embedded base alone).
     """
 
     kind: Literal["lora", "dora", "full"] = "lora"
@@ -52,6 +54,7 @@ class AdapterSettings(RecipeTable):
     targets: str | list[str] = "all-linear"
     layers: Annotated[str, Field(pattern=r"^(all|upper:[1-9][0-9]*)$")] = "all"
     start: str | None = None
+    onto: str | None = None
 
 
 class TrainingSettings(RecipeTable):

@@ -86,7 +86,7 @@ def build_corpus(
     rng = random.Random(settings.seed)
     seen: set[tuple[str, str]] = set()
     for source in _licensed(corpus):
-        read = read_source(source, data, rng)
+        read = read_source(source, data, rng, settings.languages)
         corpus.dev += read.dev
         for reason, texts in read.dropped.items():
             corpus.drop(source.name, reason, texts)

@@ -224,6 +224,7 @@ class CorpusRecipe(RecipeTable):
             case, punctuation, mentions and links, is left out.
         temperature: Languages are sampled with a share ∝ n^(1/temperature); None: as they are.
         size: Pairs after sampling; default: as many as there are.
+        languages: Of which languages; pairs of others are passed over. Default: all.
     """
 
     seed: int
@@ -235,6 +236,7 @@ class CorpusRecipe(RecipeTable):
     deduplicate: bool = False
     temperature: Positive | None = None
     size: Count | None = None
+    languages: list[str] | None = None
 
     @classmethod
     def parse(cls, recipe: Mapping[str, Any]) -> CorpusRecipe:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import random
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -44,22 +44,36 @@ class Read:
     dropped: Counter[str] = field(default_factory=Counter)
 
 
-def read_source(source: Source, data: Path, rng: random.Random) -> Read:
+def read_source(
+    source: Source, data: Path, rng: random.Random, languages: Collection[str] | None = None
+) -> Read:
     """Reads a source.
 
     Args:
         source: What the recipe says about it.
         data: The data folder.
         rng: Where chance comes from.
+        languages: Of which languages; None: all.
 
     Raises:
         DataError: If its files are missing or not as they should be.
         MissingExtraError: If it needs a package that is not installed.
     """
-    return _READERS[source.kind](source, data, rng)
+    if isinstance(source, (PairsSource, HubSource)):
+        return _parallel(source, data, rng, languages)
+    read = _READERS[source.kind](source, data, rng)
+    if languages is None:
+        return read
+    train = [pair for pair in read.train if pair.lang in languages]
+    return Read(train, [pair for pair in read.dev if pair.lang in languages], read.dropped)
 
 
-def _parallel(source: PairsSource | HubSource, data: Path, rng: random.Random) -> Read:
+def _parallel(
+    source: PairsSource | HubSource,
+    data: Path,
+    rng: random.Random,
+    languages: Collection[str] | None,
+) -> Read:
     """Human pairs, harmonised; pairs whose sides share too little are left out as noise."""
     if isinstance(source, HubSource):
         rows = read_hub(source, data)
@@ -71,6 +85,8 @@ def _parallel(source: PairsSource | HubSource, data: Path, rng: random.Random) -
         part = dev_part(row.id) if source.dev_split else "train"
         if lang is None:
             read.dropped["other_language"] += 1
+        elif languages is not None and lang not in languages:
+            continue
         elif row.split.startswith("overlap"):
             read.dropped["overlap"] += 1
         elif part == "eval":
@@ -155,8 +171,6 @@ def _synthetic(source: SyntheticSource, data: Path, rng: random.Random) -> Read:
 
 
 _READERS: Mapping[str, Callable[[Any, Path, random.Random], Read]] = {
-    "pairs": _parallel,
-    "hub": _parallel,
     "authored": _authored,
     "distilled": _distilled,
     "built": _built,
