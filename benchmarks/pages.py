@@ -172,7 +172,7 @@ _ALL = (
     Page(
         "columns",
         "Columns",
-        "one adapter for each language beside the shared one: reader, chrF, p(toxic), cost, verdict",
+        "an adapter for each language beside the shared one: reader, chrF, p(toxic), cost, verdict",
         "Texts that no training saw, 25 a language, and as many others that the router chose by.",
         (Part("columns.md", "benchmarks/columns.py report"),),
         optional=True,

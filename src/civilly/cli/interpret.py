@@ -73,9 +73,10 @@ def report(
         from civilly.data.values import as_json as printed
         from civilly.interpret.report import as_markdown
         from civilly.interpret.report_run import report_folder
+        from civilly.train.sae.held_texts import held_texts
 
-        folder = data_folder(data)
-        reports = report_folder(sae, model, folder, written, per_language, _console.note)
+        texts = held_texts(data_folder(data), written, per_language)
+        reports = report_folder(sae, model, texts, _console.note)
     if as_json:
         text = printed([each.as_json() for each in reports]) + "\n"
     else:

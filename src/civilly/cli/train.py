@@ -308,6 +308,7 @@ def sae(
 
     def train(job: Job) -> None:
         from civilly.interpret.report_run import report_folder
+        from civilly.train.sae.held_texts import held_texts
         from civilly.train.sae.run import model_of, train_sae
 
         train_sae(
@@ -319,7 +320,8 @@ def sae(
             progress=_console.note,
         )
         model = model_of(job.content)
-        report_folder(str(job.output), model, job.data, job.recipe.parent, 60, _console.note)
+        texts = held_texts(job.data, job.recipe.parent, 60)
+        report_folder(str(job.output), model, texts, _console.note)
 
     _run(train, "Training a sparse autoencoder", Job(recipe, output, data_folder(data), resume))
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from civilly.data.files import write_bytes
 from civilly.data.values import as_json
 from civilly.engines.residual import open_subject
 from civilly.errors import ModelError
-from civilly.interpret.held_texts import held_texts
 from civilly.interpret.report import Report, as_markdown, report_on
 from civilly.model.sparse.layouts import CONFIG, LENS_WEIGHTS, NPZ, PARAMS
 from civilly.model.sparse.releases import open_sae
@@ -20,9 +19,7 @@ REPORT_JSON, REPORT_PAGE = "report.json", "report.md"
 def report_folder(
     name: str,
     model: str,
-    data: Path,
-    written: Path,
-    per_language: int,
+    texts: Mapping[str, Sequence[str]],
     progress: Callable[[str], None],
 ) -> list[Report]:
     """Measures an autoencoder, or all of a run folder, on held-out texts of every language.
@@ -31,14 +28,11 @@ def report_folder(
         name: As `civilly.model.sparse.releases.open_sae` takes it, or a run folder of ``civilly
             train sae``, into which ``report.json`` and ``report.md`` are written.
         model: As `open_subject` takes it.
-        data: The data folder.
-        written: Folder of ``detector.toml`` and ``authored_pairs``.
-        per_language: At most so many texts.
+        texts: That none of them was trained on, by language.
         progress: Is told how it goes.
 
     Raises:
-        ModelError: If there is no autoencoder, or it does not fit the model.
-        DataError: If a file is missing or wrong.
+        ModelError: If there is no autoencoder, it does not fit the model, or there is no text.
     """
     run = Path(name)
     names = sorted(map(str, run.glob("layer_*"))) if _is_run(run) else [name]
@@ -46,10 +40,10 @@ def report_folder(
     subject = open_subject(model)
     for sae in saes:
         subject.layer_of(sae)
-    texts = {lang: each for lang, each in held_texts(data, written, per_language).items() if each}
-    if not texts:
+    found = {lang: list(each) for lang, each in texts.items() if each}
+    if not found:
         raise ModelError("There is no held-out text to report on.", mend="check --data")
-    reports = [report_on(sae, subject, texts, progress) for sae in saes]
+    reports = [report_on(sae, subject, found, progress) for sae in saes]
     if _is_run(run):
         listed = [report.as_json() for report in reports]
         write_bytes(run / REPORT_JSON, (as_json(listed) + "\n").encode())
