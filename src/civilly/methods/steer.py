@@ -85,7 +85,7 @@ class SteerRewriter:
             if text.text.strip() and len(text.text) <= LONGEST_TEXT
         }
         asked = [i for i, ids in prompts.items() if len(ids) <= MOST_TOKENS]
-        found = {}
+        found: dict[int, Decoded] = {}
         for batch in batches([len(prompts[i]) for i in asked]):
             rows = [asked[place] for place in batch]
             watch = Watch(

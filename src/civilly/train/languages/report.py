@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from civilly.data.corpus.folder_reader import REPORT_FILE
 from civilly.data.files import write_bytes
@@ -62,7 +62,7 @@ def _row(run: Path, lang: str, start: str) -> Row:
     dropped: Counter[str] = Counter()
     for source in report["sources"]:
         dropped.update(source["dropped"])
-    log = read_json(run / LOG_FILE) or [{}]
+    log: Any = read_json(run / LOG_FILE)  # a list, which it does not say
     return Row(
         lang=lang,
         start=start,
