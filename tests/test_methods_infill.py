@@ -8,6 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from civilly.detect.by_sentence import open_detector
 from civilly.detect.toxicity import create as toxicity
 from civilly.detect.words import whole_words, words
 from civilly.errors import CivillyError
@@ -23,7 +24,7 @@ from civilly.methods.holes import Filling, Gap, filled, gap_at, holes_of
 from civilly.methods.infill import InfillRewriter, create
 from civilly.pipeline import Detoxifier
 from civilly.types import Detection, Generation, GenerationOptions, Prompt, Span, Text
-from test_contracts import NASTY, EchoTools
+from test_contracts import NASTY, Given
 
 TEXT = st.text(
     alphabet=st.one_of(
@@ -268,7 +269,6 @@ def test_plain_ranks_by_what_follows() -> None:
 
 
 def test_options() -> None:
-    tools = EchoTools()
     for options, hint in (
         ({"filler": "fimm"}, "fim"),
         ({"holes": 0}, "1 or more"),
@@ -276,10 +276,9 @@ def test_options() -> None:
         ({"cut": "maybe"}, "shown"),
         ({"family": "starcoder", "cut": "shown"}, "hidden"),
     ):
-        tools.options = options
         with pytest.raises(CivillyError, match=hint):
-            create(tools)
-    tools.options = {"filler": "delete"}
+            create(Given("echo", options, open_detector()))
+    tools = Given("echo", {"filler": "delete"}, open_detector())
     assert open_filler(tools, tools.options).fill([Gap("a ", "b", " c", "en")], 3) == [
         [Filling("")]
     ]
