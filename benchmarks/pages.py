@@ -126,9 +126,8 @@ _ALL = (
         "Three uses of toxic latents",
         "cutting, taking back and softening what is toxic in the stream, beside random latents, "
         "directions and a wrong layer",
-        "Sentences of the part `eval`, 15 languages, the same for all.",
-        (Part("steering.md", "benchmarks/steering.py"),),
-        optional=True,
+        "Held-out sentences, 15 languages, the same for all.",
+        (Part("../notes/uses_read.md", heading="Read blind"),),
     ),
     Page(
         "official",

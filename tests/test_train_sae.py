@@ -211,7 +211,7 @@ def test_a_perfect_reconstruction_recovers_everything(tmp_path: Path) -> None:
     perfect = SparseAutoencoder(
         both.t().contiguous(), zeros, both, zeros[:32], JumpRelu(zeros), about=About(layer=0)
     )
-    report = report_on(perfect, subject, {"en": ["You fool!", "Go away"]}, lambda _: None)
+    report = report_on(perfect, subject, {"en": ["You fool!", "Go away"] * 9}, lambda _: None)
     row = report.rows[0]
     assert row.explained.mean == pytest.approx(1, abs=1e-4)
     assert row.recovered.mean == pytest.approx(1, abs=1e-3)

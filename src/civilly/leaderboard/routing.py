@@ -69,6 +69,7 @@ def read_systems(runs: Path) -> list[Outputs]:
             f"{str(runs)!r} holds outputs of: {', '.join(s.name for s in systems) or 'nothing'}.",
             allowed=f"a folder {DEFAULT!r} and at least one more, each with tables of lang, text "
             "and output",
+            mend="civilly rewrite texts.tsv -o RUNS/default/en.tsv, and so on for each other way",
         )
     for system in systems:
         for lang, rows in system.rows.items():

@@ -9,7 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from civilly.interpret.latents.choice import choose_latents, difference_of_means, logistic_probe
+from civilly.errors import ModelError
+from civilly.interpret.latents.choice import (
+    Truths,
+    choose_latents,
+    difference_of_means,
+    logistic_probe,
+)
 from civilly.interpret.latents.measures import RECALL, area, areas_of_draws, precision_at
 from civilly.interpret.latents.streams import Floats, Tokens, firsts, highest
 from civilly.languages import CODES
@@ -21,7 +27,6 @@ FOLDS = 3
 RESAMPLES = 200
 
 Values = NDArray[np.float64]
-Truths = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,9 +182,8 @@ def transfers(
     both: dict[str, dict[str, tuple[float, float]]] = {name: {} for name in chosen}
     for fold in folds(langs):
         learnt = tokens.of(0, [lang for lang in langs if lang not in fold])
-        found = choose_latents(latents, tokens, learnt, most)
         scores = {
-            "latents": np.asarray(latents[:, found.numbers] @ found.weights).ravel(),
+            "latents": _chosen_scores(latents, tokens, learnt, most),
             "difference": stream @ difference_of_means(stream, tokens, learnt),
             "probe": stream @ logistic_probe(stream, tokens, learnt),
         }
@@ -190,6 +194,15 @@ def transfers(
                 pair = (apart[lang], together[lang])
                 both[name][lang] = tuple(area(s.scores, s.truths) for s in pair)  # type: ignore[assignment]
     return [Transfer(name, _mean(own, 0), _mean(own, 1), own) for name, own in both.items() if own]
+
+
+def _chosen_scores(latents: Any, tokens: Tokens, learnt: Truths, most: int) -> Floats:
+    """Of all tokens, by latents that some languages choose; 0 where these choose none."""
+    try:
+        found = choose_latents(latents, tokens, learnt, most)
+    except ModelError:
+        return np.zeros(latents.shape[0], np.float32)
+    return np.asarray(latents[:, found.numbers] @ found.weights).ravel()
 
 
 def _mean(pairs: Mapping[str, tuple[float, float]], which: int) -> float:
