@@ -40,6 +40,8 @@ class Detoxifier:
         strength: float = 0.5,
         model: str | None = None,
         only_toxic: float | None = None,
+        detector: str | None = None,
+        route: str | None = None,
     ) -> None:
         self.only_toxic = only_toxic
         self.asked = {
@@ -52,6 +54,8 @@ class Detoxifier:
             "select": select,
             "strength": strength,
             "only_toxic": only_toxic,
+            "detector": detector,
+            "route": route,
         }
 
     def describe(self) -> dict[str, Any]:

@@ -154,6 +154,8 @@ def test_options_reach_the_pipeline(tmp_path: Path) -> None:
         "method": "prompt", "engine": "hf", "model": None, "adapter": "a", "n_candidates": 3,
         "options": {"model": "my/model", "shots": 4}, "select": "consensus", "strength": 0.2,
         "only_toxic": None,
+        "detector": None,
+        "route": None,
     }  # fmt: skip
 
 
