@@ -196,13 +196,13 @@ def transfers(
     return [Transfer(name, _mean(own, 0), _mean(own, 1), own) for name, own in both.items() if own]
 
 
-def _chosen_scores(latents: Any, tokens: Tokens, learnt: Truths, most: int) -> Floats:
+def _chosen_scores(latents: Any, tokens: Tokens, learnt: Truths, most: int) -> Values:
     """Of all tokens, by latents that some languages choose; 0 where these choose none."""
     try:
         found = choose_latents(latents, tokens, learnt, most)
     except ModelError:
-        return np.zeros(latents.shape[0], np.float32)
-    return np.asarray(latents[:, found.numbers] @ found.weights).ravel()
+        return np.zeros(latents.shape[0])
+    return np.asarray(latents[:, found.numbers] @ found.weights, np.float64).ravel()
 
 
 def _mean(pairs: Mapping[str, tuple[float, float]], which: int) -> float:
