@@ -127,7 +127,10 @@ _ALL = (
         "cutting, taking back and softening what is toxic in the stream, beside random latents, "
         "directions and a wrong layer",
         "Held-out sentences, 15 languages, the same for all.",
-        (Part("../notes/uses_read.md", heading="Read blind"),),
+        (
+            Part("../notes/uses_read.md", heading="Read blind"),
+            Part("steering.md", "benchmarks/steering.py", "Beside the controls"),
+        ),
     ),
     Page(
         "official",

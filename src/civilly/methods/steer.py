@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 METHOD = "steer"
 CANDIDATES = 1
 """Greedy: one candidate per text."""
-THRESHOLD = 0.5
+THRESHOLD = 2.0
 """Words of more toxic mass are taken back, where the user does not say; from 1 on, mass speaks for
 an insult (`civilly.model.sparse.toxic`)."""
 
