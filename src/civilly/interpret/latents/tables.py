@@ -184,8 +184,8 @@ def transfers(
         learnt = tokens.of(0, [lang for lang in langs if lang not in fold])
         scores = {
             "latents": _chosen_scores(latents, tokens, learnt, most),
-            "difference": stream @ difference_of_means(stream, tokens, learnt),
-            "probe": stream @ logistic_probe(stream, tokens, learnt),
+            "difference": _along(stream, difference_of_means(stream, tokens, learnt)),
+            "probe": _along(stream, logistic_probe(stream, tokens, learnt)),
         }
         for name in both:
             apart = _samples(tokens, Contestant(name, scores[name]), "word")
@@ -203,6 +203,10 @@ def _chosen_scores(latents: Any, tokens: Tokens, learnt: Truths, most: int) -> V
     except ModelError:
         return np.zeros(latents.shape[0])
     return np.asarray(latents[:, found.numbers] @ found.weights, np.float64).ravel()
+
+
+def _along(stream: Floats, direction: Any) -> Values:
+    return np.asarray(stream @ direction, np.float64)
 
 
 def _mean(pairs: Mapping[str, tuple[float, float]], which: int) -> float:
