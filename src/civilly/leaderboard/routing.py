@@ -127,7 +127,10 @@ def refuse_trained(systems: Sequence[Outputs], folders: Sequence[Path]) -> None:
     for folder in folders:
         found = sorted(folder.glob(TRAINED))
         if not found:
-            raise DataError(f"{folder} holds no train.jsonl, at any depth.")
+            raise DataError(
+                f"{folder} holds no train.jsonl, at any depth.",
+                mend="name the folder that civilly train languages wrote",
+            )
         for path in found:
             trained = [pair.toxic for pair in read_pairs(path)]
             leaks = find_leaks(trained, sorted(texts))

@@ -149,7 +149,10 @@ class SparseAutoencoder:
         if self.skip is None:
             return decoded
         if x is None:
-            raise ModelError("A sparse autoencoder with a skip decodes with its input.")
+            raise ModelError(
+                "A sparse autoencoder with a skip decodes with its input.",
+                mend="decode(latents, x), x what was encoded",
+            )
         return decoded + x.to(self.skip.dtype) @ self.skip
 
     def reconstruct(self, x: Any) -> Any:

@@ -69,7 +69,9 @@ def _npz(path: Path) -> dict[str, NDArray[Any]]:
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
     except (OSError, ValueError, EOFError) as error:
-        raise ModelError(f"{str(path)!r} cannot be read: {error}.") from error
+        raise ModelError(
+            f"{str(path)!r} cannot be read: {error}.", mend="fetch its files again"
+        ) from error
 
 
 def _safetensors(path: Path) -> dict[str, NDArray[Any]]:
@@ -79,7 +81,9 @@ def _safetensors(path: Path) -> dict[str, NDArray[Any]]:
     try:
         found = load_file(path)
     except (OSError, SafetensorError) as error:
-        raise ModelError(f"{str(path)!r} cannot be read: {error}.") from error
+        raise ModelError(
+            f"{str(path)!r} cannot be read: {error}.", mend="fetch its files again"
+        ) from error
     return {name: t.numpy() if _plain(t) else t.float().numpy() for name, t in found.items()}
 
 
@@ -93,9 +97,11 @@ def _json(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(read_bytes(path))
     except ValueError as error:
-        raise ModelError(f"{str(path)!r} is not JSON: {error}.") from error
+        raise ModelError(
+            f"{str(path)!r} is not JSON: {error}.", mend="fetch its files again"
+        ) from error
     if not isinstance(found, dict):
-        raise ModelError(f"{str(path)!r} holds no settings.")
+        raise ModelError(f"{str(path)!r} holds no settings.", mend="fetch its files again")
     return found
 
 
@@ -236,7 +242,8 @@ def save_sae(
 
     if not isinstance(sae.activation, JumpRelu) or sae.centred or sae.norms is not None:
         raise ModelError(
-            "Gemma Scope 2's layout holds JumpReLU on the raw stream, and nothing else."
+            "Gemma Scope 2's layout cannot hold this sparse autoencoder.",
+            allowed="JumpReLU on the raw stream: neither centred nor with norms",
         )
     matrices = {"w_enc": sae.encoder.numpy(), "w_dec": sae.decoder.numpy()}
     tensors = {

@@ -121,7 +121,10 @@ def _read(path: Path) -> tuple[dict[str, dict[str, Any]], Mapping[str, Any]]:
             about = json.loads((file.metadata() or {}).get(_KEY, "null"))
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError, ValueError) as error:
-        raise ModelError(f"{str(path)!r} cannot be read: {error}.") from error
+        raise ModelError(
+            f"{str(path)!r} cannot be read: {error}.",
+            mend="civilly interpret latents writes it anew",
+        ) from error
     if not isinstance(about, dict):
         raise ModelError(
             f"{str(path)!r} says of nothing that it is toxic.",
