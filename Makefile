@@ -12,6 +12,8 @@ CIVILLY := $(VENV)/bin/civilly
 TORCH ?= torch==2.13.0
 PIP := $(PYTHON) -m pip install --quiet --disable-pip-version-check -c constraints.txt
 PYTEST_ARGS ?=
+# Processes of `make test`, each with whole files; they need the same names of tests, so one hash seed.
+WORKERS ?= 2
 BENCH_ARGS ?=
 # Ways to make one machine round as others do (CONTRIBUTING.md, "Rounding").
 LEVELS ?= avx2 sse one-core
@@ -62,7 +64,7 @@ lint: $(VENV)/.dev
 	@$(VENV)/bin/mypy
 
 test: lint
-	@$(VENV)/bin/pytest $(PYTEST_ARGS)
+	@PYTHONHASHSEED=0 $(VENV)/bin/pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 test-isa: $(VENV)/.dev
 	@failed=; $(foreach level,$(LEVELS),echo "== $(level): $(LEVEL_$(level))"; \

@@ -149,7 +149,7 @@ def test_what_cannot_be_read_is_said(tmp_path: Path) -> None:
         (lens / "cfg.json").write_text(json.dumps(config | change), "utf-8")
         with pytest.raises(ModelError, match=said):
             load_sae(lens)
-    with pytest.raises(ModelError, match="nothing else"):
+    with pytest.raises(ModelError, match="cannot hold"):
         save_sae(load_sae(GOLDEN / "topk"), tmp_path / "ours")
 
 
